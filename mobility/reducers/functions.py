@@ -1,0 +1,192 @@
+"""Functions and classes that a resumable function defines inside, and the cells that they share with it.
+
+A function inside is addressed by its place in the source of the resumable one (name, relative line, ordinal), never by
+its bytecode, so it moves between Python versions. A cell is one object for all that capture it.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+from mobility.errors import SnapshotInvalid
+from mobility.reducers.naming import format_1
+from mobility.reducers.refusal import Refused
+from mobility.resumable.plan import inner_of, plan_of
+from mobility.resumable.registry import find
+
+__all__ = [
+    "bear_class",
+    "bear_function",
+    "cell",
+    "dress_class",
+    "dress_function",
+    "fill_cell",
+    "found",
+    "is_importable",
+    "reduce_cell",
+    "reduce_class",
+    "reduce_function",
+]
+
+_SKIPPED = frozenset({"__dict__", "__weakref__", "__module__", "__qualname__", "__slots__", "__firstlineno__"})
+
+
+def is_importable(value: Any) -> bool:
+    """Whether importing the value's module and following its name leads to this very value."""
+    found_here: Any = sys.modules.get(value.__module__ or "")
+    for name in value.__qualname__.split("."):
+        found_here = getattr(found_here, name, None)
+    return found_here is value
+
+
+# -- cells ------------------------------------------------------------------------------------------------------------
+
+
+@format_1
+def cell() -> types.CellType:
+    """An empty cell."""
+    return types.CellType()
+
+
+@format_1
+def fill_cell(target: types.CellType, content: tuple[Any]) -> None:
+    target.cell_contents = content[0]
+
+
+def reduce_cell(value: types.CellType) -> tuple[Any, ...]:
+    try:
+        content = value.cell_contents
+    except ValueError:  # the variable is not bound
+        return cell, ()
+    return cell, (), (content,), None, None, fill_cell
+
+
+# -- functions --------------------------------------------------------------------------------------------------------
+
+
+def reduce_function(function: types.FunctionType) -> Any:
+    """By the address of its source if it was defined in a resumable function; else as pickle does, by its name."""
+    if function.__module__ == "mobility.v1":
+        return NotImplemented  # of every snapshot; so decided first
+    plan = plan_of(function.__code__)
+    if plan is not None:
+        if is_importable(function):
+            return NotImplemented
+        key = (plan.module, plan.qualname, plan.digest)
+        if function.__closure__ is None or plan.provided:
+            return found, key
+        return bear_function, (*key, None, function.__closure__), _dress(function), None, None, dress_function
+    inner = inner_of(function)
+    if inner is not None:
+        plan = inner.plan
+        arguments = (plan.module, plan.qualname, plan.digest, inner.address, function.__closure__)
+        return bear_function, arguments, _dress(function), None, None, dress_function
+    if is_importable(function):
+        return NotImplemented
+    raise Refused(
+        f"the function {function.__qualname__}, which is not a member of its module",
+        "Define it at module level, or inside the resumable function.",
+    )
+
+
+def _dress(function: types.FunctionType) -> dict[str, Any]:
+    code = function.__code__
+    state: dict[str, Any] = {
+        "__defaults__": function.__defaults__,
+        "__kwdefaults__": function.__kwdefaults__,
+        "__dict__": dict(function.__dict__),
+        "__annotations__": dict(function.__annotations__),
+    }
+    state = {name: value for name, value in state.items() if value}
+    if function.__name__ != code.co_name:
+        state["__name__"] = function.__name__
+    if function.__qualname__ != code.co_qualname:
+        state["__qualname__"] = function.__qualname__
+    documented = code.co_consts[0] if code.co_consts and isinstance(code.co_consts[0], str) else None
+    if function.__doc__ != documented:
+        state["__doc__"] = function.__doc__
+    return state
+
+
+@format_1
+def found(module: str, qualname: str, digest: bytes) -> types.FunctionType:
+    """A resumable function that is not reached by its name, because something else bears it (a decorator above)."""
+    home = find(module, qualname, digest)
+    code = home.plan.code
+    closure = tuple(home.cells[name] for name in code.co_freevars)
+    return types.FunctionType(code, home.globals, code.co_name, None, closure)
+
+
+@format_1
+def bear_function(
+    module: str,
+    qualname: str,
+    digest: bytes,
+    address: tuple[str, int, int] | None,
+    closure: tuple[types.CellType, ...] | None,
+) -> types.FunctionType:
+    """A function inside a resumable one, over given cells; `address` None: the resumable closure itself."""
+    home = find(module, qualname, digest)
+    code = home.plan.code if address is None else home.plan.inner.get(address)
+    if code is None:
+        raise SnapshotInvalid(f"{home.plan.name} defines no function {address[0] if address else ''} at this place")
+    return types.FunctionType(code, home.globals, code.co_name, None, closure or ())
+
+
+@format_1
+def dress_function(function: types.FunctionType, state: dict[str, Any]) -> None:
+    for name, value in state.items():
+        if name == "__dict__":
+            function.__dict__.update(value)
+        else:
+            setattr(function, name, value)
+
+
+# -- classes ----------------------------------------------------------------------------------------------------------
+
+
+def reduce_class(kind: type) -> Any:
+    """By name if it can be imported; else, if it was defined in a resumable function, from its parts."""
+    if "<locals>" not in kind.__qualname__ or is_importable(kind):
+        return NotImplemented
+    if not any(inner_of(v) for v in _functions_of(kind)) and any(_functions_of(kind)):
+        raise Refused(f"the class {kind.__qualname__}, which is defined in a function", "Define it at module level.")
+    if type(kind) is not type or any(inner_of(v) is None for v in _functions_of(kind)):
+        # Enumerations, dataclasses and the like hold functions that were generated, whose source nobody has.
+        raise Refused(
+            f"the class {kind.__qualname__}, parts of which were generated inside a function",
+            "Define it at module level.",
+        )
+    namespace = {name: value for name, value in kind.__dict__.items() if name not in _SKIPPED}
+    slots = kind.__dict__.get("__slots__")
+    for slot in (slots,) if isinstance(slots, str) else slots or ():
+        namespace.pop(slot, None)
+    arguments = (kind.__name__, kind.__qualname__, kind.__module__, kind.__bases__, slots)
+    return bear_class, arguments, namespace, None, None, dress_class
+
+
+def _functions_of(kind: type) -> list[types.FunctionType]:
+    found_in: list[types.FunctionType] = []
+    for value in kind.__dict__.values():
+        if isinstance(value, classmethod | staticmethod):
+            value = value.__func__
+        parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,)
+        found_in += [part for part in parts if isinstance(part, types.FunctionType)]
+    return found_in
+
+
+@format_1
+def bear_class(name: str, qualname: str, module: str, bases: tuple[type, ...], slots: Any) -> type:
+    """A class without its attributes."""
+    namespace: dict[str, Any] = {"__qualname__": qualname, "__module__": module}
+    if slots is not None:
+        namespace["__slots__"] = slots
+    return types.new_class(name, bases, exec_body=lambda body: body.update(namespace))
+
+
+@format_1
+def dress_class(kind: type, namespace: dict[str, Any]) -> None:
+    for name, value in namespace.items():
+        setattr(kind, name, value)

@@ -1,0 +1,325 @@
+"""Reads a suspended generator, and makes one again.
+
+A generator is made in three steps, so that cycles through it work: `thaw` makes it without its values, `fill` gives it
+the values, and `Session.prime` runs it up to the very suspension at which it was read. A generator that another one
+delegates to is not primed by itself: the other's first step reaches it through ``yield from``.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import types
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from mobility.errors import GeneratorRunning, SnapshotInvalid
+from mobility.reducers.naming import format_1
+from mobility.reducers.refusal import Refused
+from mobility.resumable._runtime import UNBOUND, Relay
+from mobility.resumable.plan import Plan, plan_of, split_label
+from mobility.resumable.registry import Home, find
+
+__all__ = ["CLOSED", "CREATED", "Reading", "Session", "fill", "land", "read", "reduce_generator", "thaw"]
+
+#: Labels of a generator that has not begun, and of one that has ended.
+CREATED = 0
+CLOSED = -1
+
+_DELEGATE = ".y"
+Label = int | tuple[Any, ...]
+AnyGenerator = Generator[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a suspended generator consists of; the values are its own, not copies.
+
+    Attributes
+    ----------
+    values
+        Variables by name: the user's, the hidden ones that a landing needs, and ``.y``, what it delegates to.
+    cells
+        Captured variables, as cells.
+    """
+
+    plan: Plan
+    label: Label
+    values: dict[str, Any]
+    cells: dict[str, types.CellType]
+    globals: dict[str, Any]
+
+
+class _Land(list[Any]):
+    """What a landing takes over, last first; filled in after the generator exists."""
+
+    __slots__ = ("delegates", "label", "slots", "takeover")
+
+    slots: tuple[str, ...]
+    takeover: tuple[str, ...]
+    delegates: bool
+    label: int
+
+    def fill(self, state: dict[str, Any]) -> None:
+        get = state.get
+        hidden = [get(name) for name in self.slots]
+        hidden[0] = self.label or -1
+        self[:] = [[get(name, UNBOUND) for name in self.takeover], hidden]
+        if _DELEGATE in state:
+            self.insert(0, state[_DELEGATE])
+            self.delegates = True
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+def _closure(generator: AnyGenerator) -> dict[str, types.CellType]:
+    """The free variables of a generator's function, which its frame refers to."""
+    code = generator.gi_code
+    if not code.co_freevars:
+        return {}
+    for referent in gc.get_referents(generator):
+        if type(referent) is types.FunctionType and referent.__code__ is code:
+            return dict(zip(code.co_freevars, referent.__closure__ or (), strict=True))
+    raise Refused("a generator whose function cannot be reached", "Restore it from an earlier snapshot.")
+
+
+def read(generator: AnyGenerator) -> Reading:
+    """Read a generator that is not executing.
+
+    Raises
+    ------
+    GeneratorRunning
+        If it is executing.
+    Refused
+        If it was not made by a resumable function.
+    """
+    code = generator.gi_code
+    plan = plan_of(code)
+    if plan is None:
+        raise Refused(
+            f"a generator of {code.co_qualname}, which is not resumable",
+            f"Decorate {code.co_qualname} with @resumable, or exhaust it into a list before the yield.",
+        )
+    frame = generator.gi_frame
+    if frame is None:
+        return Reading(plan, CLOSED, {}, {}, {})
+    if generator.gi_running:
+        raise GeneratorRunning(plan.name, "captured")
+    variables: dict[str, Any] = frame.f_locals
+    cells = _closure(generator)
+    if not generator.gi_suspended:
+        return _read_created(plan, variables, cells, frame.f_globals)
+    label: Label = variables[".label"]
+    inner = variables.get(".cells")
+    if inner is not None:
+        cells = {**cells, **dict(zip(inner.__code__.co_freevars, inner.__closure__, strict=True))}
+    slots = plan.slots[label]
+    values = {
+        name: value
+        for name, value in variables.items()
+        if (name not in cells if name[0] != "." else name in slots or name[1] == "t")
+    }
+    del values[".label"]
+    if type(variables) is dict:
+        variables.clear()  # before 3.13 the frame keeps this dict, which would keep the values alive
+    finals = plan.finals[label]
+    if finals:
+        label = (label, *(_reason(values.get(f".f{slot}")) for slot in finals))
+    delegate = generator.gi_yieldfrom
+    if delegate is not None:
+        values[_DELEGATE] = delegate.delegate if type(delegate) is Relay else delegate
+    return Reading(plan, label, values, cells, frame.f_globals)
+
+
+def _read_created(
+    plan: Plan, variables: dict[str, Any], cells: dict[str, types.CellType], globals_: dict[str, Any]
+) -> Reading:
+    land = variables.get(".land")
+    if isinstance(land, _Land):  # restored, and not begun since
+        values = dict(zip(land.takeover, land[0], strict=True)) | dict(zip(land.slots, land[1], strict=True))
+        values = {n: v for n, v in values.items() if v is not UNBOUND and n != ".label"}
+    else:
+        values = {name: value for name, value in variables.items() if name not in cells}
+        # Nobody shares these yet; a landing needs them as cells from the start.
+        own = {name: types.CellType() for name in plan.captured if name not in cells}
+        for name in own.keys() & values.keys():
+            own[name].cell_contents = values.pop(name)
+        cells = {**cells, **own}
+    if type(variables) is dict:
+        variables.clear()
+    return Reading(plan, CREATED, values, cells, globals_)
+
+
+def _reason(recorded: Any) -> str:
+    if recorded is None:
+        return "fall"
+    return "raise" if isinstance(recorded, BaseException) else str(recorded)
+
+
+def reduce_generator(generator: AnyGenerator) -> tuple[Any, ...]:
+    """The generator as pickle wants it: `thaw`, its arguments, its values, `fill`."""
+    reading = read(generator)
+    plan = reading.plan
+    arguments: tuple[Any, ...] = (plan.module, plan.qualname, plan.digest, reading.label)
+    waiting = tuple(sorted(name for name in reading.values if name[:2] == ".t"))
+    if reading.cells or waiting:
+        provided = plan.provided
+        shared = {name: cell for name, cell in reading.cells.items() if name not in provided}
+        names = tuple(sorted(shared))
+        arguments += (names, tuple(shared[name] for name in names), waiting)
+    if reading.label == CLOSED:
+        return thaw, arguments
+    return thaw, arguments, reading.values, None, None, fill
+
+
+# -- making ---------------------------------------------------------------------------------------------------------
+
+
+class _Sessions(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[Session] = []
+
+
+_sessions = _Sessions()
+
+
+class Session:
+    """The generators that one load makes; they are primed together, when all values are in place."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[AnyGenerator, _Land]] = {}
+
+    def __enter__(self) -> Session:
+        _sessions.stack.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _sessions.stack.pop()
+
+    def add(self, generator: AnyGenerator, land: _Land) -> None:
+        self._made[id(generator)] = (generator, land)
+
+    def land_of(self, generator: AnyGenerator) -> _Land | None:
+        made = self._made.get(id(generator))
+        return made[1] if made is not None else None
+
+    def prime(self) -> None:
+        """Run each generator up to its suspension."""
+        waiting = {key: made for key, made in self._made.items() if made[1] and made[1].label != CREATED}
+        if len(waiting) == 1:
+            ((generator, land),) = waiting.values()
+            _prime(generator, land)
+            return
+        claimed: set[int] = set()
+        for generator, land in waiting.values():
+            if not land.delegates:
+                continue
+            key = id(land[0])
+            if key in waiting and key not in claimed and land[0] is not generator:
+                claimed.add(key)
+            else:
+                land[0] = Relay(land[0])
+        lands = [land for _, land in waiting.values()]
+        errors = _contexts(lands)
+        for key, (generator, _) in waiting.items():
+            if key not in claimed:
+                _step(generator)
+        _restore(errors)
+
+
+def _step(generator: AnyGenerator) -> None:
+    try:
+        next(generator)
+    except BaseException as error:
+        raise SnapshotInvalid(f"{generator.__qualname__} could not be resumed ({error!r})") from error
+
+
+def _contexts(lands: list[_Land]) -> list[tuple[BaseException, BaseException | None]]:
+    """Landing in a handler raises its exception, which would change what it was raised in."""
+    return [
+        (value, value.__context__)
+        for land in lands
+        for value in land[-1]
+        if isinstance(value, BaseException)
+    ]
+
+
+def _restore(errors: list[tuple[BaseException, BaseException | None]]) -> None:
+    for error, context in errors:
+        error.__context__ = context
+        error.__traceback__ = None
+
+
+def _prime(generator: AnyGenerator, land: _Land) -> None:
+    if land.delegates:
+        land[0] = Relay(land[0])
+    if len(land.slots) > 1:
+        errors = _contexts([land])
+        _step(generator)
+        _restore(errors)
+    else:
+        _step(generator)
+
+
+def land(home: Home, label: Label, cells: dict[str, types.CellType], waiting: tuple[str, ...]) -> tuple[AnyGenerator, _Land]:
+    """Make a generator that will go on at `label`, without its values."""
+    plan = home.plan
+    if home.cells:
+        cells = {**home.cells, **cells}
+    names = tuple(cells)
+    number = split_label(label)[0]
+    if number not in plan.slots:
+        raise SnapshotInvalid(f"{plan.name} has no label {label!r}")
+    code = plan.landing(label, names, waiting)
+    function = types.FunctionType(
+        code, home.globals, code.co_name, None, tuple([cells[name] for name in code.co_freevars])
+    )
+    holder = _Land()
+    holder.slots = plan.slots[number] + waiting
+    holder.takeover = plan.takeover(names)
+    holder.delegates = False
+    holder.label = number
+    return function(holder), holder
+
+
+@format_1
+def thaw(
+    module: str,
+    qualname: str,
+    digest: bytes,
+    label: Label,
+    names: tuple[str, ...] = (),
+    cells: tuple[types.CellType, ...] = (),
+    waiting: tuple[str, ...] = (),
+) -> AnyGenerator:
+    """A generator without its values."""
+    home = find(module, qualname, digest)
+    closed = label == CLOSED
+    captured = dict(zip(names, cells, strict=True))
+    if closed:
+        # Nothing of it will run; its variables need no cells that are shared.
+        captured = {name: types.CellType() for name in home.plan.code.co_freevars}
+    generator, holder = land(home, CREATED if closed else label, captured, waiting)
+    if closed:
+        generator.close()
+    elif _sessions.stack:
+        _sessions.stack[-1].add(generator, holder)
+    return generator
+
+
+@format_1
+def fill(generator: AnyGenerator, state: dict[str, Any]) -> None:
+    """Give a generator its values; outside of a session (plain pickle) also prime it."""
+    session = _sessions.stack[-1] if _sessions.stack else None
+    holder = session.land_of(generator) if session is not None else None
+    if holder is not None:
+        holder.fill(state)
+        return
+    if generator.gi_frame is None or generator.gi_suspended:
+        return  # filled a second time, because it lies on a cycle
+    holder = generator.gi_frame.f_locals[".land"]
+    holder.fill(state)
+    if holder.label != CREATED:
+        _prime(generator, holder)

@@ -1,0 +1,517 @@
+"""From the core language back to syntax nodes, with what the run-time needs and nothing else.
+
+Added to the user's statements: the label before each suspension; a slot for what a resumed statement will need; and
+the way out for `Moved`, by which a generator is left without running its ``finally`` blocks and ``__exit__`` methods.
+`Moved` is caught in the innermost statement that could notice it; there the label becomes 0 and the generator returns,
+and the ``finally`` blocks on the way see the 0.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mobility.resumable import _build as build
+from mobility.resumable._core import (
+    Block,
+    Branch,
+    CoreFunction,
+    Define,
+    DefineMark,
+    For,
+    Handler,
+    Landing,
+    Match,
+    Node,
+    Once,
+    Plain,
+    Suspension,
+    TryExcept,
+    TryFinally,
+    TryStar,
+    While,
+    With,
+    labels_in,
+    loops_in,
+)
+
+__all__ = ["emit_fresh", "emit_landing"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What encloses a statement.
+
+    Attributes
+    ----------
+    exits
+        ``.x#`` of the managers around it.
+    finals
+        Slots of the enclosing ``finally`` blocks that may suspend, outermost first; a return passes them all.
+    crossed
+        Those of them inside the innermost loop, which a break or continue passes.
+    iterator
+        Slot of the innermost loop's iterator, if a break leaves that loop for good: a ``finally`` could still go on.
+    """
+
+    exits: tuple[str, ...] = ()
+    finals: tuple[int, ...] = ()
+    crossed: tuple[int, ...] = ()
+    iterator: str | None = None
+
+    def in_loop(self, iterator: str | None = None) -> _Around:
+        return replace(self, crossed=(), iterator=iterator)
+
+
+class _Leaving(ast.NodeTransformer):
+    """Before a return, break or continue: records why the ``finally`` blocks on its way are entered, drops iterators."""
+
+    def __init__(self, around: _Around, captured: dict[str, tuple[str, ...]]) -> None:
+        self._around = around
+        self._captured = captured
+        self._loops = 0
+
+    def visit_FunctionDef(self, node: ast.AST) -> ast.AST:
+        return node
+
+    visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef
+
+    def _visit_loop(self, node: ast.For | ast.While) -> ast.AST:
+        self._loops += 1
+        body = [self.visit(s) for s in node.body]
+        self._loops -= 1
+        orelse = [self.visit(s) for s in node.orelse]
+        new = type(node)(**{**{f: getattr(node, f, None) for f in node._fields}, "body": _flat(body)})
+        new.orelse = _flat(orelse)
+        return ast.copy_location(new, node)
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        return self._visit_loop(node)
+
+    def visit_While(self, node: ast.While) -> ast.AST:
+        return self._visit_loop(node)
+
+    def visit_DefineMark(self, node: DefineMark) -> ast.AST:
+        return emit_fresh(node.function, self._captured)
+
+    def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
+        slots = self._around.finals
+        if not slots:
+            return [node]
+        value = node.value or ast.Constant(None)
+        targets: list[ast.expr] = [build.store(f".r{slot}") for slot in slots]
+        kept = build.place(ast.Assign(targets, value), node)
+        reason = self._reason("return", slots, node)
+        return [kept, reason, build.place(ast.Return(build.load(f".r{slots[-1]}")), node)]
+
+    def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
+        return self._jump("break", node)
+
+    def visit_Continue(self, node: ast.Continue) -> list[ast.stmt]:
+        return self._jump("continue", node)
+
+    def _jump(self, reason: str, node: ast.stmt) -> list[ast.stmt]:
+        slots, iterator = self._around.crossed, self._around.iterator
+        if self._loops:
+            return [node]
+        if slots:
+            return [self._reason(reason, slots, node), node]
+        return [*build.set_none([iterator], node), node] if iterator and reason == "break" else [node]
+
+    def _reason(self, reason: str, slots: Sequence[int], at: ast.AST) -> ast.stmt:
+        targets: list[ast.expr] = [build.store(f".f{slot}") for slot in slots]
+        return build.place(ast.Assign(targets, ast.Constant(reason)), at)
+
+
+def _flat(statements: Sequence[ast.AST | list[ast.stmt]]) -> list[ast.stmt]:
+    flat: list[ast.stmt] = []
+    for statement in statements:
+        if isinstance(statement, list):
+            flat += statement
+        else:
+            assert isinstance(statement, ast.stmt)
+            flat.append(statement)
+    return flat
+
+
+class _ExplicitSuper(ast.NodeTransformer):
+    """``super()`` reads its frame's first parameter, which a landing does not have."""
+
+    def __init__(self, first: str) -> None:
+        self._first = first
+
+    def visit_FunctionDef(self, node: ast.AST) -> ast.AST:
+        return node
+
+    visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args and not node.keywords:
+            return build.place(build.call(node.func, [build.load("__class__"), build.load(self._first)]), node)
+        return node
+
+
+class _Emitter:
+    """`takeover`: the user's variables that a landing unpacks."""
+
+    def __init__(self, captured: dict[str, tuple[str, ...]], takeover: Sequence[str] = ()) -> None:
+        self._captured = captured
+        self._takeover = takeover
+
+    def block(self, nodes: Block, around: _Around) -> list[ast.stmt]:
+        statements: list[ast.stmt] = []
+        for node in nodes:
+            statements += self.node(node, around)
+        return statements
+
+    def _body(self, nodes: Block, around: _Around, at: ast.AST) -> list[ast.stmt]:
+        return self.block(nodes, around) or [build.place(ast.Pass(), at)]
+
+    def node(self, node: Node, around: _Around) -> list[ast.stmt]:
+        match node:
+            case Plain():
+                return self._plain(node, around)
+            case Define():
+                return [emit_fresh(node.function, self._captured)]
+            case Suspension():
+                return [self._label(node), self._yield(node, node.value)]
+            case Landing():
+                return self._landing(node)
+            case Branch():
+                body, orelse = self._body(node.body, around, node.at), self.block(node.orelse, around)
+                return [build.place(ast.If(node.test, body, orelse), node.at)]
+            case While():
+                body, orelse = self._body(node.body, around.in_loop(), node.at), self.block(node.orelse, around)
+                return [build.place(ast.While(node.test, body, orelse), node.at)]
+            case For():
+                return self._for(node, around)
+            case Once():
+                loop = node.orelse[0]
+                iterator = f".i{loop.slot}" if isinstance(loop, For) else None
+                once = ast.For(
+                    build.store(".once"),
+                    ast.Constant((None,)),
+                    self._body(node.body, around.in_loop(iterator), node.at),
+                    self.block(node.orelse, around),
+                    None,
+                )
+                return [build.place(once, node.at)]
+            case TryExcept():
+                return self._try_except(node, around)
+            case TryStar():
+                return self._try_star(node, around)
+            case TryFinally():
+                return self._try_finally(node, around)
+            case With():
+                return self._with(node, around)
+            case Match():
+                return self._match(node, around)
+            case _:
+                raise AssertionError(f"no emission for {type(node).__name__}")
+
+    # -- suspensions ----------------------------------------------------------------------------------------------
+
+    def _label(self, node: Suspension) -> ast.stmt:
+        # On the line that is evaluated first, so that a tracer sees no line that the user's code would not show.
+        at = build.first_leaf(node.value) if node.value is not None else node.at
+        return build.assign(".label", ast.Constant(node.label), at)
+
+    def _yield(self, node: Suspension, value: ast.expr | None) -> ast.stmt:
+        made: ast.expr
+        if node.delegates:
+            assert value is not None
+            made = ast.YieldFrom(value)
+        else:
+            made = ast.Yield(value)
+        build.place(made, node.at)
+        if node.targets:
+            return build.place(ast.Assign(list(node.targets), made), node.at)
+        return build.place(ast.Expr(made), node.at)
+
+    def _landing(self, node: Landing) -> list[ast.stmt]:
+        at, suspension = node.at, node.suspension
+        taken = build.call(ast.Attribute(build.load(".land"), "pop", ast.Load()), [])
+        statements: list[ast.stmt] = []
+        targets: list[ast.expr] = [build.store(name) for name in self._takeover]
+        if targets:
+            statements.append(build.assign(ast.Tuple(targets, ast.Store()), taken, at))
+        else:
+            statements.append(build.place(ast.Expr(taken), at))
+        for name in self._takeover:
+            absent = ast.Compare(build.load(name), [ast.Is()], [build.mark("unbound")])
+            statements.append(build.place(ast.If(absent, build.delete([name], at), []), at))
+        if suspension is None:
+            return [*statements, *build.delete([".land"], at)]
+        if suspension.delegates:
+            # The delegate is popped as it is delegated to, so that no variable keeps it alive.
+            return [*statements, self._yield(suspension, build.place(taken, at))]
+        return [*statements, *build.delete([".land"], at), self._yield(suspension, None)]
+
+    # -- plain statements -----------------------------------------------------------------------------------------
+
+    def _plain(self, node: Plain, around: _Around) -> list[ast.stmt]:
+        marked = any(isinstance(n, DefineMark) for n in ast.walk(node.statement))
+        if not around.finals and around.iterator is None and not marked:
+            return [node.statement]
+        left = _Leaving(around, self._captured).visit(copy.deepcopy(node.statement))
+        return left if isinstance(left, list) else [left]
+
+    # -- loops ----------------------------------------------------------------------------------------------------
+
+    def _for(self, node: For, around: _Around) -> list[ast.stmt]:
+        name = f".i{node.slot}"
+        at = node.iterable
+        before: list[ast.stmt] = []
+        if not node.started:
+            before.append(build.assign(name, build.call(build.mark("iter"), [node.iterable]), at))
+            before += build.delete(node.release, at)
+            kind = build.call(build.mark("type"), [build.load(name)])
+            foreign = ast.Compare(kind, [ast.NotIn()], [build.mark("steady_iterators")])
+            steps = build.assign(name, build.call(build.mark("steps"), [build.load(name)]), at)
+            before.append(build.place(ast.If(foreign, [steps], []), at))
+        clear = build.set_none([name], at)
+        loop = ast.For(
+            node.target,
+            build.load(name),
+            self._body(node.body, around.in_loop(name), node.at),
+            [*clear, *self.block(node.orelse, around)],
+            None,
+        )
+        return [*before, build.place(loop, node.at)]
+
+    # -- try ------------------------------------------------------------------------------------------------------
+
+    def _leave(self, around: _Around, at: ast.AST) -> ast.ExceptHandler:
+        """``except Moved``: out, past all that encloses it."""
+        body: list[ast.stmt] = [
+            build.assign(".label", ast.Constant(0), at),
+            *build.set_none(around.exits, at),
+            build.place(ast.Return(None), at),
+        ]
+        return build.place(ast.ExceptHandler(build.mark("Moved"), None, body), at)
+
+    def _lost_loops(self, block: Block, before: list[ast.stmt]) -> list[ast.stmt]:
+        """An exception that leaves a loop drops its iterator, as the interpreter's stack would."""
+        return [*build.set_none([f".i{loop.slot}" for loop in loops_in(block)], build.same_start(before[0])), *before]
+
+    def _try_except(self, node: TryExcept, around: _Around) -> list[ast.stmt]:
+        handlers = [self._handler(handler, around, node.body) for handler in node.handlers]
+        if labels_in(node.body):
+            handlers.insert(0, self._leave(around, handlers[0]))
+        body = self._body(node.body, around, node.at)
+        return [build.place(ast.Try(body, handlers, self.block(node.orelse, around), []), node.at)]
+
+    def _handler(self, node: Handler, around: _Around, tried: Block) -> ast.ExceptHandler:
+        body = self._lost_loops(tried, self._body(node.body, around, node.at))
+        kind = node.type
+        if not labels_in(node.body):
+            return build.place(ast.ExceptHandler(kind, node.name, body), node.at)
+        slot = f".e{node.slot}"
+        if kind is None:
+            kind = build.mark("BaseException")
+        if node.name is not None:
+            last = body[-1]
+            forget = [*build.set_none([node.name], last), *build.delete([node.name], last)]
+            named = build.assign(node.name, build.load(slot), node.at)
+            body = [named, build.place(ast.Try(body, [], [], forget), node.at)]
+        return build.place(ast.ExceptHandler(kind, slot, body), node.at)
+
+    def _try_star(self, node: TryStar, around: _Around) -> list[ast.stmt]:
+        body = self._body(node.body, around, node.at)
+        if labels_in(node.body):
+            # A handler for `Moved` cannot stand beside except*, so it stands within.
+            body = [build.place(ast.Try(body, [self._leave(around, node.at)], [], []), node.at)]
+        handlers = list(node.handlers)
+        if around.finals or around.iterator:
+            handlers = [_Leaving(around, self._captured).visit(copy.deepcopy(h)) for h in handlers]
+        return [build.place(ast.TryStar(body, handlers, self.block(node.orelse, around), []), node.at)]
+
+    def _try_finally(self, node: TryFinally, around: _Around) -> list[ast.stmt]:
+        reason = f".f{node.slot}"
+        recorded = bool(labels_in(node.final))
+        inner = replace(around, iterator=None)
+        if recorded:
+            inner = replace(inner, finals=(*around.finals, node.slot), crossed=(*around.crossed, node.slot))
+        body = self._body(node.body, inner, node.at)
+        handlers: list[ast.ExceptHandler] = []
+        final = self._lost_loops(node.body, self._body(node.final, around, node.at))
+        at = build.same_start(final[0])
+        if labels_in(node.body):
+            handlers.append(self._leave(around, at))
+        if recorded:
+            body += build.set_none([reason], at)
+            kept = build.assign(reason, build.call(build.mark("exception"), []), at)
+            again = build.place(ast.Raise(None, None), at)
+            handlers.append(build.place(ast.ExceptHandler(build.mark("BaseException"), None, [kept, again]), at))
+            final += build.set_none([reason, f".r{node.slot}"], final[-1])
+        if labels_in(node.body):
+            final = [build.place(ast.If(build.load(".label"), final, []), at)]
+        return [build.place(ast.Try(body, handlers, [], final), node.at)]
+
+    # -- with -----------------------------------------------------------------------------------------------------
+
+    def _with(self, node: With, around: _Around) -> list[ast.stmt]:
+        """PEP 343's expansion, with the manager's methods looked up on its type; a landing does not enter."""
+        at = node.at
+        manager, leave, enter = (f".{kind}{node.slot}" for kind in "mxn")
+        inner = replace(around, exits=(*around.exits, leave))
+        kind = build.call(build.mark("type"), [build.load(manager)])
+        methods = ast.Tuple([build.store(enter), build.store(leave)], ast.Store())
+        find = build.assign(methods, build.call(build.mark("manages"), [kind]), at)
+        body: list[ast.stmt] = []
+        if node.entered:
+            before: list[ast.stmt] = [find]
+        else:
+            # If it is no manager, the statement itself says so best.
+            refusal = ast.With([ast.withitem(build.load(manager), None)], [build.place(ast.Pass(), at)], None)
+            missing = ast.Compare(build.load(leave), [ast.Is()], [ast.Constant(None)])
+            before = [
+                build.assign(manager, node.context, at),
+                *build.delete(node.release, at),
+                find,
+                build.place(ast.If(missing, [refusal], []), at),
+                build.assign(enter, build.call(build.load(enter), [build.load(manager)]), at),
+            ]
+            if node.target is not None:
+                body.append(build.assign(node.target, build.load(enter), node.target))
+        body += build.set_none([enter], at)  # forgotten at once: it must neither travel nor stay alive
+        body += self.block(node.body, inner)
+        handlers = [self._leave(inner, at)] if labels_in(node.body) else []
+        handlers.append(
+            build.place(
+                ast.ExceptHandler(build.mark("BaseException"), None, self._left_by_error(node, manager, leave, enter)), at
+            )
+        )
+        none = ast.Constant(None)
+        pending = ast.Compare(build.load(leave), [ast.IsNot()], [none])
+        done = build.place(ast.Expr(build.call(build.load(leave), [build.load(manager), none, none, none])), at)
+        final: list[ast.stmt] = [build.place(ast.If(pending, [done], []), at), *build.set_none([manager, leave], at)]
+        return [*before, build.place(ast.Try(body, handlers, [], final), at)]
+
+    def _left_by_error(self, node: With, manager: str, leave: str, enter: str) -> list[ast.stmt]:
+        """``__exit__`` with the exception, exactly once; a true result swallows it."""
+        at = node.at
+        swapped = ast.Tuple([build.store(enter), build.store(leave)], ast.Store())
+        taken = build.assign(swapped, ast.Tuple([build.load(leave), ast.Constant(None)], ast.Load()), at)
+        details = ast.Starred(build.call(build.mark("exc_info"), []), ast.Load())
+        swallowed = build.call(build.load(enter), [build.load(manager), details])
+        again = ast.If(ast.UnaryOp(ast.Not(), swallowed), [build.place(ast.Raise(None, None), at)], [])
+        return self._lost_loops(node.body, [taken, build.place(again, at), *build.set_none([enter], at)])
+
+    # -- match ----------------------------------------------------------------------------------------------------
+
+    def _match(self, node: Match, around: _Around) -> list[ast.stmt]:
+        free = build.delete(node.release, node.at)
+        cases = [
+            ast.match_case(case.pattern, case.guard, [*free, *self._body(case.body, around, node.at)])
+            for case in node.cases
+        ]
+        last = node.cases[-1]
+        if free and not (last.guard is None and _irrefutable(last.pattern)):
+            cases.append(ast.match_case(build.place(ast.MatchAs(None, None), node.at), None, free))
+        return [build.place(ast.Match(node.subject, cases), node.at)]
+
+
+def _irrefutable(pattern: ast.pattern) -> bool:
+    match pattern:
+        case ast.MatchAs(pattern=None):
+            return True
+        case ast.MatchAs(pattern=ast.pattern() as inner):
+            return _irrefutable(inner)
+        case ast.MatchOr(patterns=patterns):
+            return _irrefutable(patterns[-1])
+        case _:
+            return False
+
+
+def _declarations(function: CoreFunction, cells: Sequence[str], at: ast.AST) -> list[ast.stmt]:
+    made: list[ast.stmt] = []
+    if function.global_names:
+        made.append(build.place(ast.Global(list(function.global_names)), at))
+    names = dict.fromkeys([*function.nonlocal_names, *cells])
+    if names:
+        made.append(build.place(ast.Nonlocal(list(names)), at))
+    return made
+
+
+def _walrus_bindings(function: CoreFunction, cells: Sequence[str], at: ast.AST) -> list[ast.stmt]:
+    """A name bound only inside a generator expression must still belong to this scope; this runs never."""
+    names = [n for n in function.walrus_names if n not in cells and n not in function.nonlocal_names]
+    return [build.place(ast.If(ast.Constant(False), build.set_none(names, at), []), at)] if names else []
+
+
+def _start(body: list[ast.stmt], at: ast.AST) -> ast.AST:
+    return build.same_start(body[0]) if body else at
+
+
+def _hoisted(function: CoreFunction, captured: dict[str, tuple[str, ...]], at: ast.AST) -> list[ast.stmt]:
+    """Definitions for a landing, which has passed the places where they stood; shown on the line of `at`."""
+    made: list[ast.stmt] = []
+    for inner in function.hoisted:
+        definition = emit_fresh(inner, captured)
+        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
+            setattr(definition, name, getattr(at, name))
+        made.append(definition)
+    return made
+
+
+def emit_fresh(function: CoreFunction, captured: dict[str, tuple[str, ...]]) -> ast.FunctionDef:
+    """The function as it starts afresh; `captured` names each function's variables that inner ones capture."""
+    body = _Emitter(captured).block(function.body, _Around())
+    at = _start(body, function.at)
+    cells = captured.get(function.name, ())
+    prologue: list[ast.stmt] = [] if function.docstring is None else [function.docstring]
+    prologue += _declarations(function, (), at)
+    prologue += _walrus_bindings(function, (), at)
+    if function.defines_first:
+        prologue += _hoisted(function, captured, at)
+    if cells and function.suspensions:
+        seen = ast.Tuple([build.load(name) for name in cells], ast.Load())
+        prologue.append(build.assign(".cells", ast.Lambda(build.no_arguments(), seen), at))
+    if _has_finally(function.body):
+        prologue.append(build.assign(".label", ast.Constant(-1), at))
+    made = build.function(function.name, function.arguments, [*prologue, *body], function.at)
+    if function.first is not None:
+        made.decorator_list = [function.first]
+    return made
+
+
+def emit_landing(
+    function: CoreFunction,
+    block: Block,
+    slots: Sequence[str],
+    takeover: Sequence[str],
+    cells: Sequence[str],
+    captured: dict[str, tuple[str, ...]],
+) -> ast.FunctionDef:
+    """A function of one argument, ``.land``, that takes over `slots` and `takeover` and goes on with `block`.
+
+    ``.land`` is a list: what is delegated to (if anything), the values of `takeover`, the values of `slots`.
+    """
+    body = _Emitter(captured, takeover).block(block, _Around())
+    if function.first_parameter is not None:
+        transform = _ExplicitSuper(function.first_parameter)
+        body = [transform.visit(copy.deepcopy(statement)) for statement in body]
+    at = block[0].at if block else function.at
+    prologue = _declarations(function, cells, at)
+    prologue += _walrus_bindings(function, cells, at)
+    prologue += _hoisted(function, captured, at)
+    taken = build.call(ast.Attribute(build.load(".land"), "pop", ast.Load()), [])
+    targets: list[ast.expr] = [build.store(name) for name in slots]
+    prologue.append(build.assign(ast.Tuple(targets, ast.Store()), taken, at))
+    # A landing without a suspension left would not be a generator function any more.
+    never = build.place(ast.If(ast.Constant(False), [ast.Expr(ast.Yield(None))], []), at)
+    made = build.function(function.name, build.no_arguments([".land"]), [*prologue, *body, never], function.at)
+    if function.first is not None:
+        made.decorator_list = [function.first]
+    return made
+
+
+def _has_finally(block: Block) -> bool:
+    return any(
+        (isinstance(node, TryFinally) and bool(labels_in(node.body))) or any(_has_finally(b) for b in node.blocks)
+        for node in block
+    )

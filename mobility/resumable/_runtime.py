@@ -1,0 +1,208 @@
+"""Objects that transformed code refers to. They stand in its constants, so that no name can shadow them."""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["OBJECTS", "UNBOUND", "Moved", "Relay", "Steps", "is_hidden", "visible_locals"]
+
+
+class Moved(BaseException):
+    """Thrown into a generator that has gone elsewhere; transformed code lets it pass without running anything."""
+
+
+class _Unbound:
+    """Stands for a variable that is not bound."""
+
+    def __repr__(self) -> str:
+        return "<unbound>"
+
+
+UNBOUND = _Unbound()
+
+
+class Steps:
+    """An iterator without ``__iter__``, given one: ``for`` asks a stored iterator for it again."""
+
+    __slots__ = ("iterator",)
+
+    def __init__(self, iterator: Any) -> None:
+        self.iterator = iterator
+
+    def __iter__(self) -> Steps:
+        return self
+
+    def __next__(self) -> Any:
+        return type(self.iterator).__next__(self.iterator)
+
+    def __reduce__(self) -> tuple[type[Steps], tuple[Any]]:
+        return Steps, (self.iterator,)
+
+
+class Relay:
+    """Stands before a delegate whose next step was already asked for: the first step is answered without it."""
+
+    __slots__ = ("_waiting", "delegate")
+
+    def __init__(self, delegate: Any) -> None:
+        self.delegate = delegate
+        self._waiting = True
+
+    def __iter__(self) -> Relay:
+        return self
+
+    def __next__(self) -> Any:
+        if self._waiting:
+            self._waiting = False
+            return None
+        return next(self.delegate)
+
+    def __getattr__(self, name: str) -> Any:
+        # send, throw and close exist exactly if the delegate has them.
+        if name in ("send", "throw", "close"):
+            return getattr(self.delegate, name)
+        raise AttributeError(name)
+
+
+_STEADY = frozenset(
+    {
+        types.GeneratorType,
+        *(
+            type(iter(example))
+            for example in (
+                [], (), "", "é", b"", bytearray(), {}, {}.keys(), {}.values(), {}.items(), set(), range(0),
+                range(2**70), enumerate(()), zip(), map(len, ()), filter(None, ()), reversed([]), reversed({}),
+                collections.deque(),
+            )
+        ),
+    }
+)  # fmt: skip
+
+
+def steps(iterator: Any) -> Any:
+    """An iterator that a ``for`` can take up again, and that can move if its kind can."""
+    from mobility.reducers import movable_iterator
+
+    iterator = movable_iterator(iterator)
+    return iterator if hasattr(type(iterator), "__iter__") else Steps(iterator)
+
+
+#: The methods of managers' types, checked by identity at each use; bounded, so that it keeps few types alive.
+_managers: dict[type, tuple[Any, Any]] = {}
+_KNOWN_MANAGERS = 256
+
+
+def manages(kind: type) -> tuple[Any, Any]:
+    """The functions behind ``__enter__`` and ``__exit__`` of a manager's type, to be called with the manager.
+
+    ``(None, None)`` if one is missing.
+    """
+    try:
+        known = _managers[kind]
+        if kind.__enter__ is known[0] and kind.__exit__ is known[1]:  # type: ignore[attr-defined]  # or the except
+            return known
+    except (KeyError, AttributeError):
+        pass
+    enter, leave = _member(kind, "__enter__"), _member(kind, "__exit__")
+    if enter is None or leave is None:
+        return None, None
+    if type(enter) is type(leave) is types.FunctionType:
+        if len(_managers) >= _KNOWN_MANAGERS:
+            _managers.clear()
+        _managers[kind] = enter, leave
+        return enter, leave
+    return _unusual(enter, kind), _unusual(leave, kind)
+
+
+def _member(kind: type, name: str) -> Any:
+    """What the interpreter finds for a special method: in the type's own dictionaries, past any metaclass."""
+    return next((base.__dict__[name] for base in kind.__mro__ if name in base.__dict__), None)
+
+
+def _unusual(found: Any, kind: type) -> Callable[..., Any]:
+    """A static method, a callable object or another descriptor, bound as the interpreter would."""
+    getter = getattr(type(found), "__get__", None)
+
+    def call(manager: Any, *details: Any) -> Any:
+        bound = found if getter is None else getter(found, manager, kind)
+        return bound(*details)
+
+    return call
+
+
+def exception() -> BaseException | None:
+    """The exception being handled (``sys.exception``)."""
+    return sys.exc_info()[1]
+
+
+def is_hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def visible_locals(frame: types.FrameType) -> dict[str, Any]:
+    """The local variables of a frame that the user's source names."""
+    return {name: value for name, value in frame.f_locals.items() if not name.startswith(".")}
+
+
+def _locals() -> dict[str, Any]:
+    return visible_locals(sys._getframe(1))
+
+
+def _vars(*arguments: Any) -> Any:
+    return builtins.vars(*arguments) if arguments else visible_locals(sys._getframe(1))
+
+
+def _dir(*arguments: Any) -> Any:
+    return builtins.dir(*arguments) if arguments else sorted(visible_locals(sys._getframe(1)))
+
+
+def _with_frame(run: Callable[..., Any]) -> Callable[..., Any]:
+    def evaluate(source: Any, *namespaces: Any, **options: Any) -> Any:
+        if not namespaces and not options:
+            frame = sys._getframe(1)
+            return run(source, frame.f_globals, visible_locals(frame))
+        return run(source, *namespaces, **options)
+
+    return evaluate
+
+
+_READERS: Mapping[Any, Callable[..., Any]] = {
+    builtins.locals: _locals,
+    builtins.vars: _vars,
+    builtins.dir: _dir,
+    builtins.eval: _with_frame(builtins.eval),
+    builtins.exec: _with_frame(builtins.exec),
+}
+
+
+def visible(function: Any) -> Any:
+    """What to call in place of a builtin that reads its caller's variables; anything else is itself."""
+    try:
+        return _READERS.get(function, function)
+    except TypeError:  # not hashable, so not one of them
+        return function
+
+
+#: By the names that the emission marks them with.
+OBJECTS: dict[str, Any] = {
+    "BaseException": BaseException,
+    "Moved": Moved,
+    "exc_info": sys.exc_info,
+    "exception": exception,
+    "iter": iter,
+    "manages": manages,
+    "set": set,
+    "slice": slice,
+    "steady_iterators": _STEADY,
+    "steps": steps,
+    "type": type,
+    "unbound": UNBOUND,
+    "visible": visible,
+}
+
+

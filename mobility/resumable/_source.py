@@ -1,0 +1,181 @@
+"""Finds the syntax tree of a function from its code object.
+
+The whole file is parsed, because the text of a lambda or of a decorated inner function need not parse by itself.
+Text comes through :mod:`linecache`, which also knows the cells of a notebook and the examples of a doctest.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import linecache
+import threading
+import types
+import warnings
+from dataclasses import dataclass
+
+from mobility.errors import ResumableError
+
+__all__ = ["DIGEST_BYTES", "FunctionNode", "FunctionSource", "find_source", "parse_quietly"]
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+DIGEST_BYTES = 16
+_CACHED_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSource:
+    """A function's place in its file.
+
+    Attributes
+    ----------
+    node
+        Its syntax tree, with the line numbers of the file; shared, never modified.
+    text
+        Its lines from ``def`` (or the expression, for a lambda), without decorators, dedented.
+    digest
+        First 16 bytes of the SHA-256 of `text`: the same on every Python version.
+    """
+
+    node: FunctionNode
+    filename: str
+    text: str
+    digest: bytes
+
+
+@dataclass(slots=True)
+class _ParsedFile:
+    lines: tuple[str, ...]
+    functions: dict[int, list[FunctionNode]]
+
+
+_files: dict[str, _ParsedFile] = {}
+_lock = threading.RLock()
+
+
+def parse_quietly(text: str, filename: str) -> ast.Module:
+    """Parse without repeating the syntax warnings that the first compilation gave."""
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text, filename)
+
+
+def _first_line(node: FunctionNode) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])
+
+
+def _parsed(filename: str, module_globals: dict[str, object] | None) -> _ParsedFile | None:
+    lines = tuple(linecache.getlines(filename, module_globals))
+    if not lines:
+        return None
+    with _lock:
+        known = _files.get(filename)
+        if known is not None and known.lines == lines:
+            return known
+        tree = parse_quietly("".join(lines), filename)
+        functions: dict[int, list[FunctionNode]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, FunctionNode):
+                functions.setdefault(_first_line(node), []).append(node)
+        while len(_files) >= _CACHED_FILES:
+            del _files[next(iter(_files))]
+        parsed = _files[filename] = _ParsedFile(lines, functions)
+        return parsed
+
+
+def _arguments(node: FunctionNode) -> tuple[str, ...]:
+    spec = node.args
+    names = [a.arg for a in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)]
+    names += [a.arg for a in (spec.vararg, spec.kwarg) if a is not None]
+    return tuple(names)
+
+
+def _code_arguments(code: types.CodeType) -> tuple[str, ...]:
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # CO_VARARGS, CO_VARKEYWORDS
+    return code.co_varnames[:count]
+
+
+def _unmangled(name: str) -> str:
+    head, _, tail = name.lstrip("_").partition("__")
+    return f"__{tail}" if name.startswith("_") and head and tail else name
+
+
+def _same_arguments(node: FunctionNode, code: types.CodeType) -> bool:
+    written, compiled = _arguments(node), _code_arguments(code)
+    return len(written) == len(compiled) and all(
+        c in (w, _unmangled(c)) and (c == w or _unmangled(c) == w) for w, c in zip(written, compiled, strict=True)
+    )
+
+
+def _span(code: types.CodeType) -> set[tuple[int, int]]:
+    """Start positions of the instructions, to tell lambdas of one line apart."""
+    return {(p[0], p[2]) for p in code.co_positions() if p[0] is not None and p[2] is not None}
+
+
+def _within(node: FunctionNode, code: types.CodeType) -> int:
+    body = node.body if isinstance(node, ast.Lambda) else node.body[0]
+    start = (body.lineno, body.col_offset)
+    end = (node.end_lineno or node.lineno, node.end_col_offset or 0)
+    return sum(start <= position < end for position in _span(code))
+
+
+def _text(node: FunctionNode, lines: tuple[str, ...]) -> str:
+    """The node's own text; every line loses the indentation of the first, and trailing blanks."""
+    end_line = node.end_lineno or node.lineno
+    rows = [line.rstrip("\n") for line in lines[node.lineno - 1 : end_line]]
+    # Column offsets count UTF-8 bytes.
+    rows[-1] = rows[-1].encode()[: node.end_col_offset].decode()
+    rows[0] = rows[0].encode()[node.col_offset :].decode()
+    margin = node.col_offset if not isinstance(node, ast.Lambda) else 0
+    return "\n".join([rows[0], *(r[margin:] if r[:margin].isspace() else r for r in rows[1:])])
+
+
+def find_source(code: types.CodeType, qualname: str, module_globals: dict[str, object] | None) -> FunctionSource:
+    """Return the syntax tree from which `code` was compiled.
+
+    Raises
+    ------
+    ResumableError
+        If the text is not available or no longer holds this function.
+    """
+    filename = code.co_filename
+    try:
+        parsed = _parsed(filename, module_globals)
+    except SyntaxError as error:
+        raise ResumableError(
+            f"its file no longer parses ({error.msg})",
+            function=qualname,
+            filename=filename,
+            line=error.lineno or 0,
+            remedy="The file changed after it was imported: mend it and start the process again.",
+        ) from error
+    if parsed is None:
+        raise ResumableError(
+            "its source text is not available",
+            function=qualname,
+            filename=filename,
+            line=code.co_firstlineno,
+            remedy="Define it in a file or a notebook cell; code given to exec(), to python -c or typed at the "
+            "plain prompt keeps no text.",
+        )
+    name = "<lambda>" if code.co_name == "<lambda>" else code.co_name
+    found = [
+        node
+        for node in parsed.functions.get(code.co_firstlineno, [])
+        if ("<lambda>" if isinstance(node, ast.Lambda) else node.name) in (name, _unmangled(name))
+        and _same_arguments(node, code)
+    ]
+    if not found:
+        raise ResumableError(
+            "its file no longer holds it at this line",
+            function=qualname,
+            filename=filename,
+            line=code.co_firstlineno,
+            remedy="The file changed after it was imported: start the process again.",
+        )
+    node = max(found, key=lambda candidate: _within(candidate, code)) if len(found) > 1 else found[0]
+    text = _text(node, parsed.lines)
+    digest = hashlib.sha256(text.encode()).digest()[:DIGEST_BYTES]
+    return FunctionSource(node, filename, text, digest)
