@@ -11,28 +11,32 @@ import io
 import linecache
 import pickle
 import types
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from mobility.errors import GeneratorRunning, MobilityError, SnapshotInvalid
 from mobility.reducers.blame import explain
-from mobility.reducers.generators import CLOSED, CREATED, Reading, Session, fill, land, read, reduce_generator, thaw
-from mobility.reducers.pickler import Pickler, needs_reducer
+from mobility.reducers.generators import CLOSED, CREATED, Reading, Session, Site, read, reduce_generator, sessions
+from mobility.reducers.pickler import Pickler, QuickPickler, needs_reducer
 from mobility.reducers.refusal import Refused
 from mobility.reducers.view import View
 from mobility.resumable._runtime import Moved
-from mobility.resumable.plan import plan_of, split_label
+from mobility.resumable.plan import plan_of
 from mobility.resumable.registry import Home
 
 __all__ = ["ExecutionState", "FunctionKey", "capture", "discard", "dumps", "loads", "move_by_reference", "restore"]
 
 Status = Literal["created", "suspended", "closed"]
-AnyGenerator = Generator[Any, Any, Any]
+AnyGenerator: TypeAlias = "types.GeneratorType[Any, Any, Any]"  # not to be subscripted before 3.13
 #: Values of these types refer to no generator.
 _ATOMS = frozenset(
     {int, float, complex, bool, str, bytes, type(None), range, type(iter(range(0))), type(iter("")), type(iter("é"))}
 )
+
+
+_DAMAGED = (pickle.UnpicklingError, EOFError, IndexError, KeyError, ValueError, OverflowError, MemoryError)
+_UNMAKEABLE = (TypeError, AttributeError, ImportError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,8 @@ class ExecutionState:
     filename, line, source_line
         Where it is suspended, and the text of that line.
     label
-        The suspension, counted in the order of the text; 0 if it has not begun, -1 if it has ended. With the reasons for
-        which the ``finally`` blocks around it were entered, if it is suspended in one.
+        The suspension, counted in the order of the text; 0 if it has not begun, -1 if it has ended. With the reasons
+        for which the ``finally`` blocks around it were entered, if it is suspended in one.
     payload
         The snapshot, as `dumps` gives it.
     """
@@ -84,8 +88,8 @@ class ExecutionState:
     def locals(self) -> dict[str, Any]:
         """Its local variables by the names in the source: copies, decoded anew at each access.
 
-        A file appears as a :class:`~mobility.reducers.files.FilePosition`, a generator as a view of its own state: nothing
-        is opened and nothing resumed.
+        A file appears as a :class:`~mobility.reducers.files.FilePosition`, a generator as a view of its own state:
+        nothing is opened and nothing resumed.
         """
         return View.of(self.payload).locals
 
@@ -128,7 +132,8 @@ def restore(state: ExecutionState) -> AnyGenerator:
     FunctionNotFound, SourceMismatch, SnapshotInvalid
         If it cannot be resumed in this process.
     """
-    return loads(state.payload)
+    generator: AnyGenerator = loads(state.payload)
+    return generator
 
 
 def dumps(generator: Any, *, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
@@ -147,6 +152,12 @@ def dumps(generator: Any, *, buffer_callback: Callable[[pickle.PickleBuffer], An
         As `capture`.
     """
     file = io.BytesIO()
+    if buffer_callback is None:
+        try:
+            QuickPickler(file, 5).dump(generator)
+            return file.getvalue()
+        except Exception:
+            file = io.BytesIO()  # a function or class from inside a function, or a value that cannot move at all
     pickler = Pickler(file, buffer_callback)
     try:
         pickler.dump(generator)
@@ -177,16 +188,19 @@ def loads(data: bytes | bytearray | memoryview, *, buffers: Iterable[Any] = ()) 
     FunctionNotFound, SourceMismatch, SnapshotInvalid
         If it cannot be resumed in this process.
     """
-    with Session() as session:
-        try:
-            value = pickle.loads(data, buffers=buffers)
-        except MobilityError:
-            raise
-        except (pickle.UnpicklingError, EOFError, IndexError, KeyError, ValueError, OverflowError, MemoryError) as error:
-            raise SnapshotInvalid(f"it does not decode ({type(error).__name__}: {error})") from error
-        except (TypeError, AttributeError, ImportError, UnicodeDecodeError, AssertionError) as error:
-            raise SnapshotInvalid(f"one of its values cannot be made here ({type(error).__name__}: {error})") from error
+    session = Session()
+    outer, sessions.current = sessions.current, session
+    try:
+        value = pickle.loads(data, buffers=buffers)
         session.prime()
+    except MobilityError:
+        raise
+    except _DAMAGED as error:
+        raise SnapshotInvalid(f"it does not decode ({type(error).__name__}: {error})") from error
+    except _UNMAKEABLE as error:
+        raise SnapshotInvalid(f"one of its values cannot be made here ({type(error).__name__}: {error})") from error
+    finally:
+        sessions.current = outer
     return value
 
 
@@ -219,7 +233,7 @@ def _reached(generator: AnyGenerator) -> list[AnyGenerator]:
         pickler.dump(generator)
     except GeneratorRunning:
         raise
-    except Exception:  # noqa: S110  # what cannot be captured is not gone; what was reached before it is left
+    except Exception:  # what cannot be captured is not gone; what was reached before it is left
         pass
     return [generator, *(g for g in pickler.visited if g is not generator)]
 
@@ -268,9 +282,9 @@ def move_by_reference(generator: AnyGenerator) -> AnyGenerator:
     reading = read(generator)
     values = dict(reading.values)
     delegate = values.get(".y")
-    with Session() as session:
-        made = _again(generator, reading, values, delegate, session)
-        session.prime()
+    session = Session()
+    made = _again(generator, reading, values, delegate, session)
+    session.prime()
     return made
 
 
@@ -288,7 +302,7 @@ def _again(
     closed = reading.label == CLOSED
     cells = reading.cells if not closed else {name: types.CellType() for name in plan.code.co_freevars}
     waiting = tuple(sorted(name for name in values if name[:2] == ".t"))
-    made, holder = land(home, CREATED if closed else reading.label, cells, waiting)
+    made, holder = Site.of(home, CREATED if closed else reading.label, tuple(cells), waiting).land(cells)
     if closed:
         made.close()
     else:
@@ -317,4 +331,4 @@ def _reduce_for_any_pickler(generator: AnyGenerator) -> tuple[Any, ...]:
     return reduce_generator(generator)
 
 
-copyreg.pickle(types.GeneratorType, _reduce_for_any_pickler)  # type: ignore[arg-type]  # six parts are documented
+copyreg.pickle(types.GeneratorType, _reduce_for_any_pickler)

@@ -5,7 +5,7 @@ moved without breaking a stored snapshot, and a later format gets a module of it
 """
 
 from mobility.reducers.functions import bear_class, bear_function, cell, dress_class, dress_function, fill_cell, found
-from mobility.reducers.generators import fill, thaw
+from mobility.reducers.generators import thaw
 
 __all__ = [
     "bear_class",
@@ -13,7 +13,6 @@ __all__ = [
     "cell",
     "dress_class",
     "dress_function",
-    "fill",
     "fill_cell",
     "found",
     "thaw",

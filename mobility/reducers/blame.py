@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import types
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from mobility.errors import MobilityError, NotMovable
@@ -15,7 +15,6 @@ from mobility.resumable.plan import Plan, plan_of, split_label
 
 __all__ = ["explain"]
 
-_Dump = Callable[[Any], None]
 _DEPTH = 50
 
 
@@ -75,7 +74,7 @@ def _names(plan: Plan, label: int, values: dict[str, Any]) -> Iterator[tuple[str
             yield name, shown, line, value
 
 
-def explain(generator: Generator[Any, Any, Any], error: BaseException) -> MobilityError:
+def explain(generator: types.GeneratorType[Any, Any, Any], error: BaseException) -> MobilityError:
     """The error to raise instead of `error`: names variable, line, type and remedy."""
     plan = plan_of(generator.gi_code)
     if plan is None:
@@ -83,7 +82,7 @@ def explain(generator: Generator[Any, Any, Any], error: BaseException) -> Mobili
                             generator.gi_code.co_firstlineno, "generator", error)  # fmt: skip
     reading = read(generator)
     number = split_label(reading.label)[0]
-    values = {**reading.values, **{name: cell for name, cell in reading.cells.items()}}
+    values = {**reading.values, **reading.cells}
     for name, shown, line, value in _names(plan, number, values):
         problem = _try(value)
         if problem is None:

@@ -1,6 +1,6 @@
 """Reads a suspended generator, and makes one again.
 
-A generator is made in three steps, so that cycles through it work: `thaw` makes it without its values, `fill` gives it
+A generator is made in three steps, so that cycles through it work: `make` makes it without its values, `fill` gives it
 the values, and `Session.prime` runs it up to the very suspension at which it was read. A generator that another one
 delegates to is not primed by itself: the other's first step reaches it through ``yield from``.
 """
@@ -10,18 +10,18 @@ from __future__ import annotations
 import gc
 import threading
 import types
-from collections.abc import Generator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from mobility.errors import GeneratorRunning, SnapshotInvalid
 from mobility.reducers.naming import format_1
 from mobility.reducers.refusal import Refused
 from mobility.resumable._runtime import UNBOUND, Relay
 from mobility.resumable.plan import Plan, plan_of, split_label
-from mobility.resumable.registry import Home, find
+from mobility.resumable.registry import Home, find, is_outdated
 
-__all__ = ["CLOSED", "CREATED", "Reading", "Session", "fill", "land", "read", "reduce_generator", "thaw"]
+__all__ = ["CLOSED", "CREATED", "Reading", "Session", "Site", "fill", "read", "reduce_generator", "sessions", "thaw"]
 
 #: Labels of a generator that has not begun, and of one that has ended.
 CREATED = 0
@@ -29,10 +29,10 @@ CLOSED = -1
 
 _DELEGATE = ".y"
 Label = int | tuple[Any, ...]
-AnyGenerator = Generator[Any, Any, Any]
+AnyGenerator: TypeAlias = "types.GeneratorType[Any, Any, Any]"  # not to be subscripted before 3.13
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time of a capture
 class Reading:
     """What a suspended generator consists of; the values are its own, not copies.
 
@@ -111,22 +111,22 @@ def read(generator: AnyGenerator) -> Reading:
     cells = _closure(generator)
     if not generator.gi_suspended:
         return _read_created(plan, variables, cells, frame.f_globals)
-    label: Label = variables[".label"]
+    number: int = variables[".label"]
     inner = variables.get(".cells")
     if inner is not None:
         cells = {**cells, **dict(zip(inner.__code__.co_freevars, inner.__closure__, strict=True))}
-    slots = plan.slots[label]
+    slots = plan.slots[number]
     values = {
         name: value
         for name, value in variables.items()
-        if (name not in cells if name[0] != "." else name in slots or name[1] == "t")
+        if (name not in cells if name[0] != "." else name in slots or name[1] == "t") and name != ".label"
     }
-    del values[".label"]
     if type(variables) is dict:
         variables.clear()  # before 3.13 the frame keeps this dict, which would keep the values alive
-    finals = plan.finals[label]
+    label: Label = number
+    finals = plan.finals[number]
     if finals:
-        label = (label, *(_reason(values.get(f".f{slot}")) for slot in finals))
+        label = (number, *(_reason(values.get(f".f{slot}")) for slot in finals))
     delegate = generator.gi_yieldfrom
     if delegate is not None:
         values[_DELEGATE] = delegate.delegate if type(delegate) is Relay else delegate
@@ -163,40 +163,27 @@ def reduce_generator(generator: AnyGenerator) -> tuple[Any, ...]:
     reading = read(generator)
     plan = reading.plan
     arguments: tuple[Any, ...] = (plan.module, plan.qualname, plan.digest, reading.label)
-    waiting = tuple(sorted(name for name in reading.values if name[:2] == ".t"))
+    values = reading.values
+    waiting = tuple(sorted([name for name in values if name[:2] == ".t"])) if plan.has_temporaries else ()
     if reading.cells or waiting:
-        provided = plan.provided
-        shared = {name: cell for name, cell in reading.cells.items() if name not in provided}
+        shared = {name: cell for name, cell in reading.cells.items() if name not in plan.provided}
         names = tuple(sorted(shared))
-        arguments += (names, tuple(shared[name] for name in names), waiting)
+        arguments += (names, tuple([shared[name] for name in names]), waiting)
     if reading.label == CLOSED:
         return thaw, arguments
-    return thaw, arguments, reading.values, None, None, fill
+    return thaw, arguments, values, None, None, thaw
 
 
 # -- making ---------------------------------------------------------------------------------------------------------
 
 
-class _Sessions(threading.local):
-    def __init__(self) -> None:
-        self.stack: list[Session] = []
-
-
-_sessions = _Sessions()
-
-
 class Session:
     """The generators that one load makes; they are primed together, when all values are in place."""
 
+    __slots__ = ("_made",)
+
     def __init__(self) -> None:
         self._made: dict[int, tuple[AnyGenerator, _Land]] = {}
-
-    def __enter__(self) -> Session:
-        _sessions.stack.append(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _sessions.stack.pop()
 
     def add(self, generator: AnyGenerator, land: _Land) -> None:
         self._made[id(generator)] = (generator, land)
@@ -221,11 +208,26 @@ class Session:
                 claimed.add(key)
             else:
                 land[0] = Relay(land[0])
-        lands = [land for _, land in waiting.values()]
-        errors = _contexts(lands)
+        errors = [pair for _, land in waiting.values() for pair in _contexts(land)]
         for key, (generator, _) in waiting.items():
             if key not in claimed:
                 _step(generator)
+        _restore(errors)
+
+
+class _Sessions(threading.local):
+    current: Session | None = None
+
+
+sessions = _Sessions()
+
+
+def _prime(generator: AnyGenerator, land: _Land) -> None:
+    if land.delegates:
+        land[0] = Relay(land[0])
+    errors = _contexts(land) if len(land.slots) > 1 else ()
+    _step(generator)
+    if errors:
         _restore(errors)
 
 
@@ -236,56 +238,68 @@ def _step(generator: AnyGenerator) -> None:
         raise SnapshotInvalid(f"{generator.__qualname__} could not be resumed ({error!r})") from error
 
 
-def _contexts(lands: list[_Land]) -> list[tuple[BaseException, BaseException | None]]:
+def _contexts(land: _Land) -> list[tuple[BaseException, BaseException | None]]:
     """Landing in a handler raises its exception, which would change what it was raised in."""
-    return [
-        (value, value.__context__)
-        for land in lands
-        for value in land[-1]
-        if isinstance(value, BaseException)
-    ]
+    return [(value, value.__context__) for value in land[-1] if isinstance(value, BaseException)]
 
 
-def _restore(errors: list[tuple[BaseException, BaseException | None]]) -> None:
+def _restore(errors: Iterable[tuple[BaseException, BaseException | None]]) -> None:
     for error, context in errors:
         error.__context__ = context
         error.__traceback__ = None
 
 
-def _prime(generator: AnyGenerator, land: _Land) -> None:
-    if land.delegates:
-        land[0] = Relay(land[0])
-    if len(land.slots) > 1:
-        errors = _contexts([land])
-        _step(generator)
-        _restore(errors)
-    else:
-        _step(generator)
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where generators land: the same for all that are suspended alike."""
+
+    home: Home
+    code: types.CodeType
+    label: int
+    slots: tuple[str, ...]
+    takeover: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, home: Home, label: Label, names: tuple[str, ...], waiting: tuple[str, ...]) -> Site:
+        plan = home.plan
+        names = tuple(dict.fromkeys((*home.cells, *names)))
+        number = split_label(label)[0]
+        if number not in plan.slots:
+            raise SnapshotInvalid(f"{plan.name} has no label {label!r}")
+        code = plan.landing(label, names, waiting)
+        return cls(home, code, number, plan.slots[number] + waiting, plan.takeover(names), code.co_freevars)
+
+    def land(self, cells: dict[str, types.CellType]) -> tuple[AnyGenerator, _Land]:
+        """Make a generator without its values."""
+        own = self.home.cells
+        closure = tuple([cells[name] if name in cells else own[name] for name in self.names]) if self.names else None
+        function = types.FunctionType(self.code, self.home.globals, self.code.co_name, None, closure)
+        holder = _Land()
+        holder.slots = self.slots
+        holder.takeover = self.takeover
+        holder.delegates = False
+        holder.label = self.label
+        return function(holder), holder
 
 
-def land(home: Home, label: Label, cells: dict[str, types.CellType], waiting: tuple[str, ...]) -> tuple[AnyGenerator, _Land]:
-    """Make a generator that will go on at `label`, without its values."""
-    plan = home.plan
-    if home.cells:
-        cells = {**home.cells, **cells}
-    names = tuple(cells)
-    number = split_label(label)[0]
-    if number not in plan.slots:
-        raise SnapshotInvalid(f"{plan.name} has no label {label!r}")
-    code = plan.landing(label, names, waiting)
-    function = types.FunctionType(
-        code, home.globals, code.co_name, None, tuple([cells[name] for name in code.co_freevars])
-    )
-    holder = _Land()
-    holder.slots = plan.slots[number] + waiting
-    holder.takeover = plan.takeover(names)
-    holder.delegates = False
-    holder.label = number
-    return function(holder), holder
+_sites: dict[tuple[Any, ...], Site] = {}
 
 
 @format_1
-def thaw(
+def thaw(subject: str | AnyGenerator, *details: Any) -> AnyGenerator | None:
+    """Make a generator without its values, or give one its values: one name in a snapshot for both steps.
+
+    ``thaw(module, qualname, digest, label, names of cells, cells, names of temporaries)`` and
+    ``thaw(generator, values)``.
+    """
+    if type(subject) is str:
+        return make(subject, *details)
+    fill(subject, *details)  # type: ignore[arg-type]  # not a string
+    return None
+
+
+def make(
     module: str,
     qualname: str,
     digest: bytes,
@@ -295,24 +309,30 @@ def thaw(
     waiting: tuple[str, ...] = (),
 ) -> AnyGenerator:
     """A generator without its values."""
-    home = find(module, qualname, digest)
-    closed = label == CLOSED
-    captured = dict(zip(names, cells, strict=True))
-    if closed:
-        # Nothing of it will run; its variables need no cells that are shared.
-        captured = {name: types.CellType() for name in home.plan.code.co_freevars}
-    generator, holder = land(home, CREATED if closed else label, captured, waiting)
-    if closed:
-        generator.close()
-    elif _sessions.stack:
-        _sessions.stack[-1].add(generator, holder)
+    key = (module, qualname, digest, label, names, waiting)
+    site = _sites.get(key)
+    if site is None or is_outdated(site.home, module):
+        if label == CLOSED:
+            return _closed(find(module, qualname, digest))
+        site = _sites[key] = Site.of(find(module, qualname, digest), label, names, waiting)
+    generator, holder = site.land(dict(zip(names, cells, strict=True)) if names else {})
+    session = sessions.current
+    if session is not None:
+        session.add(generator, holder)
     return generator
 
 
-@format_1
+def _closed(home: Home) -> AnyGenerator:
+    """One that has ended: nothing of it will run, so its variables are nobody's."""
+    names = home.plan.code.co_freevars
+    generator, _ = Site.of(home, CREATED, names, ()).land({name: types.CellType() for name in names})
+    generator.close()
+    return generator
+
+
 def fill(generator: AnyGenerator, state: dict[str, Any]) -> None:
     """Give a generator its values; outside of a session (plain pickle) also prime it."""
-    session = _sessions.stack[-1] if _sessions.stack else None
+    session = sessions.current
     holder = session.land_of(generator) if session is not None else None
     if holder is not None:
         holder.fill(state)

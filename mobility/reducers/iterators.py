@@ -149,7 +149,8 @@ def _place(remake: Callable[..., Any], way: int, table: Any, it: Any) -> Reduced
         coming = len(it.__reduce__()[1][0])
     except RuntimeError as error:
         if str(error) != _DICT_KEYS:
-            return Stuck, (str(error),)
+            # An OrderedDict's iterator ends with its error, that of a dict keeps raising it.
+            return Stuck, (str(error), str(error) != _DICT_SIZE)
         if operator.length_hint(it) == 0:
             return Stuck, (str(error), True)
         raise Refused(
@@ -263,7 +264,8 @@ def _deque_rule(backward: bool) -> Callable[[Any], Reduced]:
         stale = _fields.stale_reader()
         # Without ctypes the change cannot be seen, and the iterator would go on where the original raises.
         if stale is not None and stale(it):
-            return Stuck, (_DEQUE,)
+            # Backward it looks at its countdown first, and ends with its error; forward it keeps raising it.
+            return (iter, ((),)) if backward and not operator.length_hint(it) else (Stuck, (_DEQUE, backward))
         return deque_iterator, (backward, queue, passed, _size(queue))
 
     return reduce_deque_iterator
@@ -277,13 +279,18 @@ def _reduce_range(numbers: range) -> Reduced:
     return range, (numbers.stop,)
 
 
+def steps(*numbers: int) -> Iterator[int]:
+    """Return an iterator of a range. One name in a snapshot instead of two, `iter` and `range`."""
+    return iter(range(*numbers))
+
+
 def _reduce_range_iterator(it: Any) -> Reduced:
     # 3.11 gives the whole range and an index, later versions what is left; what is left is also the shortest form.
     reduced = it.__reduce__()
     numbers: range = reduced[1][0]
     if reduced[2]:
         numbers = numbers[reduced[2] :]
-    return iter, (numbers,)
+    return steps, _reduce_range(numbers)[1]
 
 
 def _count_holders(it: Any) -> tuple[Reduced, int]:
@@ -341,5 +348,6 @@ LOADERS: tuple[Any, ...] = (
     ordered_view,
     SetIterator,
     Stuck,
+    steps,
     *_itertools.LOADERS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import IO, Any
 
 from mobility.reducers import exceptions, files, iterators, values
@@ -12,7 +12,7 @@ from mobility.reducers.functions import reduce_cell, reduce_class, reduce_functi
 from mobility.reducers.generators import reduce_generator
 from mobility.reducers.refusal import Refused
 
-__all__ = ["Pickler", "needs_reducer"]
+__all__ = ["Pickler", "QuickPickler", "needs_reducer"]
 
 Reducer = Callable[[Any], Any]
 
@@ -29,13 +29,28 @@ _REDUCERS: dict[type, Reducer] = {
     **iterators.REDUCERS,
     **files.REDUCERS,
     **values.REDUCERS,
-    types.FunctionType: reduce_function,
     types.CellType: reduce_cell,
 }
 
 
+class _Table(dict[type, Reducer]):
+    """Reducers by exact type, for C to look up; exceptions are entered as they are met."""
+
+    def __missing__(self, kind: type) -> Reducer:
+        if issubclass(kind, BaseException):
+            self[kind] = exceptions.reduce_exception
+            return exceptions.reduce_exception
+        raise KeyError(kind)
+
+
+class QuickPickler(pickle.Pickler):
+    """Knows all but functions and classes that were defined inside of functions: for these it fails as pickle does."""
+
+    dispatch_table = _Table({**_REDUCERS, types.GeneratorType: reduce_generator})
+
+
 class Pickler(pickle.Pickler):
-    """Protocol 5. `visited` collects the generators that the snapshot reached, in order.
+    """Protocol 5, with all reducers. `visited` collects the generators that the snapshot reached, in order.
 
     Raises
     ------
@@ -45,10 +60,12 @@ class Pickler(pickle.Pickler):
 
     def __init__(self, file: IO[bytes], buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> None:
         super().__init__(file, 5, buffer_callback=buffer_callback)
-        self.visited: list[Generator[Any, Any, Any]] = []
+        self.visited: list[types.GeneratorType[Any, Any, Any]] = []
 
     def reducer_override(self, value: Any) -> Any:
         kind = type(value)
+        if kind is types.FunctionType:
+            return reduce_function(value)
         if kind is types.GeneratorType:
             self.visited.append(value)
             return reduce_generator(value)
@@ -65,4 +82,4 @@ class Pickler(pickle.Pickler):
 def needs_reducer(value: Any) -> bool:
     """Whether plain pickle would not know this value, or know it less well."""
     kind = type(value)
-    return kind in _REDUCERS or issubclass(kind, BaseException)
+    return kind in _REDUCERS or kind is types.FunctionType or issubclass(kind, BaseException)

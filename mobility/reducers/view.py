@@ -17,7 +17,9 @@ __all__ = ["View"]
 class View:
     """A generator in a snapshot: its function's name, its label, its variables."""
 
-    def __init__(self, module: str, qualname: str, digest: bytes, label: Any, names: Any = (), cells: Any = (), _: Any = ()) -> None:
+    def __init__(
+        self, module: str, qualname: str, digest: bytes, label: Any, names: Any = (), cells: Any = (), _: Any = ()
+    ) -> None:
         self.function = f"{module}.{qualname}"
         self.digest = digest
         self.label = label
@@ -52,8 +54,11 @@ class View:
         return f"<{self.function} at label {split_label(self.label)[0]}>"
 
 
-def _fill(view: View, state: dict[str, Any]) -> None:
-    view._fill(state)
+def _thaw(subject: str | View, *details: Any) -> View | None:
+    if isinstance(subject, str):
+        return View(subject, *details)
+    subject._fill(*details)
+    return None
 
 
 class _Looking(pickle.Unpickler):
@@ -65,7 +70,6 @@ class _Looking(pickle.Unpickler):
 
 
 _STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("mobility.v1", "thaw"): View,
-    ("mobility.v1", "fill"): _fill,
+    ("mobility.v1", "thaw"): _thaw,
     ("mobility.reducers.files", "reopen"): FilePosition,
 }

@@ -7,7 +7,8 @@ on is compiling, once per label, the rest of the function from there (a *landing
 ======================  ==============================================================================
 ``_source``             from a code object to its syntax tree
 ``_grammar``            the table: every syntax node is ruled or refused
-``_rules``              temporaries, evaluation order; ``_expressions``, ``_statements``, ``_compounds``: one rule per node
+``_rules``              temporaries, evaluation order; one rule per node in ``_expressions``, ``_statements``,
+                        ``_compounds``
 ``_scopes``             names, comprehensions, generator expressions
 ``_normalise``          the whole way into the core language (``_core``)
 ``_landing``            what remains after a label

@@ -1,7 +1,7 @@
 """The core language: what is left of a generator's body once every suspension is a statement of its own.
 
-A *suspension* is one ``yield`` or ``yield from`` whose operand suspends no more. Each has a label, counted in the order
-of the text. A compound statement appears here as a node of its own only if a suspension lies in it; all else is `Plain`.
+A *suspension* is one ``yield`` or ``yield from`` whose operand suspends no more. Each has a label, counted in the
+order of the text. A compound statement appears here as a node of its own only if a suspension lies in it; all else is `Plain`.
 Nodes are immutable, so a landing shares the parts of the body that it does not take apart.
 
 Hidden names begin with a dot, which no Python identifier can:

@@ -36,7 +36,7 @@ def resumable(function: _F) -> _F:
         remedy.
     """
     if isinstance(function, classmethod | staticmethod):
-        return type(function)(resumable(function.__func__))  # type: ignore[return-value]  # the same kind of descriptor
+        return type(function)(resumable(function.__func__))
     if not isinstance(function, types.FunctionType):
         raise _refused(function, f"it is a {type(function).__name__}, not a function", "Decorate the function itself.")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -67,7 +67,7 @@ def _look_alike(made: types.FunctionType, function: types.FunctionType) -> None:
     made.__annotations__ = function.__annotations__
     made.__dict__.update(function.__dict__)
     if hasattr(function, "__type_params__"):  # Python 3.12
-        made.__type_params__ = function.__type_params__
+        made.__type_params__ = function.__type_params__  # type: ignore[attr-defined]  # unknown to 3.11
 
 
 def _refused(function: Any, problem: str, remedy: str) -> ResumableError:

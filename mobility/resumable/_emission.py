@@ -66,7 +66,7 @@ class _Around:
 
 
 class _Leaving(ast.NodeTransformer):
-    """Before a return, break or continue: records why the ``finally`` blocks on its way are entered, drops iterators."""
+    """Before a return, break or continue: records why the ``finally`` blocks on its way are entered."""
 
     def __init__(self, around: _Around, captured: dict[str, tuple[str, ...]]) -> None:
         self._around = around
@@ -83,9 +83,8 @@ class _Leaving(ast.NodeTransformer):
         body = [self.visit(s) for s in node.body]
         self._loops -= 1
         orelse = [self.visit(s) for s in node.orelse]
-        new = type(node)(**{**{f: getattr(node, f, None) for f in node._fields}, "body": _flat(body)})
-        new.orelse = _flat(orelse)
-        return ast.copy_location(new, node)
+        node.body, node.orelse = _flat(body), _flat(orelse)  # a copy already
+        return node
 
     def visit_For(self, node: ast.For) -> ast.AST:
         return self._visit_loop(node)
@@ -193,7 +192,7 @@ class _Emitter:
                 iterator = f".i{loop.slot}" if isinstance(loop, For) else None
                 once = ast.For(
                     build.store(".once"),
-                    ast.Constant((None,)),
+                    ast.Tuple([ast.Constant(None)], ast.Load()),
                     self._body(node.body, around.in_loop(iterator), node.at),
                     self.block(node.orelse, around),
                     None,
@@ -380,11 +379,8 @@ class _Emitter:
         body += build.set_none([enter], at)  # forgotten at once: it must neither travel nor stay alive
         body += self.block(node.body, inner)
         handlers = [self._leave(inner, at)] if labels_in(node.body) else []
-        handlers.append(
-            build.place(
-                ast.ExceptHandler(build.mark("BaseException"), None, self._left_by_error(node, manager, leave, enter)), at
-            )
-        )
+        failed = self._left_by_error(node, manager, leave, enter)
+        handlers.append(build.place(ast.ExceptHandler(build.mark("BaseException"), None, failed), at))
         none = ast.Constant(None)
         pending = ast.Compare(build.load(leave), [ast.IsNot()], [none])
         done = build.place(ast.Expr(build.call(build.load(leave), [build.load(manager), none, none, none])), at)

@@ -52,7 +52,8 @@ class ExpressionRules(Rules):
 
     def expr_Subscript(self, node: ast.Subscript) -> Spill:
         """The container, the index, the look-up. A slice becomes a call of ``slice``, which evaluates alike."""
-        return self._rebuilt(node, [node.value, self.as_object(node.slice) if suspends(node.slice) else node.slice], ["value", "slice"])
+        index = self.as_object(node.slice) if suspends(node.slice) else node.slice
+        return self._rebuilt(node, [node.value, index], ["value", "slice"])
 
     def expr_Starred(self, node: ast.Starred) -> Spill:
         """Only within displays, calls and subscripts, whose rules unpack it."""

@@ -12,19 +12,19 @@ from collections.abc import Iterator
 __all__ = ["PARTS", "REFUSED", "RULED_EXPRESSIONS", "RULED_STATEMENTS", "is_ruled", "own_scope", "scope_entries"]
 
 RULED_STATEMENTS = frozenset(
-    """AnnAssign Assert Assign AsyncFunctionDef AugAssign Break ClassDef Continue Delete Expr For FunctionDef Global If
-    Import ImportFrom Match Nonlocal Pass Raise Return Try TryStar TypeAlias While With""".split()
+    """AnnAssign Assert Assign AsyncFunctionDef AugAssign Break ClassDef Continue Delete Expr For FunctionDef Global
+    If Import ImportFrom Match Nonlocal Pass Raise Return Try TryStar TypeAlias While With""".split()
 )
 RULED_EXPRESSIONS = frozenset(
-    """Attribute BinOp BoolOp Call Compare Constant Dict DictComp FormattedValue GeneratorExp IfExp JoinedStr Lambda List
-    ListComp Name NamedExpr Set SetComp Slice Starred Subscript Tuple UnaryOp Yield YieldFrom""".split()
+    """Attribute BinOp BoolOp Call Compare Constant Dict DictComp FormattedValue GeneratorExp IfExp JoinedStr Lambda
+    List ListComp Name NamedExpr Set SetComp Slice Starred Subscript Tuple UnaryOp Yield YieldFrom""".split()
 )
 #: What statements and expressions are made of; handled by the rule of the node that holds them.
 PARTS = frozenset(
     """arguments arg keyword alias withitem match_case comprehension ExceptHandler Load Store Del And Or Add Sub Mult
-    MatMult Div Mod Pow LShift RShift BitOr BitXor BitAnd FloorDiv Invert Not UAdd USub Eq NotEq Lt LtE Gt GtE Is IsNot In
-    NotIn MatchValue MatchSingleton MatchSequence MatchMapping MatchClass MatchStar MatchAs MatchOr TypeVar ParamSpec
-    TypeVarTuple""".split()
+    MatMult Div Mod Pow LShift RShift BitOr BitXor BitAnd FloorDiv Invert Not UAdd USub Eq NotEq Lt LtE Gt GtE
+    Is IsNot In NotIn MatchValue MatchSingleton MatchSequence MatchMapping MatchClass MatchStar MatchAs
+    MatchOr TypeVar ParamSpec TypeVarTuple""".split()
 )
 #: Known and refused: the reason and the remedy.
 REFUSED: dict[str, tuple[str, str]] = {
@@ -32,12 +32,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "AsyncWith": ("it enters a manager asynchronously", "Use an ordinary generator with an ordinary with."),
     "Await": ("it awaits", "Write it as an ordinary generator, and yield where it would await."),
     # Whole programs and types, which never stand in a function; the rest of the old classes that no parser makes.
-    **{
-        name: ("it is not the syntax of a function body", "Write it as ordinary Python source.")
-        for name in """Module Interactive Expression FunctionType Suite TypeIgnore Param AugLoad AugStore Index ExtSlice Num
-        Str Bytes NameConstant Ellipsis mod stmt expr expr_context boolop operator unaryop cmpop excepthandler pattern
-        type_ignore type_param slice AST""".split()
-    },
+    **dict.fromkeys("""Module Interactive Expression FunctionType Suite TypeIgnore Param AugLoad AugStore Index ExtSlice Num\n        Str Bytes NameConstant Ellipsis mod stmt expr expr_context boolop operator unaryop cmpop excepthandler pattern\n        type_ignore type_param slice AST""".split(), ("it is not the syntax of a function body", "Write it as ordinary Python source.")),
 }
 
 

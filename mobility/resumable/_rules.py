@@ -43,7 +43,7 @@ class Rules:
         self.filename = filename
         self.suspensions: dict[int, Suspension] = {}
         self._temporaries = 0
-        self._slots = {kind: 0 for kind in "imef"}
+        self._slots = dict.fromkeys("imef", 0)
 
     # -- shared means ---------------------------------------------------------------------------------------------
 

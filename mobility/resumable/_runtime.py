@@ -69,19 +69,12 @@ class Relay:
         raise AttributeError(name)
 
 
-_STEADY = frozenset(
-    {
-        types.GeneratorType,
-        *(
-            type(iter(example))
-            for example in (
-                [], (), "", "é", b"", bytearray(), {}, {}.keys(), {}.values(), {}.items(), set(), range(0),
-                range(2**70), enumerate(()), zip(), map(len, ()), filter(None, ()), reversed([]), reversed({}),
-                collections.deque(),
-            )
-        ),
-    }
+_EXAMPLES: tuple[Any, ...] = (
+    [], (), "", "é", b"", bytearray(), {}, {}.keys(), {}.values(), {}.items(), set(), range(0), range(2**70),
+    enumerate(()), zip(), map(len, ()), filter(None, ()), reversed([]), reversed({}), collections.deque(),
 )  # fmt: skip
+#: Kinds of iterators that a ``for`` can take up again as they are.
+_STEADY: frozenset[type] = frozenset({types.GeneratorType, *(type(iter(example)) for example in _EXAMPLES)})
 
 
 def steps(iterator: Any) -> Any:

@@ -8,7 +8,7 @@ function, which it is anyway before Python 3.12.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mobility.resumable import _build as build
 from mobility.resumable._core import Block, Branch, CoreFunction, DefineMark, For, Plain, Suspension
@@ -88,7 +88,7 @@ def _is_block(value: object) -> bool:
 class ScopeRewriter(ast.NodeTransformer):
     """Rewrites the scopes inside one function, in place, and collects the functions to define at its start."""
 
-    def __init__(self, global_names: Sequence[str] = (), counter: list[int] | None = None) -> None:
+    def __init__(self, global_names: Iterable[str] = (), counter: list[int] | None = None) -> None:
         self.hoisted: list[CoreFunction] = []
         self.walrus_names: list[str] = []
         self._globals = frozenset(global_names)

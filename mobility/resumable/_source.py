@@ -62,7 +62,7 @@ def parse_quietly(text: str, filename: str) -> ast.Module:
 
 def _first_line(node: FunctionNode) -> int:
     decorators = getattr(node, "decorator_list", [])
-    return min([node.lineno, *(d.lineno for d in decorators)])
+    return min([int(node.lineno), *(int(d.lineno) for d in decorators)])
 
 
 def _parsed(filename: str, module_globals: dict[str, object] | None) -> _ParsedFile | None:

@@ -11,13 +11,13 @@ import re
 import threading
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mobility.errors import ResumableError
 from mobility.resumable import _build as build
-from mobility.resumable._core import Block, CoreFunction, For, Landing, Node, Suspension, With
+from mobility.resumable._core import Block, CoreFunction, For, Landing, Node, Plain, Suspension, With
 from mobility.resumable._emission import emit_fresh, emit_landing
 from mobility.resumable._landing import land, live_slots
 from mobility.resumable._normalise import normalise
@@ -69,7 +69,9 @@ class Plan:
 
     code: types.CodeType
 
-    def __init__(self, core: CoreFunction, source: FunctionSource, module: str, qualname: str, root: Plan | None) -> None:
+    def __init__(
+        self, core: CoreFunction, source: FunctionSource, module: str, qualname: str, root: Plan | None
+    ) -> None:
         self.module = module
         self.qualname = qualname if root is None else f"{qualname}#{core.name[2:]}"
         self.digest = source.digest
@@ -80,6 +82,7 @@ class Plan:
         self.slots: dict[int, tuple[str, ...]] = {0: (".label",)}
         self.finals: dict[int, tuple[int, ...]] = {0: ()}
         self.lines: dict[int, int] = {0: _line(core.first or core.at)}
+        self.has_temporaries = _waits(core.body)
         self._core = core
         self._root = root or self
         self._class_name = _enclosing_class(qualname)
@@ -124,7 +127,7 @@ class Plan:
 
     @property
     def provided(self) -> tuple[str, ...]:
-        """Captured variables that the function found at the destination brings itself (``__class__``, type parameters)."""
+        """Captured variables that the function at the destination brings (``__class__``, type parameters)."""
         return self._root.code.co_freevars if "<locals>" not in self.qualname else ()
 
     @property
@@ -230,7 +233,8 @@ class Plan:
             with _lock, warnings.catch_warnings():
                 # The user's own compilation has said what there is to warn of.
                 warnings.simplefilter("ignore")
-                code = compile(ast.Module([factory], []), self.filename, "exec", dont_inherit=True)
+                module = ast.fix_missing_locations(ast.Module([factory], []))
+                code = compile(module, self.filename, "exec", dont_inherit=True)
         except (SyntaxError, RecursionError) as error:
             raise ResumableError(
                 f"its transformed text does not compile ({error})",
@@ -250,20 +254,33 @@ class Plan:
         The functions inside are the same in every landing; those of the fresh code serve for all.
         """
         root = self._root
-        prefix = len(raw.co_qualname)
+        prefix = raw.co_qualname
+
+        def shown(qualname: str) -> str:
+            qualname = self._shown_qualname + qualname[len(prefix) :]
+            return re.sub(r"\.\.(g\d+)", lambda m: "." + _shown(root._core, "." + m.group(1)), qualname)
+
+        def constant(value: Any) -> Any:
+            if isinstance(value, types.CodeType):
+                return mend(value)
+            if not isinstance(value, str):
+                return value
+            if value.startswith(build.MARK):
+                return OBJECTS[value[len(build.MARK) :]]
+            # The body of a class holds its qualified name.
+            return shown(value) if value.startswith(prefix + ".") else value
 
         def mend(code: types.CodeType) -> types.CodeType:
             known = root._known.get(code.co_name if code.co_name.startswith(".g") else code)
             if known is not None and code is not raw:
                 return known
-            constants = [_constant(value, mend) for value in code.co_consts]
+            constants = [constant(value) for value in code.co_consts]
             plan = self if code is raw else root.nested.get(code.co_name)
             if plan is not None:
                 constants.append(plan)
             elif code in addresses:
                 constants.append(Inner(root, addresses[code]))
-            qualname = self._shown_qualname + code.co_qualname[prefix:]
-            qualname = re.sub(r"\.\.(g\d+)", lambda m: "." + _shown(root._core, "." + m.group(1)), qualname)
+            qualname = shown(code.co_qualname)
             name = code.co_name
             if code is raw:
                 name = self._core.shown
@@ -278,14 +295,6 @@ class Plan:
             return new
 
         return mend(raw)
-
-
-def _constant(value: Any, mend: Callable[[types.CodeType], types.CodeType]) -> Any:
-    if isinstance(value, types.CodeType):
-        return mend(value)
-    if isinstance(value, str) and value.startswith(build.MARK):
-        return OBJECTS[value[len(build.MARK) :]]
-    return value
 
 
 def split_label(label: int | tuple[Any, ...]) -> tuple[int, tuple[str, ...]]:
@@ -373,6 +382,12 @@ def _walk(block: Block) -> Iterator[Node]:
         yield node
         for inner in node.blocks:
             yield from _walk(inner)
+
+
+def _waits(block: Block) -> bool:
+    """Whether a temporary is ever set before a suspension."""
+    names = (n for node in _walk(block) if isinstance(node, Plain) for n in ast.walk(node.statement))
+    return any(isinstance(n, ast.Name) and n.id.startswith(".t") for n in names)
 
 
 def _slot_of(node: Node) -> str | None:

@@ -14,7 +14,7 @@ from mobility.errors import FunctionNotFound, SourceMismatch
 from mobility.resumable._source import find_source
 from mobility.resumable.plan import Plan, make_plan, plan_of
 
-__all__ = ["Home", "find", "note", "plan_for"]
+__all__ = ["Home", "find", "is_outdated", "note", "plan_for"]
 
 _GENERATOR = 0x20  # CO_GENERATOR
 _lock = threading.RLock()
@@ -82,7 +82,7 @@ def find(module: str, qualname: str, digest: bytes) -> Home:
     """
     name, _, number = qualname.partition("#")
     home = _homes.get((module, name, digest))
-    if home is None or _outdated(home, module):
+    if home is None or is_outdated(home, module):
         with _lock:
             home = _search(module, name, digest)
     if number:
@@ -93,7 +93,7 @@ def find(module: str, qualname: str, digest: bytes) -> Home:
     return home
 
 
-def _outdated(home: Home, module: str) -> bool:
+def is_outdated(home: Home, module: str) -> bool:
     """Whether the module was imported anew since: the function's globals would be the old ones."""
     present = sys.modules.get(module)
     known = home.globals.get("__name__") == module and "__spec__" in home.globals
@@ -106,7 +106,7 @@ def _search(module: str, qualname: str, digest: bytes) -> Home:
     except ImportError as error:
         raise FunctionNotFound(module, qualname, f"importing {module} failed ({error})") from error
     home = _homes.get((module, qualname, digest))  # the import may have decorated it
-    if home is not None and not _outdated(home, module):
+    if home is not None and not is_outdated(home, module):
         return home
     other: bytes | None = None
     for function, code in _candidates(vars(found), qualname.split(".")):
