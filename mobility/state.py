@@ -21,7 +21,7 @@ from mobility.reducers.generators import CLOSED, CREATED, Reading, Session, Site
 from mobility.reducers.pickler import Pickler, QuickPickler, needs_reducer
 from mobility.reducers.refusal import Refused
 from mobility.reducers.view import View
-from mobility.resumable._runtime import Moved
+from mobility.resumable._runtime import Moved, Relay
 from mobility.resumable.plan import plan_of
 from mobility.resumable.registry import Home
 
@@ -267,6 +267,8 @@ def _leave(generator: AnyGenerator) -> None:
     delegate = generator.gi_yieldfrom
     if type(delegate) is types.GeneratorType and plan_of(delegate.gi_code) is not None:
         _leave(delegate)
+    if isinstance(delegate, Relay):
+        delegate.leaving = True
     try:
         generator.throw(Moved())
     except (StopIteration, Moved):

@@ -11,6 +11,7 @@ from mobility.errors import MobilityError, NotMovable
 from mobility.reducers.generators import read
 from mobility.reducers.pickler import Pickler
 from mobility.reducers.refusal import Refused
+from mobility.reducers.values import remedy
 from mobility.resumable.plan import Plan, plan_of, split_label
 
 __all__ = ["explain"]
@@ -54,7 +55,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _culprit(way: str, value: Any, depth: int = 0) -> tuple[str, Any]:
     """The innermost part that cannot be dumped by itself."""
-    if depth < _DEPTH and not isinstance(value, types.GeneratorType):
+    if depth < _DEPTH and not isinstance(value, types.GeneratorType) and remedy(value) is None:
         for step, part in _parts(value):
             if part is not value and _try(part) is not None:
                 return _culprit(way + step, part, depth + 1)
@@ -92,6 +93,9 @@ def explain(generator: types.GeneratorType[Any, Any, Any], error: BaseException)
                 return explain(value, problem)
         way, part = _culprit("", value)
         problem = _try(part) or problem
+        known = remedy(part)
+        if known is not None and not isinstance(problem, Refused):
+            problem = Refused("bound to this process or this machine", known)
         shown = f"{shown} at {way}" if way and not name.startswith(".") else shown
         kind = type(part)
         described = f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__

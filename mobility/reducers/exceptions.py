@@ -161,6 +161,8 @@ def reduce_exception(error: BaseException) -> Any:
     chain = _chain(error)
     own = _own_reduction(error)
     if own is not None:
+        if "__notes__" in error.__dict__:
+            chain["__notes__"] = error.__dict__["__notes__"]  # written by add_note, of which the class knows nothing
         return _with_chain(own, chain)
     fields = _fields(error)
     attributes = _attributes(error)

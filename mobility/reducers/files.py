@@ -2,7 +2,8 @@
 
 The offset of a text file under iteration is the difficult part. The file has read ahead and decoded ahead, and its
 `tell` is switched off (flushing switches it on again, but it may then be wrong). So the text that was decoded and not
-yet given out is read off, and the place in the file is sought from which the same text comes out again.
+yet given out is read off, and the place in the file is sought from which the same text comes out again. The one trace
+that this leaves is that `tell` works until the next step of the loop.
 """
 
 from __future__ import annotations
@@ -72,14 +73,24 @@ def position(file: Any) -> FilePosition:
     path = _same_file(raw)
     if mode != "r":
         return FilePosition(path, mode, None, None, None, file.tell())
+    seen = file.newlines
     encoding, errors, newline = _text_settings(file, newline=True)
-    return FilePosition(path, mode, encoding, errors, newline, _text_offset(file, newline))
+    offset = _text_offset(file, newline)
+    if file.newlines != seen:
+        _remember(file, seen)
+    return FilePosition(path, mode, encoding, errors, newline, offset)
 
 
 def reopen(
-    path: str, mode: str, encoding: str | None, errors: str | None, newline: str | None, offset: int | None
+    path: str,
+    mode: str,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+    offset: int | None,
+    seen: str | tuple[str, ...] | None = None,
 ) -> Any:
-    """Open a file where `position` said; with no offset, return a closed file."""
+    """Open a file where `position` said; with no offset, return a closed file. `seen` is its attribute `newlines`."""
     if offset is None:
         return _closed(path, mode, encoding, errors)
     if mode == "r":
@@ -87,7 +98,19 @@ def reopen(
     else:
         file = open(path, "rb", buffering=0 if mode == "raw" else -1)
     file.seek(offset)
+    if seen is not None:
+        _remember(file, seen)
     return file
+
+
+def _remember(file: io.TextIOWrapper, seen: str | tuple[str, ...] | None) -> None:
+    """Set the attribute `newlines`, which is lost when seeking, by showing such line ends to the decoder."""
+    decoder = _parts(file)[0]
+    state = decoder.getstate()
+    decoder.reset()
+    for end in (seen,) if isinstance(seen, str) else seen or ():
+        decoder.decode(end.encode(file.encoding), True)
+    decoder.setstate(state)
 
 
 def _closed(path: str, mode: str, encoding: str | None, errors: str | None) -> Any:
@@ -108,10 +131,9 @@ def _layers(file: Any) -> tuple[str, Any]:
     """Return the mode and the innermost of the two or three objects of which a file consists."""
     buffer = file
     if isinstance(file, io.TextIOWrapper):
-        try:
-            buffer = file.buffer
-        except ValueError:
-            raise Refused("a text file that was detached", "Make it again after the move.") from None
+        buffer = file.buffer
+        if buffer is None:
+            raise Refused("a text file that was detached", "Make it again after the move.")
     raw = buffer if isinstance(buffer, io.FileIO) else getattr(buffer, "raw", None)
     if type(raw) is not io.FileIO or isinstance(buffer, io.BufferedRWPair):
         raise Refused(f"a file over a {type(buffer).__name__}", _REOPEN)
@@ -318,7 +340,9 @@ class _Search:
 
 def _reduce_file(file: Any) -> Reduced:
     where = position(file)
-    return reopen, (where.path, where.mode, where.encoding, where.errors, where.newline, where.offset)
+    arguments = (where.path, where.mode, where.encoding, where.errors, where.newline, where.offset)
+    seen = None if where.offset is None else getattr(file, "newlines", None)
+    return reopen, arguments if seen is None else (*arguments, seen)
 
 
 REDUCERS: dict[type, Callable[[Any], Reduced]] = dict.fromkeys(

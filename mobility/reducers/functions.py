@@ -1,4 +1,4 @@
-"""Functions and classes that a resumable function defines inside, and the cells that they share with it.
+"""Functions that a resumable function defines inside, and the cells that they share with it.
 
 A function inside is addressed by its place in the source of the resumable one (name, relative line, ordinal), never by
 its bytecode, so it moves between Python versions. A cell is one object for all that capture it.
@@ -11,26 +11,20 @@ import types
 from typing import Any
 
 from mobility.errors import SnapshotInvalid
-from mobility.reducers.naming import format_1
 from mobility.reducers.refusal import Refused
 from mobility.resumable.plan import inner_of, plan_of
 from mobility.resumable.registry import find
 
 __all__ = [
-    "bear_class",
     "bear_function",
     "cell",
-    "dress_class",
     "dress_function",
     "fill_cell",
     "found",
     "is_importable",
     "reduce_cell",
-    "reduce_class",
     "reduce_function",
 ]
-
-_SKIPPED = frozenset({"__dict__", "__weakref__", "__module__", "__qualname__", "__slots__", "__firstlineno__"})
 
 
 def is_importable(value: Any) -> bool:
@@ -44,13 +38,11 @@ def is_importable(value: Any) -> bool:
 # -- cells ------------------------------------------------------------------------------------------------------------
 
 
-@format_1
 def cell() -> types.CellType:
     """An empty cell."""
     return types.CellType()
 
 
-@format_1
 def fill_cell(target: types.CellType, content: tuple[Any]) -> None:
     target.cell_contents = content[0]
 
@@ -110,7 +102,6 @@ def _dress(function: types.FunctionType) -> dict[str, Any]:
     return state
 
 
-@format_1
 def found(module: str, qualname: str, digest: bytes) -> types.FunctionType:
     """A resumable function that is not reached by its name, because something else bears it (a decorator above)."""
     home = find(module, qualname, digest)
@@ -119,7 +110,6 @@ def found(module: str, qualname: str, digest: bytes) -> types.FunctionType:
     return types.FunctionType(code, home.globals, code.co_name, None, closure)
 
 
-@format_1
 def bear_function(
     module: str,
     qualname: str,
@@ -135,58 +125,9 @@ def bear_function(
     return types.FunctionType(code, home.globals, code.co_name, None, closure or ())
 
 
-@format_1
 def dress_function(function: types.FunctionType, state: dict[str, Any]) -> None:
     for name, value in state.items():
         if name == "__dict__":
             function.__dict__.update(value)
         else:
             setattr(function, name, value)
-
-
-# -- classes ----------------------------------------------------------------------------------------------------------
-
-
-def reduce_class(kind: type) -> Any:
-    """By name if it can be imported; else, if it was defined in a resumable function, from its parts."""
-    if "<locals>" not in kind.__qualname__ or is_importable(kind):
-        return NotImplemented
-    if not any(inner_of(v) for v in _functions_of(kind)) and any(_functions_of(kind)):
-        raise Refused(f"the class {kind.__qualname__}, which is defined in a function", "Define it at module level.")
-    if type(kind) is not type or any(inner_of(v) is None for v in _functions_of(kind)):
-        # Enumerations, dataclasses and the like hold functions that were generated, whose source nobody has.
-        raise Refused(
-            f"the class {kind.__qualname__}, parts of which were generated inside a function",
-            "Define it at module level.",
-        )
-    namespace = {name: value for name, value in kind.__dict__.items() if name not in _SKIPPED}
-    slots = kind.__dict__.get("__slots__")
-    for slot in (slots,) if isinstance(slots, str) else slots or ():
-        namespace.pop(slot, None)
-    arguments = (kind.__name__, kind.__qualname__, kind.__module__, kind.__bases__, slots)
-    return bear_class, arguments, namespace, None, None, dress_class
-
-
-def _functions_of(kind: type) -> list[types.FunctionType]:
-    found_in: list[types.FunctionType] = []
-    for value in kind.__dict__.values():
-        if isinstance(value, classmethod | staticmethod):
-            value = value.__func__
-        parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value,)
-        found_in += [part for part in parts if isinstance(part, types.FunctionType)]
-    return found_in
-
-
-@format_1
-def bear_class(name: str, qualname: str, module: str, bases: tuple[type, ...], slots: Any) -> type:
-    """A class without its attributes."""
-    namespace: dict[str, Any] = {"__qualname__": qualname, "__module__": module}
-    if slots is not None:
-        namespace["__slots__"] = slots
-    return types.new_class(name, bases, exec_body=lambda body: body.update(namespace))
-
-
-@format_1
-def dress_class(kind: type, namespace: dict[str, Any]) -> None:
-    for name, value in namespace.items():
-        setattr(kind, name, value)

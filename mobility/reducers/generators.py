@@ -15,19 +15,32 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mobility.errors import GeneratorRunning, SnapshotInvalid
-from mobility.reducers.naming import format_1
 from mobility.reducers.refusal import Refused
-from mobility.resumable._runtime import UNBOUND, Relay
+from mobility.resumable._runtime import NEVER, OBJECTS, UNBOUND, Relay, WaitingRelay
 from mobility.resumable.plan import Plan, plan_of, split_label
 from mobility.resumable.registry import Home, find, is_outdated
 
-__all__ = ["CLOSED", "CREATED", "Reading", "Session", "Site", "fill", "read", "reduce_generator", "sessions", "thaw"]
+__all__ = [
+    "CLOSED",
+    "CREATED",
+    "Reading",
+    "Session",
+    "Site",
+    "fill",
+    "read",
+    "reduce_generator",
+    "sentinel",
+    "sessions",
+    "thaw",
+]
 
 #: Labels of a generator that has not begun, and of one that has ended.
 CREATED = 0
 CLOSED = -1
 
 _DELEGATE = ".y"
+_EMPTY = types.CellType()
+_EXPRESSION = "Write the expression inside the resumable function, or as a resumable generator function"
 Label = int | tuple[Any, ...]
 AnyGenerator: TypeAlias = "types.GeneratorType[Any, Any, Any]"  # not to be subscripted before 3.13
 
@@ -70,6 +83,11 @@ class _Land(list[Any]):
             self.insert(0, state[_DELEGATE])
             self.delegates = True
 
+    def relay(self) -> None:
+        """Let the delegate wait: its next step was asked for before it moved."""
+        if type(self[0]) not in OBJECTS["plain_iterators"]:
+            self[0] = WaitingRelay(self[0])
+
 
 # -- reading --------------------------------------------------------------------------------------------------------
 
@@ -98,10 +116,9 @@ def read(generator: AnyGenerator) -> Reading:
     code = generator.gi_code
     plan = plan_of(code)
     if plan is None:
-        raise Refused(
-            f"a generator of {code.co_qualname}, which is not resumable",
-            f"Decorate {code.co_qualname} with @resumable, or exhaust it into a list before the yield.",
-        )
+        name = code.co_qualname
+        how = f"Decorate {name} with @resumable" if not name.endswith("<genexpr>") else _EXPRESSION
+        raise Refused(f"a generator of {name}, which is not resumable", f"{how}, or exhaust it into a list first.")
     frame = generator.gi_frame
     if frame is None:
         return Reading(plan, CLOSED, {}, {}, {})
@@ -121,14 +138,18 @@ def read(generator: AnyGenerator) -> Reading:
         for name, value in variables.items()
         if (name not in cells if name[0] != "." else name in slots or name[1] == "t") and name != ".label"
     }
+    waiting = variables.get(_DELEGATE)
     if type(variables) is dict:
         variables.clear()  # before 3.13 the frame keeps this dict, which would keep the values alive
     label: Label = number
     finals = plan.finals[number]
     if finals:
         label = (number, *(_reason(values.get(f".f{slot}")) for slot in finals))
-    delegate = generator.gi_yieldfrom
-    if delegate is not None:
+    if number in plan.delegating:
+        # Right after a landing, a plain iterator has not been delegated to yet.
+        delegate = generator.gi_yieldfrom
+        if delegate is None:
+            delegate = waiting
         values[_DELEGATE] = delegate.delegate if type(delegate) is Relay else delegate
     return Reading(plan, label, values, cells, frame.f_globals)
 
@@ -168,7 +189,8 @@ def reduce_generator(generator: AnyGenerator) -> tuple[Any, ...]:
     if reading.cells or waiting:
         shared = {name: cell for name, cell in reading.cells.items() if name not in plan.provided}
         names = tuple(sorted(shared))
-        arguments += (names, tuple([shared[name] for name in names]), waiting)
+        unsure = tuple([n for n in names if n in plan.captured and (n in plan.deleted or shared[n] == _EMPTY)])
+        arguments += (names, tuple([shared[name] for name in names]), waiting, unsure)
     if reading.label == CLOSED:
         return thaw, arguments
     return thaw, arguments, values, None, None, thaw
@@ -207,7 +229,7 @@ class Session:
             if key in waiting and key not in claimed and land[0] is not generator:
                 claimed.add(key)
             else:
-                land[0] = Relay(land[0])
+                land.relay()
         errors = [pair for _, land in waiting.values() for pair in _contexts(land)]
         for key, (generator, _) in waiting.items():
             if key not in claimed:
@@ -224,7 +246,7 @@ sessions = _Sessions()
 
 def _prime(generator: AnyGenerator, land: _Land) -> None:
     if land.delegates:
-        land[0] = Relay(land[0])
+        land.relay()
     errors = _contexts(land) if len(land.slots) > 1 else ()
     _step(generator)
     if errors:
@@ -246,7 +268,6 @@ def _contexts(land: _Land) -> list[tuple[BaseException, BaseException | None]]:
 def _restore(errors: Iterable[tuple[BaseException, BaseException | None]]) -> None:
     for error, context in errors:
         error.__context__ = context
-        error.__traceback__ = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +282,20 @@ class Site:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, home: Home, label: Label, names: tuple[str, ...], waiting: tuple[str, ...]) -> Site:
+    def of(
+        cls,
+        home: Home,
+        label: Label,
+        names: tuple[str, ...],
+        waiting: tuple[str, ...] = (),
+        unsure: tuple[str, ...] = (),
+    ) -> Site:
         plan = home.plan
         names = tuple(dict.fromkeys((*home.cells, *names)))
         number = split_label(label)[0]
         if number not in plan.slots:
             raise SnapshotInvalid(f"{plan.name} has no label {label!r}")
-        code = plan.landing(label, names, waiting)
+        code = plan.landing(label, names, waiting, unsure)
         return cls(home, code, number, plan.slots[number] + waiting, plan.takeover(names), code.co_freevars)
 
     def land(self, cells: dict[str, types.CellType]) -> tuple[AnyGenerator, _Land]:
@@ -286,17 +314,21 @@ class Site:
 _sites: dict[tuple[Any, ...], Site] = {}
 
 
-@format_1
 def thaw(subject: str | AnyGenerator, *details: Any) -> AnyGenerator | None:
     """Make a generator without its values, or give one its values: one name in a snapshot for both steps.
 
-    ``thaw(module, qualname, digest, label, names of cells, cells, names of temporaries)`` and
+    ``thaw(module, qualname, digest, label, names of cells, cells, names of temporaries, names of unsure cells)`` and
     ``thaw(generator, values)``.
     """
     if type(subject) is str:
         return make(subject, *details)
     fill(subject, *details)  # type: ignore[arg-type]  # not a string
     return None
+
+
+def sentinel() -> memoryview:
+    """The sentinel of an iterator made by `steps_of`."""
+    return NEVER
 
 
 def make(
@@ -307,14 +339,15 @@ def make(
     names: tuple[str, ...] = (),
     cells: tuple[types.CellType, ...] = (),
     waiting: tuple[str, ...] = (),
+    unsure: tuple[str, ...] = (),
 ) -> AnyGenerator:
     """A generator without its values."""
-    key = (module, qualname, digest, label, names, waiting)
+    key = (module, qualname, digest, label, names, waiting, unsure)
     site = _sites.get(key)
     if site is None or is_outdated(site.home, module):
         if label == CLOSED:
             return _closed(find(module, qualname, digest))
-        site = _sites[key] = Site.of(find(module, qualname, digest), label, names, waiting)
+        site = _sites[key] = Site.of(find(module, qualname, digest), label, names, waiting, unsure)
     generator, holder = site.land(dict(zip(names, cells, strict=True)) if names else {})
     session = sessions.current
     if session is not None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["format_1"]
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+_C = TypeVar("_C", bound=Callable[..., Any])
 
 
-def format_1(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let pickle refer to a function as a member of :mod:`mobility.v1`, which imports it."""
-    function.__module__ = "mobility.v1"
-    return function
+def format_1(loader: _C) -> _C:
+    """Let pickle refer to a function or class as a member of :mod:`mobility.v1`, which imports it."""
+    loader.__module__ = "mobility.v1"
+    return loader

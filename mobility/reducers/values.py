@@ -95,11 +95,11 @@ def read_only(mapping: Any) -> types.MappingProxyType[Any, Any]:
 
 def _reduce_mapping_proxy(proxy: types.MappingProxyType[Any, Any]) -> Reduced:
     mapping = gc.get_referents(proxy)[0]
-    if type(mapping) is dict:
-        # The name space of a class: it moves as the class does, by name.
-        owner = getattr(mapping.get("__dict__") or mapping.get("__weakref__"), "__objclass__", None)
-        if isinstance(owner, type) and gc.get_referents(vars(owner))[0] is mapping:
-            return vars, (owner,)
+    if type(mapping) is dict and "__module__" in mapping:
+        # Perhaps the name space of a class, which moves as the class does.
+        for owner in gc.get_referrers(mapping):
+            if isinstance(owner, type) and gc.get_referents(vars(owner))[0] is mapping:
+                return vars, (owner,)
     return read_only, (mapping,)
 
 

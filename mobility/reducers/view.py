@@ -14,11 +14,25 @@ from mobility.resumable.plan import split_label
 __all__ = ["View"]
 
 
-class View:
+class _Still:
+    """Takes the place of something that iterators among the values may refer to."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        raise TypeError("this is a view of a snapshot; restore it to go on")
+
+    readline = __next__
+
+
+class View(_Still):
     """A generator in a snapshot: its function's name, its label, its variables."""
 
     def __init__(
-        self, module: str, qualname: str, digest: bytes, label: Any, names: Any = (), cells: Any = (), _: Any = ()
+        self, module: str, qualname: str, digest: bytes, label: Any, names: Any = (), cells: Any = (), *_: Any
     ) -> None:
         self.function = f"{module}.{qualname}"
         self.digest = digest
@@ -61,6 +75,14 @@ def _thaw(subject: str | View, *details: Any) -> View | None:
     return None
 
 
+class _StillFile(_Still, FilePosition):
+    __slots__ = ()
+
+
+def _position(*arguments: Any) -> FilePosition:
+    return _StillFile(*arguments[:6])
+
+
 class _Looking(pickle.Unpickler):
     """Puts views in place of generators, and positions in place of files."""
 
@@ -71,5 +93,5 @@ class _Looking(pickle.Unpickler):
 
 _STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
     ("mobility.v1", "thaw"): _thaw,
-    ("mobility.reducers.files", "reopen"): FilePosition,
+    ("mobility.v1", "reopen"): _position,
 }

@@ -1,8 +1,8 @@
 """The core language: what is left of a generator's body once every suspension is a statement of its own.
 
 A *suspension* is one ``yield`` or ``yield from`` whose operand suspends no more. Each has a label, counted in the
-order of the text. A compound statement appears here as a node of its own only if a suspension lies in it; all else is `Plain`.
-Nodes are immutable, so a landing shares the parts of the body that it does not take apart.
+order of the text. A compound statement appears here as a node of its own only if a suspension lies in it; all else is
+`Plain`. Nodes are immutable, so a landing shares the parts of the body that it does not take apart.
 
 Hidden names begin with a dot, which no Python identifier can:
 
@@ -16,7 +16,7 @@ Hidden names begin with a dot, which no Python identifier can:
 ``.t#``     operand that waits for a suspension
 ``.g#``     function of a generator expression or comprehension
 ``.cells``  lambda over the captured variables, so that their cells can be read
-``.land``   what a landing takes over
+``.land``   what a landing takes over; ``.y`` what it delegates to
 =========  ===========================================================================================
 """
 
@@ -102,6 +102,9 @@ class DefineMark(ast.Pass):
 
     function: CoreFunction
 
+    def __deepcopy__(self, memo: object) -> DefineMark:
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Suspension(Node):
@@ -122,6 +125,10 @@ class Landing(Node):
     """Where a restored generator takes over its variables, and waits as it did (unless it had not begun)."""
 
     suspension: Suspension | None
+
+    @property
+    def labels(self) -> frozenset[int]:
+        return self.suspension.labels if self.suspension is not None else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +270,8 @@ class CoreFunction:
         Name in the compiled tree, and the name that people see (they differ for generator expressions).
     hoisted
         Functions of its generator expressions (and of comprehensions that hold one).
+    inside
+        Functions of those in the functions and classes inside.
     defines_first
         Whether these are defined at its start; else where `Define` says.
     locals, global_names, nonlocal_names
@@ -277,6 +286,7 @@ class CoreFunction:
     docstring: ast.stmt | None
     body: Block
     hoisted: list[CoreFunction]
+    inside: list[CoreFunction]
     locals: frozenset[str]
     global_names: tuple[str, ...]
     nonlocal_names: tuple[str, ...]

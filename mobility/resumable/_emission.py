@@ -36,6 +36,8 @@ from mobility.resumable._core import (
     labels_in,
     loops_in,
 )
+from mobility.resumable._grammar import scope_entries
+from mobility.resumable._scopes import never_bound
 
 __all__ = ["emit_fresh", "emit_landing"]
 
@@ -65,12 +67,21 @@ class _Around:
         return replace(self, crossed=(), iterator=iterator)
 
 
+class _Defining(ast.NodeTransformer):
+    """Puts the functions of generator expressions where they are marked, at any depth."""
+
+    def __init__(self, captured: dict[str, tuple[str, ...]]) -> None:
+        self._captured = captured
+
+    def visit_DefineMark(self, node: DefineMark) -> ast.AST:
+        return emit_fresh(node.function, self._captured)
+
+
 class _Leaving(ast.NodeTransformer):
     """Before a return, break or continue: records why the ``finally`` blocks on its way are entered."""
 
-    def __init__(self, around: _Around, captured: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, around: _Around) -> None:
         self._around = around
-        self._captured = captured
         self._loops = 0
 
     def visit_FunctionDef(self, node: ast.AST) -> ast.AST:
@@ -91,9 +102,6 @@ class _Leaving(ast.NodeTransformer):
 
     def visit_While(self, node: ast.While) -> ast.AST:
         return self._visit_loop(node)
-
-    def visit_DefineMark(self, node: DefineMark) -> ast.AST:
-        return emit_fresh(node.function, self._captured)
 
     def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
         slots = self._around.finals
@@ -135,22 +143,69 @@ def _flat(statements: Sequence[ast.AST | list[ast.stmt]]) -> list[ast.stmt]:
     return flat
 
 
-class _ExplicitSuper(ast.NodeTransformer):
-    """``super()`` reads its frame's first parameter, which a landing does not have."""
+class _AsLanded(ast.NodeTransformer):
+    """What must be written otherwise in a landing, whose captured variables are not its own.
 
-    def __init__(self, first: str) -> None:
+    - ``super()`` reads its frame's first parameter, which a landing does not have.
+    - An annotated name cannot be nonlocal; the annotation of a local variable is never evaluated.
+    - Reading a captured variable of its own that is not bound must be an `UnboundLocalError`, as it was: so it is
+      asked for first, where that can happen (`unsure`).
+    """
+
+    def __init__(self, first: str | None, cells: Sequence[str], unsure: Sequence[str]) -> None:
         self._first = first
+        self._cells = frozenset(cells)
+        self._unsure = frozenset(unsure)
 
     def visit_FunctionDef(self, node: ast.AST) -> ast.AST:
+        entries = scope_entries(node)
+        assert entries is not None
+        for entry in entries:
+            self.visit(entry)
         return node
 
     visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef
+    visit_GeneratorExp = visit_ListComp = visit_SetComp = visit_DictComp = visit_FunctionDef
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args and not node.keywords:
-            return build.place(build.call(node.func, [build.load("__class__"), build.load(self._first)]), node)
-        return node
+        implicit = isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args and not node.keywords
+        if not implicit or self._first is None:
+            return node
+        return build.place(build.call(node.func, [build.load("__class__"), build.load(self._first)]), node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self.generic_visit(node)
+        if not (isinstance(node.target, ast.Name) and node.target.id in self._cells):
+            return node
+        return build.assign(node.target, node.value, node) if node.value else build.place(ast.Pass(), node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id not in self._unsure or not isinstance(node.ctx, ast.Load):
+            return node
+        return build.place(ast.IfExp(self._is_empty(node.id), self._complaint(node.id), node), node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return [*self._checks([node.target], node), node]
+
+    def visit_Delete(self, node: ast.Delete) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return [*self._checks(node.targets, node), node]
+
+    def _checks(self, targets: Sequence[ast.expr], at: ast.AST) -> list[ast.stmt]:
+        names = [t.id for t in targets if isinstance(t, ast.Name) and t.id in self._unsure]
+        return [
+            build.place(ast.If(self._is_empty(name), [ast.Expr(self._complaint(name))], []), at) for name in names
+        ]
+
+    def _is_empty(self, name: str) -> ast.expr:
+        # Comparing with an empty cell never looks at the content of a full one.
+        return ast.Compare(build.load(f".c_{name}"), [ast.Eq()], [build.mark("empty_cell")])
+
+    def _complaint(self, name: str) -> ast.expr:
+        text = ast.Constant(f"cannot access local variable '{name}' where it is not associated with a value")
+        return build.call(build.mark("raise"), [build.call(build.mark("UnboundLocalError"), [text])])
 
 
 class _Emitter:
@@ -175,6 +230,8 @@ class _Emitter:
                 return self._plain(node, around)
             case Define():
                 return [emit_fresh(node.function, self._captured)]
+            case Suspension(delegates=True):
+                return self._delegated(node)
             case Suspension():
                 return [self._label(node), self._yield(node, node.value)]
             case Landing():
@@ -218,6 +275,22 @@ class _Emitter:
         at = build.first_leaf(node.value) if node.value is not None else node.at
         return build.assign(".label", ast.Constant(node.label), at)
 
+    def _delegated(self, node: Suspension) -> list[ast.stmt]:
+        """``yield from``, with a relay before an iterator that was written in Python."""
+        assert node.value is not None
+        at = build.first_leaf(node.value)
+        kind = build.call(build.mark("type"), [build.load(".y")])
+        foreign = ast.Compare(kind, [ast.NotIn()], [build.mark("known_iterables")])
+        iterator = build.call(build.mark("iter"), [build.load(".y")])
+        relayed = build.assign(".y", build.call(build.mark("relay"), [iterator]), node.at)
+        return [
+            build.assign(".y", node.value, node.value),
+            build.place(ast.If(foreign, [relayed], []), node.at),
+            build.assign(".label", ast.Constant(node.label), at),
+            self._yield(node, build.place(build.load(".y"), node.at)),
+            *build.set_none([".y"], node.at),
+        ]
+
     def _yield(self, node: Suspension, value: ast.expr | None) -> ast.stmt:
         made: ast.expr
         if node.delegates:
@@ -245,9 +318,27 @@ class _Emitter:
         if suspension is None:
             return [*statements, *build.delete([".land"], at)]
         if suspension.delegates:
-            # The delegate is popped as it is delegated to, so that no variable keeps it alive.
-            return [*statements, self._yield(suspension, build.place(taken, at))]
+            return [*statements, *self._delegating(suspension, build.place(taken, at))]
         return [*statements, *build.delete([".land"], at), self._yield(suspension, None)]
+
+    def _delegating(self, suspension: Suspension, taken: ast.expr) -> list[ast.stmt]:
+        """A generator takes the first step itself, up to where it was; a plain iterator must not take any yet.
+
+        It has no ``send``, ``throw`` or ``close``: what is sent fails as it would, all else acts here.
+        """
+        at = suspension.at
+        sent = build.load(".t0")
+        arrived = ast.Compare(sent, [ast.IsNot()], [ast.Constant(None)])
+        send = build.call(ast.Attribute(build.load(".y"), "send", ast.Load()), [sent])
+        kind = build.call(build.mark("type"), [build.load(".y")])
+        wait: list[ast.stmt] = [
+            build.assign(".t0", ast.Yield(None), at),
+            ast.If(arrived, [ast.Expr(send)], []),
+            *build.delete([".t0"], at),
+        ]
+        plain = ast.If(ast.Compare(kind, [ast.In()], [build.mark("plain_iterators")]), wait, [])
+        delegate = self._yield(suspension, build.place(build.load(".y"), at))
+        return [build.assign(".y", taken, at), build.place(plain, at), delegate, *build.set_none([".y"], at)]
 
     # -- plain statements -----------------------------------------------------------------------------------------
 
@@ -255,7 +346,10 @@ class _Emitter:
         marked = any(isinstance(n, DefineMark) for n in ast.walk(node.statement))
         if not around.finals and around.iterator is None and not marked:
             return [node.statement]
-        left = _Leaving(around, self._captured).visit(copy.deepcopy(node.statement))
+        statement = copy.deepcopy(node.statement)
+        if marked:
+            statement = _Defining(self._captured).visit(statement)
+        left = _Leaving(around).visit(statement)
         return left if isinstance(left, list) else [left]
 
     # -- loops ----------------------------------------------------------------------------------------------------
@@ -325,7 +419,7 @@ class _Emitter:
             body = [build.place(ast.Try(body, [self._leave(around, node.at)], [], []), node.at)]
         handlers = list(node.handlers)
         if around.finals or around.iterator:
-            handlers = [_Leaving(around, self._captured).visit(copy.deepcopy(h)) for h in handlers]
+            handlers = [_Leaving(around).visit(copy.deepcopy(h)) for h in handlers]
         return [build.place(ast.TryStar(body, handlers, self.block(node.orelse, around), []), node.at)]
 
     def _try_finally(self, node: TryFinally, around: _Around) -> list[ast.stmt]:
@@ -434,9 +528,8 @@ def _declarations(function: CoreFunction, cells: Sequence[str], at: ast.AST) -> 
 
 
 def _walrus_bindings(function: CoreFunction, cells: Sequence[str], at: ast.AST) -> list[ast.stmt]:
-    """A name bound only inside a generator expression must still belong to this scope; this runs never."""
-    names = [n for n in function.walrus_names if n not in cells and n not in function.nonlocal_names]
-    return [build.place(ast.If(ast.Constant(False), build.set_none(names, at), []), at)] if names else []
+    declared = (*cells, *function.nonlocal_names)
+    return never_bound([name for name in function.walrus_names if name not in declared], at)
 
 
 def _start(body: list[ast.stmt], at: ast.AST) -> ast.AST:
@@ -481,16 +574,18 @@ def emit_landing(
     slots: Sequence[str],
     takeover: Sequence[str],
     cells: Sequence[str],
+    unsure: Sequence[str],
     captured: dict[str, tuple[str, ...]],
 ) -> ast.FunctionDef:
     """A function of one argument, ``.land``, that takes over `slots` and `takeover` and goes on with `block`.
 
+    Of `cells`, the captured variables, those in `unsure` are its own and may not be bound.
+
     ``.land`` is a list: what is delegated to (if anything), the values of `takeover`, the values of `slots`.
     """
     body = _Emitter(captured, takeover).block(block, _Around())
-    if function.first_parameter is not None:
-        transform = _ExplicitSuper(function.first_parameter)
-        body = [transform.visit(copy.deepcopy(statement)) for statement in body]
+    landed = _AsLanded(function.first_parameter, cells, unsure)
+    body = _flat([landed.visit(copy.deepcopy(statement)) for statement in body])
     at = block[0].at if block else function.at
     prologue = _declarations(function, cells, at)
     prologue += _walrus_bindings(function, cells, at)
@@ -498,6 +593,9 @@ def emit_landing(
     taken = build.call(ast.Attribute(build.load(".land"), "pop", ast.Load()), [])
     targets: list[ast.expr] = [build.store(name) for name in slots]
     prologue.append(build.assign(ast.Tuple(targets, ast.Store()), taken, at))
+    for name in unsure:
+        closure = ast.Attribute(ast.Lambda(build.no_arguments(), build.load(name)), "__closure__", ast.Load())
+        prologue.append(build.assign(f".c_{name}", ast.Subscript(closure, ast.Constant(0), ast.Load()), at))
     # A landing without a suspension left would not be a generator function any more.
     never = build.place(ast.If(ast.Constant(False), [ast.Expr(ast.Yield(None))], []), at)
     made = build.function(function.name, build.no_arguments([".land"]), [*prologue, *body, never], function.at)

@@ -6,7 +6,7 @@ import ast
 from typing import TypeVar
 
 from mobility.resumable import _build as build
-from mobility.resumable._core import Branch, Node
+from mobility.resumable._core import Branch, Node, Plain
 from mobility.resumable._rules import Rules, Spill, suspends
 
 __all__ = ["ExpressionRules", "with_fields"]
@@ -72,8 +72,20 @@ class ExpressionRules(Rules):
         return self._display(node)
 
     def expr_Set(self, node: ast.Set) -> Spill:
-        """Elements left to right."""
-        return self._display(node)
+        """Elements left to right; after the first ``*iterable``, each is hashed at its turn."""
+        stars = [i for i, element in enumerate(node.elts) if isinstance(element, ast.Starred)]
+        if not stars:
+            return self._display(node)
+        before, values, release = self.operands(node.elts[: stars[0]])
+        start: ast.expr = with_fields(node, elts=values) if values else build.call(build.mark("set"), [])
+        steps, name = self.keep(Spill(before, build.place(start, node), release), node)
+        for element in node.elts[stars[0] :]:
+            starred = isinstance(element, ast.Starred)
+            spill = self.expression(element.value if isinstance(element, ast.Starred) else element)
+            method = ast.Attribute(build.load(name), "update" if starred else "add", ast.Load())
+            add = build.place(ast.Expr(build.call(method, [spill.value])), element)
+            steps += [*spill.before, Plain(element, add), *self.release(spill.release, element)]
+        return Spill(steps, build.place(build.load(name), node), [name])
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set) -> Spill:
         before, values, release = self.operands(node.elts)

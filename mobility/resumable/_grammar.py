@@ -31,8 +31,13 @@ REFUSED: dict[str, tuple[str, str]] = {
     "AsyncFor": ("it iterates asynchronously", "Use an ordinary generator with an ordinary for."),
     "AsyncWith": ("it enters a manager asynchronously", "Use an ordinary generator with an ordinary with."),
     "Await": ("it awaits", "Write it as an ordinary generator, and yield where it would await."),
-    # Whole programs and types, which never stand in a function; the rest of the old classes that no parser makes.
-    **dict.fromkeys("""Module Interactive Expression FunctionType Suite TypeIgnore Param AugLoad AugStore Index ExtSlice Num\n        Str Bytes NameConstant Ellipsis mod stmt expr expr_context boolop operator unaryop cmpop excepthandler pattern\n        type_ignore type_param slice AST""".split(), ("it is not the syntax of a function body", "Write it as ordinary Python source.")),
+    # Whole programs and types, which never stand in a function; abstract classes, and those that no parser makes.
+    **dict.fromkeys(
+        """Module Interactive Expression FunctionType Suite TypeIgnore Param AugLoad AugStore Index ExtSlice Num Str
+        Bytes NameConstant Ellipsis mod stmt expr expr_context boolop operator unaryop cmpop excepthandler pattern
+        type_ignore type_param slice AST""".split(),
+        ("it is not the syntax of a function body", "Write it as ordinary Python source."),
+    ),
 }
 
 

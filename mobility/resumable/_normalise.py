@@ -102,6 +102,7 @@ def normalise(source: FunctionSource, qualname: str) -> CoreFunction:
         docstring=docstring,
         body=rules.block(body),
         hoisted=rewriter.hoisted,
+        inside=rewriter.inside,
         locals=frozenset(names),
         global_names=global_names,
         nonlocal_names=nonlocal_names,

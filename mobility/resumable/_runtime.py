@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import builtins
+import codecs
 import collections
+import operator
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["OBJECTS", "UNBOUND", "Moved", "Relay", "Steps", "is_hidden", "visible_locals"]
+__all__ = ["NEVER", "OBJECTS", "UNBOUND", "Moved", "Relay", "WaitingRelay", "is_hidden", "steps_of", "visible_locals"]
 
 
 class Moved(BaseException):
@@ -26,47 +28,63 @@ class _Unbound:
 UNBOUND = _Unbound()
 
 
-class Steps:
-    """An iterator without ``__iter__``, given one: ``for`` asks a stored iterator for it again."""
+#: Equal to nothing, and asks nothing for its opinion: comparing a released memoryview is settled by identity.
+NEVER = memoryview(b"")
+NEVER.release()
 
-    __slots__ = ("iterator",)
 
-    def __init__(self, iterator: Any) -> None:
-        self.iterator = iterator
+def steps_of(iterator: Any) -> Iterator[Any]:
+    """An iterator over the same steps, run by the interpreter itself, whose ``__iter__`` is its own.
 
-    def __iter__(self) -> Steps:
-        return self
-
-    def __next__(self) -> Any:
-        return type(self.iterator).__next__(self.iterator)
-
-    def __reduce__(self) -> tuple[type[Steps], tuple[Any]]:
-        return Steps, (self.iterator,)
+    A ``for`` asks a stored iterator for its ``__iter__``, which the user's would notice, or might not have.
+    """
+    following = type(iterator).__next__
+    getter = getattr(type(following), "__get__", None)
+    return iter(following if getter is None else getter(following, iterator, type(iterator)), NEVER)
 
 
 class Relay:
-    """Stands before a delegate whose next step was already asked for: the first step is answered without it."""
+    """Stands before a foreign delegate of a ``yield from``, so that `Moved` can pass it by.
 
-    __slots__ = ("_waiting", "delegate")
+    Steps go through without a frame of ours: a traceback shows the delegate alone.
+
+    Attributes
+    ----------
+    leaving
+        Its generator is being discarded, which is no concern of the delegate.
+    """
+
+    __slots__ = ("delegate", "leaving")
 
     def __init__(self, delegate: Any) -> None:
         self.delegate = delegate
-        self._waiting = True
+        self.leaving = False
 
     def __iter__(self) -> Relay:
         return self
 
-    def __next__(self) -> Any:
-        if self._waiting:
-            self._waiting = False
-            return None
-        return next(self.delegate)
+    __next__ = property(operator.attrgetter("delegate.__next__"))
 
     def __getattr__(self, name: str) -> Any:
         # send, throw and close exist exactly if the delegate has them.
-        if name in ("send", "throw", "close"):
+        if name in ("send", "throw", "close") and not self.leaving:
             return getattr(self.delegate, name)
         raise AttributeError(name)
+
+
+class WaitingRelay(Relay):
+    """A delegate's next step was asked for before it moved: the landing's first step is answered without it."""
+
+    __slots__ = ()
+
+    def __next__(self) -> None:
+        self.__class__ = Relay  # type: ignore[assignment]  # the same layout
+
+
+def relay(iterator: Any) -> Any:
+    """What to delegate to instead of an iterator that was written in Python."""
+    following = getattr(type(iterator), "__next__", None)
+    return Relay(iterator) if isinstance(following, types.FunctionType) else iterator
 
 
 _EXAMPLES: tuple[Any, ...] = (
@@ -77,12 +95,26 @@ _EXAMPLES: tuple[Any, ...] = (
 _STEADY: frozenset[type] = frozenset({types.GeneratorType, *(type(iter(example)) for example in _EXAMPLES)})
 
 
+#: Those of them that are only iterated: no send, throw or close.
+_PLAIN = _STEADY - {types.GeneratorType}
+
+
+#: What ``yield from`` needs no relay for. (It refuses a coroutine itself.)
+_KNOWN = _STEADY | {list, tuple, range, dict, set, frozenset, str, bytes, types.CoroutineType}
+
+
 def steps(iterator: Any) -> Any:
     """An iterator that a ``for`` can take up again, and that can move if its kind can."""
     from mobility.reducers import movable_iterator
 
     iterator = movable_iterator(iterator)
-    return iterator if hasattr(type(iterator), "__iter__") else Steps(iterator)
+    asked = getattr(type(iterator), "__iter__", None)
+    return steps_of(iterator) if asked is None or isinstance(asked, types.FunctionType) else iterator
+
+
+def started(iterator: Any) -> Any:
+    """The same for the iterator that a generator expression is given."""
+    return iterator if type(iterator) in _STEADY else steps(iterator)
 
 
 #: The methods of managers' types, checked by identity at each use; bounded, so that it keeps few types alive.
@@ -184,13 +216,20 @@ def visible(function: Any) -> Any:
 #: By the names that the emission marks them with.
 OBJECTS: dict[str, Any] = {
     "BaseException": BaseException,
+    "UnboundLocalError": UnboundLocalError,
+    "empty_cell": types.CellType(),
     "Moved": Moved,
     "exc_info": sys.exc_info,
     "exception": exception,
     "iter": iter,
     "manages": manages,
+    "plain_iterators": _PLAIN,
+    "raise": codecs.strict_errors,  # raises what it is given, without a frame of its own
+    "relay": relay,
     "set": set,
     "slice": slice,
+    "known_iterables": _KNOWN,
+    "started": started,
     "steady_iterators": _STEADY,
     "steps": steps,
     "type": type,

@@ -14,7 +14,7 @@ from mobility.resumable import _build as build
 from mobility.resumable._core import Block, Branch, CoreFunction, DefineMark, For, Plain, Suspension
 from mobility.resumable._grammar import own_scope
 
-__all__ = ["ScopeRewriter", "bound_names", "declared_names", "mangle", "walrus_targets"]
+__all__ = ["ScopeRewriter", "bound_names", "declared_names", "mangle", "never_bound", "walrus_targets"]
 
 _Comprehension = ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp
 #: Builtins that look at the frame of their caller.
@@ -85,11 +85,28 @@ def _is_block(value: object) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], ast.stmt)
 
 
+def _docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0]
+    match first:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return [first]
+    return []
+
+
+def never_bound(names: Sequence[str], at: ast.AST) -> list[ast.stmt]:
+    """A name bound only inside a generator expression must still belong to the scope around; this runs never."""
+    return [build.place(ast.If(ast.Constant(False), build.set_none(names, at), []), at)] if names else []
+
+
 class ScopeRewriter(ast.NodeTransformer):
-    """Rewrites the scopes inside one function, in place, and collects the functions to define at its start."""
+    """Rewrites the scopes inside one function, in place.
+
+    Collects the functions to define in this scope (`hoisted`) and in scopes inside it (`inside`).
+    """
 
     def __init__(self, global_names: Iterable[str] = (), counter: list[int] | None = None) -> None:
         self.hoisted: list[CoreFunction] = []
+        self.inside: list[CoreFunction] = []
         self.walrus_names: list[str] = []
         self._globals = frozenset(global_names)
         self._counter = counter if counter is not None else [0]
@@ -99,7 +116,8 @@ class ScopeRewriter(ast.NodeTransformer):
         made: list[ast.stmt] = []
         for statement in body:
             before = len(self.hoisted)
-            blocks = {name: value for name, value in ast.iter_fields(statement) if _is_block(value)}
+            opens = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            blocks = {n: value for n, value in ast.iter_fields(statement) if _is_block(value) and not opens}
             for name in blocks:
                 setattr(statement, name, [])
             handlers: list[ast.AST] = [*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())]
@@ -112,8 +130,7 @@ class ScopeRewriter(ast.NodeTransformer):
                 mark.function = function
                 made.append(mark)
             for name, value in blocks.items():
-                opaque = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-                setattr(statement, name, value if opaque else self.statements(value))
+                setattr(statement, name, self.statements(value))
             for part, block in inner:
                 part.body = self.statements(block)  # type: ignore[attr-defined]
             made.append(statement)
@@ -122,6 +139,14 @@ class ScopeRewriter(ast.NodeTransformer):
     # -- scopes that stay as they are: only what is evaluated outside of them belongs to this function ----------------
 
     def _entries(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> ast.AST:
+        """A function inside: its generator expressions can move too, but they are defined within it."""
+        if not isinstance(node, ast.Lambda):
+            declared = declared_names(node.body, ast.Global)
+            inner = ScopeRewriter(declared, self._counter)
+            body = inner.statements(node.body)
+            bound = [n for n in inner.walrus_names if n not in declared_names(node.body, ast.Nonlocal)]
+            node.body = [*_docstring(node.body), *never_bound(bound, node), *body]
+            self.inside += inner.hoisted + inner.inside
         arguments = node.args
         arguments.defaults = [self.visit(d) for d in arguments.defaults]
         arguments.kw_defaults = [self.visit(d) if d is not None else None for d in arguments.kw_defaults]
@@ -142,6 +167,14 @@ class ScopeRewriter(ast.NodeTransformer):
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
         node.bases = [self.visit(b) for b in node.bases]
         node.keywords = [self.visit(k) for k in node.keywords]
+        inner = ScopeRewriter((), self._counter)
+        body: list[ast.stmt] = []
+        for statement in node.body:
+            marked = inner.statements([statement])
+            defined = [s.function.name for s in marked if isinstance(s, DefineMark)]
+            body += [*marked, *build.delete(defined, statement)]  # not to become attributes
+        node.body = body
+        self.inside += inner.hoisted + inner.inside
         return node
 
     # -- builtins that would show hidden names ------------------------------------------------------------------------
@@ -203,7 +236,7 @@ class ScopeRewriter(ast.NodeTransformer):
         else:
             body = tuple(Plain(s, s) for s in _collecting_statements(node))
             self.hoisted.append(_scope_function(name, node, body, inner, declared, {}))
-        argument = build.call(build.mark("iter"), [outermost])
+        argument = build.call(build.mark("started"), [build.call(build.mark("iter"), [outermost])])
         return build.place(build.call(build.load(name), [argument]), node)
 
 
@@ -226,6 +259,7 @@ def _scope_function(
         docstring=None,
         body=body,
         hoisted=rewriter.hoisted,
+        inside=rewriter.inside,
         locals=frozenset(bound_names(build.no_arguments(), targets)),
         global_names=declared[0],
         nonlocal_names=declared[1],

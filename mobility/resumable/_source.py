@@ -114,11 +114,13 @@ def _span(code: types.CodeType) -> set[tuple[int, int]]:
     return {(p[0], p[2]) for p in code.co_positions() if p[0] is not None and p[2] is not None}
 
 
-def _within(node: FunctionNode, code: types.CodeType) -> int:
+def _fit(node: FunctionNode, code: types.CodeType) -> tuple[int, int]:
+    """How many instructions lie within the node; of lambdas within lambdas, the inner one fits better."""
     body = node.body if isinstance(node, ast.Lambda) else node.body[0]
     start = (body.lineno, body.col_offset)
     end = (node.end_lineno or node.lineno, node.end_col_offset or 0)
-    return sum(start <= position < end for position in _span(code))
+    length = (end[0] - start[0]) * 10_000 + end[1] - start[1]
+    return sum(start <= position < end for position in _span(code)), -length
 
 
 def _text(node: FunctionNode, lines: tuple[str, ...]) -> str:
@@ -175,7 +177,7 @@ def find_source(code: types.CodeType, qualname: str, module_globals: dict[str, o
             line=code.co_firstlineno,
             remedy="The file changed after it was imported: start the process again.",
         )
-    node = max(found, key=lambda candidate: _within(candidate, code)) if len(found) > 1 else found[0]
+    node = max(found, key=lambda candidate: _fit(candidate, code)) if len(found) > 1 else found[0]
     text = _text(node, parsed.lines)
     digest = hashlib.sha256(text.encode()).digest()[:DIGEST_BYTES]
     return FunctionSource(node, filename, text, digest)

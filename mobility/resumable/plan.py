@@ -13,6 +13,7 @@ import types
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mobility.errors import ResumableError
@@ -63,6 +64,8 @@ class Plan:
         By label: the hidden variables that its landing needs, in order.
     finals
         By label: the slots of the ``finally`` blocks in which it lies.
+    delegating
+        Labels of ``yield from``.
     lines
         By label: the line of the suspension; 0: the first line.
     """
@@ -82,6 +85,7 @@ class Plan:
         self.slots: dict[int, tuple[str, ...]] = {0: (".label",)}
         self.finals: dict[int, tuple[int, ...]] = {0: ()}
         self.lines: dict[int, int] = {0: _line(core.first or core.at)}
+        self.delegating = frozenset(label for label, s in core.suspensions.items() if s.delegates)
         self.has_temporaries = _waits(core.body)
         self._core = core
         self._root = root or self
@@ -96,8 +100,8 @@ class Plan:
             self.slots[0] = (".label", ".i1")
         for label, suspension in core.suspensions.items():
             self._locate(label, suspension)
-        for hoisted in core.hoisted:
-            self._add_nested(hoisted)
+        for part in (*core.hoisted, *core.inside):
+            self._add_nested(part)
 
     def _locate(self, label: int, suspension: Suspension) -> None:
         live = live_slots(self._core.body, label)
@@ -113,7 +117,7 @@ class Plan:
             plan = Plan(core, self.source, self.module, self._root.qualname, self._root)
             self._root.nested[core.name] = plan
         else:
-            for inner in core.hoisted:
+            for inner in (*core.hoisted, *core.inside):
                 self._add_nested(inner)
 
     def __repr__(self) -> str:
@@ -134,6 +138,16 @@ class Plan:
     def captured(self) -> tuple[str, ...]:
         """Its own variables that functions inside capture."""
         return self._root._captured.get(self._core.name, ())
+
+    @cached_property
+    def deleted(self) -> frozenset[str]:
+        """Captured variables that the text unbinds somewhere."""
+        unbound: set[str] = set()
+        for node in ast.walk(self.source.node):
+            match node:
+                case ast.Name(id=name, ctx=ast.Del()) | ast.ExceptHandler(name=str(name)):
+                    unbound.add(mangle(name, self._class_name))
+        return frozenset(unbound.intersection(self.captured))
 
     @property
     def has_inner(self) -> bool:
@@ -175,7 +189,13 @@ class Plan:
         self.code = self._finish(raw, addresses)
         self.inner = {address: self._known[code] for address, code in self.inner.items()}
 
-    def landing(self, label: int | tuple[Any, ...], cells: tuple[str, ...], waiting: tuple[str, ...]) -> types.CodeType:
+    def landing(
+        self,
+        label: int | tuple[Any, ...],
+        cells: tuple[str, ...],
+        waiting: tuple[str, ...] = (),
+        unsure: tuple[str, ...] = (),
+    ) -> types.CodeType:
         """Code of a function of one argument that goes on at `label`.
 
         Parameters
@@ -184,12 +204,14 @@ class Plan:
             Names of the captured variables, which are free in the code.
         waiting
             Temporaries that the snapshot holds.
+        unsure
+            Of `cells`, its own that may be read while they are not bound.
         """
-        key = (label, cells, waiting)
+        key = (label, cells, waiting, unsure)
         code = self._landings.get(key)
         if code is None:
             with _lock:
-                code = self._landings[key] = self._compile_landing(label, cells, waiting)
+                code = self._landings[key] = self._compile_landing(label, cells, waiting, unsure)
         return code
 
     def takeover(self, cells: tuple[str, ...]) -> tuple[str, ...]:
@@ -200,7 +222,7 @@ class Plan:
         return names
 
     def _compile_landing(
-        self, label: int | tuple[Any, ...], cells: tuple[str, ...], waiting: tuple[str, ...]
+        self, label: int | tuple[Any, ...], cells: tuple[str, ...], waiting: tuple[str, ...], unsure: tuple[str, ...]
     ) -> types.CodeType:
         number, given = split_label(label)
         body = self._core.body
@@ -214,6 +236,7 @@ class Plan:
             (*self.slots[number], *waiting),
             self.takeover(cells),
             [name for name in cells if name != "__class__"],
+            unsure,
             self._root._captured,
         )
         return self._finish(self._compile(tree, cells), {})
@@ -370,7 +393,7 @@ def _addresses(raw: types.CodeType, first_line: int) -> dict[Address, types.Code
 
 
 def _shown(core: CoreFunction, name: str) -> str:
-    for inner in core.hoisted:
+    for inner in (*core.hoisted, *core.inside):
         shown = inner.shown if inner.name == name else _shown(inner, name)
         if shown:
             return shown

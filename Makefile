@@ -1,0 +1,68 @@
+# Every target does its own set-up: a machine with make and Python 3.11 or newer needs nothing else.
+#
+#   make test     run the tests                make demo     freeze an agent here, finish it in another Python
+#   make check    ruff, mypy, import-linter    make bench    measure (ARGS=--json for a program to read)
+#   make clean    remove all that these made
+#
+# Another interpreter:                       make test PYTHON=/path/to/python3.13
+# and without losing the usual environment:  make test PYTHON=/path/to/python3.13 VENV=.venv-3.13
+
+SHELL = /bin/sh
+.DEFAULT_GOAL := help
+
+# A python3.X on the path may be a version manager's stub for a version that is not active: believe only what runs.
+MODERN := import sys; sys.exit(sys.version_info < (3, 11))
+ifndef PYTHON
+PYTHON := $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	if $$python -c '$(MODERN)' >/dev/null 2>&1; then command -v $$python; break; fi; done)
+endif
+MINOR := import sys; print("%d.%d" % sys.version_info[:2])
+VERSION := $(if $(PYTHON),$(shell "$(PYTHON)" -c '$(MINOR)' 2>/dev/null))
+
+# The extra `test` is all that today's targets need. Notebooks come later; installing jupyterlab for every run of the
+# tests would only keep a fresh machine waiting.
+EXTRA := test
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed-$(VERSION)
+
+.PHONY: help test check demo bench clean
+
+help:
+	@sed -n '3,8s/^# \{0,1\}//p' Makefile
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: $(INSTALLED)
+	$(BIN)/python -m demo
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.execution_state $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Built anew when its interpreter is of another version than $(PYTHON), brought up to date when the list of packages
+# has changed. The mark is written last, so that an installation that broke off is taken up again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c '$(MODERN)' 2>/dev/null || { \
+		echo "No Python 3.11 or newer$(if $(PYTHON), at $(PYTHON)). Name one: make test PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@[ "$$($(BIN)/python -c '$(MINOR)' 2>/dev/null)" = "$(VERSION)" ] || rm -rf $(VENV)
+	@echo "setting up $(VENV): Python $(VERSION), sojourn[$(EXTRA)], versions of constraints.txt"
+	@if command -v uv >/dev/null 2>&1; then \
+		{ [ -d $(VENV) ] || uv venv --quiet --seed --python "$(PYTHON)" $(VENV); } && \
+		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRA)]'; \
+	else \
+		{ [ -d $(VENV) ] || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; } && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA)]'; \
+	fi
+	@touch $@

@@ -1,0 +1,1 @@
+"""Measurements against named floors; see README.md."""

@@ -1,0 +1,1 @@
+"""The main job, to be watched: an agent is frozen in one process and finished in another."""
