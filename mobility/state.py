@@ -10,6 +10,7 @@ import copyreg
 import io
 import linecache
 import pickle
+import sys
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -217,17 +218,17 @@ class _Nowhere(io.RawIOBase):
         return len(data)
 
 
-def _reached(generator: AnyGenerator) -> list[AnyGenerator]:
-    """The generators that a snapshot of this one carries."""
+def _reached(generator: AnyGenerator) -> tuple[list[AnyGenerator], list[Any]]:
+    """The generators and the files that a snapshot of this one carries."""
     frame = generator.gi_frame
     if frame is None:
-        return []
+        return [], []
     values: Any = frame.f_locals
     alone = generator.gi_yieldfrom is None and all(type(value) in _ATOMS for value in values.values())
     if type(values) is dict:
         values.clear()
     if alone:
-        return [generator]
+        return [generator], []
     pickler = Pickler(_Nowhere(), lambda _: False)  # type: ignore[arg-type]  # only write() is called
     try:
         pickler.dump(generator)
@@ -235,7 +236,15 @@ def _reached(generator: AnyGenerator) -> list[AnyGenerator]:
         raise
     except Exception:  # what cannot be captured is not gone; what was reached before it is left
         pass
-    return [generator, *(g for g in pickler.visited if g is not generator)]
+    return [generator, *(g for g in pickler.visited if g is not generator)], pickler.files
+
+
+def _close_unheld(files: list[Any]) -> None:
+    """Close the files that nothing holds any more: they were reopened elsewhere, and would warn that they were not."""
+    while files:
+        file = files.pop()
+        if sys.getrefcount(file) <= 2:  # this variable and the argument
+            file.close()
 
 
 def discard(generator: AnyGenerator) -> None:
@@ -255,8 +264,10 @@ def discard(generator: AnyGenerator) -> None:
         raise explain(generator, Refused("not made by a resumable function", "Close it, or decorate its function."))
     if generator.gi_running:
         raise GeneratorRunning(plan.name, "discarded")
-    for reached in _reached(generator):
+    generators, files = _reached(generator)
+    for reached in generators:
         _leave(reached)
+    _close_unheld(files)
 
 
 def _leave(generator: AnyGenerator) -> None:

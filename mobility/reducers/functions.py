@@ -13,7 +13,7 @@ from typing import Any
 from mobility.errors import SnapshotInvalid
 from mobility.reducers.refusal import Refused
 from mobility.resumable.plan import inner_of, plan_of
-from mobility.resumable.registry import find
+from mobility.resumable.registry import find, provider
 
 __all__ = [
     "bear_function",
@@ -24,6 +24,8 @@ __all__ = [
     "is_importable",
     "reduce_cell",
     "reduce_function",
+    "reduce_type_parameter",
+    "type_parameter",
 ]
 
 
@@ -53,6 +55,20 @@ def reduce_cell(value: types.CellType) -> tuple[Any, ...]:
     except ValueError:  # the variable is not bound
         return cell, ()
     return cell, (), (content,), None, None, fill_cell
+
+
+# -- type parameters --------------------------------------------------------------------------------------------------
+
+
+def reduce_type_parameter(parameter: Any) -> Any:
+    """A type parameter of a resumable function (Python 3.12) belongs to it; any other is found by its name."""
+    key = provider(parameter)
+    return (type_parameter, key) if key is not None else parameter.__reduce__()
+
+
+def type_parameter(module: str, qualname: str, digest: bytes, name: str) -> Any:
+    """What the function has in the captured variable `name`."""
+    return find(module, qualname, digest).cells[name].cell_contents
 
 
 # -- functions --------------------------------------------------------------------------------------------------------

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pickle
 import types
+import typing
 from collections.abc import Callable
 from typing import IO, Any
 
 from mobility.reducers import exceptions, files, iterators, values
 from mobility.reducers.classes import METHOD_REDUCERS, reduce_class
-from mobility.reducers.functions import reduce_cell, reduce_function
+from mobility.reducers.functions import reduce_cell, reduce_function, reduce_type_parameter
 from mobility.reducers.generators import reduce_generator, sentinel
 from mobility.resumable._runtime import NEVER
 
@@ -30,6 +31,7 @@ _REDUCERS: dict[type, Reducer] = {
     **values.REDUCERS,
     **METHOD_REDUCERS,
     types.CellType: reduce_cell,
+    **dict.fromkeys((typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple), reduce_type_parameter),
     memoryview: _reduce_memoryview,
 }
 
@@ -54,7 +56,7 @@ class QuickPickler(pickle.Pickler):
 
 
 class Pickler(pickle.Pickler):
-    """Protocol 5, with all reducers. `visited` collects the generators that the snapshot reached, in order.
+    """Protocol 5, with all reducers. `visited` and `files` collect what the snapshot reached, in order.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Pickler(pickle.Pickler):
     def __init__(self, file: IO[bytes], buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> None:
         super().__init__(file, 5, buffer_callback=buffer_callback)
         self.visited: list[types.GeneratorType[Any, Any, Any]] = []
+        self.files: list[Any] = []
 
     def reducer_override(self, value: Any) -> Any:
         kind = type(value)
@@ -75,6 +78,8 @@ class Pickler(pickle.Pickler):
             return reduce_generator(value)
         reducer = _REDUCERS.get(kind)
         if reducer is not None:
+            if kind in files.REDUCERS:
+                self.files.append(value)
             return reducer(value)
         if issubclass(kind, type):
             renamed = values.reduce_class(value)

@@ -14,8 +14,9 @@ from mobility.errors import FunctionNotFound, SourceMismatch
 from mobility.resumable._source import find_source
 from mobility.resumable.plan import Plan, make_plan, plan_of
 
-__all__ = ["Home", "find", "is_outdated", "note", "plan_for"]
+__all__ = ["Home", "find", "is_outdated", "note", "plan_for", "provider"]
 
+_EMPTY = types.CellType()
 _GENERATOR = 0x20  # CO_GENERATOR
 _lock = threading.RLock()
 _plans: dict[tuple[str, types.CodeType], Plan] = {}
@@ -91,6 +92,15 @@ def find(module: str, qualname: str, digest: bytes) -> Home:
             raise FunctionNotFound(module, qualname, f"it has no generator expression number {number}")
         return Home(plan, home.globals, home.cells)
     return home
+
+
+def provider(content: Any) -> tuple[str, str, bytes, str] | None:
+    """The key of a function that has `content` in a captured variable of its own, and the variable."""
+    for key, home in list(_homes.items()):
+        for name, cell in home.cells.items():
+            if cell != _EMPTY and cell.cell_contents is content:
+                return (*key, name)
+    return None
 
 
 def is_outdated(home: Home, module: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import driver, worker
+from tests.support import driver, shipping, worker
 
 # A discarded generator lets go of its files without closing them: its `with` must not run.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
@@ -21,7 +21,7 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_finished_in_a_fresh_process(name: str, tmp_path: Path) -> None:
     """Nothing that matters stays behind in the process where a generator was suspended."""
-    snapshots = list(driver.take(name))
+    snapshots = list(shipping.take(name))
     assert snapshots
     finished = worker.finish_elsewhere(sys.executable, snapshots, tmp_path)
     assert len(finished) == len(snapshots)

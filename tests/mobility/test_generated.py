@@ -25,7 +25,11 @@ COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Health
 PROFILES = {
     # Shrinking a failure takes minutes: it is left to the thorough form.
     "default": settings(
-        max_examples=250, derandomize=True, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False, **COMMON
+        max_examples=250,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        report_multiple_bugs=False,
+        **COMMON,
     ),
     "thorough": settings(max_examples=5000, print_blob=True, phases=[Phase.generate, Phase.shrink], **COMMON),
 }

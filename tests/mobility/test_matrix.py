@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mobility.testing import interpreters
-from tests.support import driver, worker
+from tests.support import driver, shipping, worker
 from tests.support.notices import say_loudly
 
 FOUND = tuple(interpreter for interpreter in interpreters.found() if interpreter.minor <= (3, 13))
@@ -23,18 +23,18 @@ REWORDED: tuple[tuple[str, str], ...] = ()
 
 
 @functools.cache
-def _taken(source: interpreters.Interpreter) -> list[driver.Snapshot]:
+def _taken(source: interpreters.Interpreter) -> list[shipping.Snapshot]:
     with tempfile.TemporaryDirectory() as folder:
         return worker.take_elsewhere(source.path, driver.module_names(), Path(folder))
 
 
 @functools.cache
-def _finished(target: interpreters.Interpreter) -> dict[interpreters.Interpreter, dict[str, driver.Finished]]:
+def _finished(target: interpreters.Interpreter) -> dict[interpreters.Interpreter, dict[str, shipping.Finished]]:
     """What one process of `target` made of the snapshots of every source: that each landing is made once saves time."""
     with tempfile.TemporaryDirectory() as folder:
         everything = [replace(snapshot, source=i) for i, source in enumerate(FOUND) for snapshot in _taken(source)]
         results = worker.finish_elsewhere(target.path, everything, Path(folder))
-    by_source: dict[interpreters.Interpreter, dict[str, driver.Finished]] = {source: {} for source in FOUND}
+    by_source: dict[interpreters.Interpreter, dict[str, shipping.Finished]] = {source: {} for source in FOUND}
     for result in results:
         by_source[FOUND[result.source]][result.about] = result
     return by_source
@@ -47,7 +47,7 @@ def _normal(trace: Any) -> Any:
     return text
 
 
-def _same(snapshot: driver.Snapshot, result: driver.Finished) -> bool:
+def _same(snapshot: shipping.Snapshot, result: shipping.Finished) -> bool:
     """Step by step, the moved generator did what it does natively on one or the other version.
 
     An exception made before the move has the words of the first version, one made after it those of the second.

