@@ -153,7 +153,7 @@ def dumps(generator: Any, *, buffer_callback: Callable[[pickle.PickleBuffer], An
         As `capture`.
     """
     file = io.BytesIO()
-    if buffer_callback is None:
+    if buffer_callback is None and not _defines_functions(generator):
         try:
             QuickPickler(file, 5).dump(generator)
             return file.getvalue()
@@ -167,6 +167,11 @@ def dumps(generator: Any, *, buffer_callback: Callable[[pickle.PickleBuffer], An
     except Exception as error:
         raise _explained(generator, pickler, error) from error
     return file.getvalue()
+
+
+def _defines_functions(value: Any) -> bool:
+    plan = plan_of(value.gi_code) if type(value) is types.GeneratorType else None
+    return plan is not None and plan.has_inner
 
 
 def _explained(value: Any, pickler: Pickler, error: Exception) -> Exception:
