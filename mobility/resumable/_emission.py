@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -324,15 +325,23 @@ class _Emitter:
     def _delegating(self, suspension: Suspension, taken: ast.expr) -> list[ast.stmt]:
         """A generator takes the first step itself, up to where it was; a plain iterator must not take any yet.
 
-        It has no ``send``, ``throw`` or ``close``: what is sent fails as it would, all else acts here.
+        It has no ``send``, ``throw`` or ``close``: what is sent fails as it would, all else acts here. From 3.12 on a
+        StopIteration thrown at it is the result.
         """
         at = suspension.at
         sent = build.load(".t0")
         arrived = ast.Compare(sent, [ast.IsNot()], [ast.Constant(None)])
         send = build.call(ast.Attribute(build.load(".y"), "send", ast.Load()), [sent])
         kind = build.call(build.mark("type"), [build.load(".y")])
+        step: ast.stmt = build.assign(".t0", ast.Yield(None), at)
+        if sys.version_info >= (3, 12):
+            value = ast.Attribute(build.load(".once"), "value", ast.Load())
+            finished = build.assign(".y", build.call(build.mark("finished"), [value]), at)
+            nothing = build.set_none([".t0"], at)
+            ended = ast.ExceptHandler(build.mark("StopIteration"), ".once", [*nothing, finished])
+            step = ast.Try([step], [ended], [], [])
         wait: list[ast.stmt] = [
-            build.assign(".t0", ast.Yield(None), at),
+            step,
             ast.If(arrived, [ast.Expr(send)], []),
             *build.delete([".t0"], at),
         ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import copy
+import sys
 
 from mobility.errors import ResumableError
 from mobility.resumable import _build as build
 from mobility.resumable import _grammar as grammar
 from mobility.resumable._compounds import CompoundRules
-from mobility.resumable._core import CoreFunction
+from mobility.resumable._core import Block, CoreFunction, Handler, Plain, TryExcept
 from mobility.resumable._scopes import ScopeRewriter, bound_names, declared_names
 from mobility.resumable._source import FunctionSource
 
@@ -66,6 +67,14 @@ def _bare_arguments(arguments: ast.arguments) -> ast.arguments:
     )
 
 
+def _unguarded(core: Block, at: ast.AST) -> Block:
+    """From 3.12 on a lambda's generator is not subject to PEP 479: a StopIteration that leaves it is its result."""
+    result = ast.Attribute(build.load(".once"), "value", ast.Load())
+    back = Plain(at, build.place(ast.Return(result), at))
+    handler = Handler(at, 0, build.place(build.mark("StopIteration"), at), ".once", (back,))
+    return (TryExcept(at, core, (handler,), ()),)
+
+
 def normalise(source: FunctionSource, qualname: str) -> CoreFunction:
     """Return the function in the core language.
 
@@ -93,6 +102,9 @@ def normalise(source: FunctionSource, qualname: str) -> CoreFunction:
     undeclared = _Undeclared()
     body = rewriter.statements([undeclared.visit(statement) for statement in body])
     rules = CompoundRules(qualname, source.filename)
+    core = rules.block(body)
+    if isinstance(node, ast.Lambda) and sys.version_info >= (3, 12):
+        core = _unguarded(core, body[0])
     return CoreFunction(
         name=".function",  # a name that the function itself cannot refer to
         shown=name,
@@ -100,7 +112,7 @@ def normalise(source: FunctionSource, qualname: str) -> CoreFunction:
         arguments=_bare_arguments(node.args),
         first=build.place(ast.Constant(None), first) if first is not None else None,
         docstring=docstring,
-        body=rules.block(body),
+        body=core,
         hoisted=rewriter.hoisted,
         inside=rewriter.inside,
         locals=frozenset(names),

@@ -8,7 +8,7 @@ import collections
 import operator
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 __all__ = ["NEVER", "OBJECTS", "UNBOUND", "Moved", "Relay", "WaitingRelay", "is_hidden", "steps_of", "visible_locals"]
@@ -85,6 +85,12 @@ def relay(iterator: Any) -> Any:
     """What to delegate to instead of an iterator that was written in Python."""
     following = getattr(type(iterator), "__next__", None)
     return Relay(iterator) if isinstance(following, types.FunctionType) else iterator
+
+
+def finished(result: Any) -> Generator[Any, Any, Any]:
+    """A delegate that ends at once with a result."""
+    yield from ()  # a generator function
+    return result
 
 
 _EXAMPLES: tuple[Any, ...] = (
@@ -216,7 +222,9 @@ def visible(function: Any) -> Any:
 #: By the names that the emission marks them with.
 OBJECTS: dict[str, Any] = {
     "BaseException": BaseException,
+    "StopIteration": StopIteration,
     "UnboundLocalError": UnboundLocalError,
+    "finished": finished,
     "empty_cell": types.CellType(),
     "Moved": Moved,
     "exc_info": sys.exc_info,

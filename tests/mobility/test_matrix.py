@@ -83,6 +83,16 @@ def test_taken_on_one_finished_on_another(source: interpreters.Interpreter, targ
     assert not problems, f"{len(problems)} of {len(finished)} differ; the first:\n" + "\n".join(problems[:5])
 
 
+@pytest.mark.parametrize(
+    "interpreter",
+    [pytest.param(one, id="{}.{}".format(*one.minor)) for one in FOUND if not one.current],
+)
+def test_moved_within_one_process_of_another_version(interpreter: interpreters.Interpreter, tmp_path: Path) -> None:
+    """What test_corpus shows for the version that runs the tests holds on each."""
+    problems = worker.check_elsewhere(interpreter.path, tmp_path)
+    assert not problems, f"{len(problems)} runs differ; the first:\n" + "\n".join(problems[:5])
+
+
 def test_more_than_one_version_was_found() -> None:
     """A matrix of one proves nothing about versions, and must not look like a proof."""
     assert FOUND

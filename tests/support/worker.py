@@ -2,6 +2,7 @@
 
 python -P -m tests.support.worker take OUT MODULE...
 python -P -m tests.support.worker finish IN OUT
+python -P -m tests.support.worker check OUT
 """
 
 import gc
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str]) -> None:
         able = [snapshot for snapshot in snapshots if not driver.missing(snapshot.module)]
         results = [shipping.complete(snapshot) for snapshot in able]
         Path(out).write_bytes(pickle.dumps(results))
+    elif command == "check":
+        Path(rest[0]).write_bytes(pickle.dumps(driver.check_here()))
     else:
         raise SystemExit(f"unknown command {command}")
     gc.collect()  # an object that complains when it is collected must do so here, where warnings are errors
@@ -60,6 +63,14 @@ def take_elsewhere(python: str, names: Sequence[str], folder: Path) -> list[ship
     call(python, "take", str(out), *names)
     taken: list[shipping.Snapshot] = pickle.loads(out.read_bytes())
     return taken
+
+
+def check_elsewhere(python: str, folder: Path) -> list[str]:
+    """Run the corpus moved at every suspension within one process of `python`; gives what differed."""
+    out = folder / "problems"
+    call(python, "check", str(out))
+    problems: list[str] = pickle.loads(out.read_bytes())
+    return problems
 
 
 if __name__ == "__main__":
