@@ -191,6 +191,9 @@ def reduce_generator(generator: AnyGenerator) -> tuple[Any, ...]:
         names = tuple(sorted(shared))
         unsure = tuple([n for n in names if n in plan.captured and (n in plan.deleted or shared[n] == _EMPTY)])
         arguments += (names, tuple([shared[name] for name in names]), waiting, unsure)
+    if generator.__qualname__ != plan.code.co_qualname or generator.__name__ != plan.code.co_name:
+        nothing: tuple[tuple[Any, ...], ...] = ((), (), (), ())
+        arguments += (*nothing[len(arguments) - 4 :], (generator.__name__, generator.__qualname__))
     if reading.label == CLOSED:
         return thaw, arguments
     return thaw, arguments, values, None, None, thaw
@@ -317,7 +320,8 @@ _sites: dict[tuple[Any, ...], Site] = {}
 def thaw(subject: str | AnyGenerator, *details: Any) -> AnyGenerator | None:
     """Make a generator without its values, or give one its values: one name in a snapshot for both steps.
 
-    ``thaw(module, qualname, digest, label, names of cells, cells, names of temporaries, names of unsure cells)`` and
+    ``thaw(module, qualname, digest, label, names of cells, cells, names of temporaries, of unsure cells, shown names)``
+    and
     ``thaw(generator, values)``.
     """
     if type(subject) is str:
@@ -340,18 +344,25 @@ def make(
     cells: tuple[types.CellType, ...] = (),
     waiting: tuple[str, ...] = (),
     unsure: tuple[str, ...] = (),
+    shown: tuple[str, ...] = (),
 ) -> AnyGenerator:
-    """A generator without its values."""
+    """A generator without its values; `shown`: its name and qualified name, if it was given others."""
     key = (module, qualname, digest, label, names, waiting, unsure)
     site = _sites.get(key)
     if site is None or is_outdated(site.home, module):
         if label == CLOSED:
-            return _closed(find(module, qualname, digest))
+            return _named(_closed(find(module, qualname, digest)), shown)
         site = _sites[key] = Site.of(find(module, qualname, digest), label, names, waiting, unsure)
     generator, holder = site.land(dict(zip(names, cells, strict=True)) if names else {})
     session = sessions.current
     if session is not None:
         session.add(generator, holder)
+    return _named(generator, shown)
+
+
+def _named(generator: AnyGenerator, shown: tuple[str, ...]) -> AnyGenerator:
+    if shown:
+        generator.__name__, generator.__qualname__ = shown
     return generator
 
 
