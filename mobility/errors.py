@@ -148,5 +148,8 @@ class SnapshotInvalid(MobilityError):
     slug = "snapshot-invalid"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"this is not a usable snapshot: {reason}. Nothing was restored.")
+        super().__init__(
+            f"this is not a usable snapshot: {reason}. Nothing was restored. "
+            "Fetch its bytes again from where it was taken, or take it again."
+        )
         self.reason = reason

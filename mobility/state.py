@@ -108,6 +108,7 @@ def capture(generator: AnyGenerator) -> ExecutionState:
     GeneratorRunning
         If it is executing.
     """
+    _require_generator(generator, "captured")
     payload = dumps(generator)
     plan = plan_of(generator.gi_code)
     assert plan is not None  # dumps has refused any other
@@ -125,6 +126,11 @@ def capture(generator: AnyGenerator) -> ExecutionState:
     return ExecutionState(key, status, plan.filename, line, source_line, label, payload)
 
 
+def _require_generator(value: Any, done: str) -> None:
+    if type(value) is not types.GeneratorType:
+        raise TypeError(f"only a generator can be {done}, not {value!r:.80} of type {type(value).__qualname__}")
+
+
 def restore(state: ExecutionState) -> AnyGenerator:
     """Make a native generator, suspended where the captured one was.
 
@@ -133,7 +139,9 @@ def restore(state: ExecutionState) -> AnyGenerator:
     FunctionNotFound, SourceMismatch, SnapshotInvalid
         If it cannot be resumed in this process.
     """
-    generator: AnyGenerator = loads(state.payload)
+    generator = loads(state.payload)
+    if type(generator) is not types.GeneratorType:
+        raise SnapshotInvalid(f"its top is a {type(generator).__qualname__}, not a generator")
     return generator
 
 
@@ -178,7 +186,9 @@ def _explained(value: Any, pickler: Pickler, error: Exception) -> Exception:
     if isinstance(value, types.GeneratorType):
         return explain(value, error)
     # Of several generators captured together, the one whose turn it was.
-    return explain(pickler.visited[-1], error) if pickler.visited else error
+    turn = next((g for g in reversed(pickler.visited) if plan_of(g.gi_code) is not None), None)
+    turn = turn or (pickler.visited[-1] if pickler.visited else None)
+    return explain(turn, error) if turn is not None else error
 
 
 def loads(data: bytes | bytearray | memoryview, *, buffers: Iterable[Any] = ()) -> Any:
@@ -264,6 +274,7 @@ def discard(generator: AnyGenerator) -> None:
     NotMovable
         If it was not made by a resumable function.
     """
+    _require_generator(generator, "discarded")
     plan = plan_of(generator.gi_code)
     if plan is None:
         raise explain(generator, Refused("not made by a resumable function", "Close it, or decorate its function."))

@@ -6,12 +6,13 @@ moved without breaking a stored snapshot, and a later format gets a module of it
 
 from mobility.reducers import exceptions, files, iterators, values
 from mobility.reducers.classes import bear_class, bear_enum, dress_class
-from mobility.reducers.functions import bear_function, cell, dress_function, fill_cell, found, type_parameter
+from mobility.reducers.functions import bear_function, cell, dress_function, fill_cell, found, reader, type_parameter
 from mobility.reducers.generators import sentinel, thaw
 from mobility.reducers.naming import format_1
 
 _NAMED = (
     *(bear_class, bear_enum, bear_function, cell, dress_class, dress_function, fill_cell, found, sentinel, thaw),
+    reader,
     type_parameter,
     *exceptions.LOADERS,
     *files.LOADERS,

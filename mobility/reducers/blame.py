@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import types
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         for key, item in value.items():
             yield f"[{key!r}]", item
             yield f" key {key!r}", key
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | collections.deque):
         for index, item in enumerate(value):
             yield f"[{index}]", item
     elif isinstance(value, set | frozenset):
@@ -94,9 +95,9 @@ def explain(generator: types.GeneratorType[Any, Any, Any], error: BaseException)
         way, part = _culprit("", value)
         problem = _try(part) or problem
         known = remedy(part)
-        if known is not None and not isinstance(problem, Refused):
+        if known is not None:
             problem = Refused("bound to this process or this machine", known)
-        shown = f"{shown} at {way}" if way and not name.startswith(".") else shown
+        shown = f"{shown} at {way.strip()}" if way and not name.startswith(".") else shown
         kind = type(part)
         described = f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__
         return _not_movable(plan.name, shown, plan.filename, line, described, problem)

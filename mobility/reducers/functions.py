@@ -6,12 +6,14 @@ its bytecode, so it moves between Python versions. A cell is one object for all 
 
 from __future__ import annotations
 
+import builtins
 import sys
 import types
 from typing import Any
 
 from mobility.errors import SnapshotInvalid
 from mobility.reducers.refusal import Refused
+from mobility.resumable._runtime import READERS
 from mobility.resumable.plan import inner_of, plan_of
 from mobility.resumable.registry import find, provider
 
@@ -22,6 +24,7 @@ __all__ = [
     "fill_cell",
     "found",
     "is_importable",
+    "reader",
     "reduce_cell",
     "reduce_function",
     "reduce_type_parameter",
@@ -78,6 +81,8 @@ def reduce_function(function: types.FunctionType) -> Any:
     """By the address of its source if it was defined in a resumable function; else as pickle does, by its name."""
     if function.__module__ == "mobility.v1":
         return NotImplemented  # of every snapshot; so decided first
+    if function in READERS.values():
+        return reader, (function.__name__,)
     plan = plan_of(function.__code__)
     if plan is not None:
         if is_importable(function):
@@ -97,6 +102,11 @@ def reduce_function(function: types.FunctionType) -> Any:
         f"the function {function.__qualname__}, which is not a member of its module",
         "Define it at module level, or inside the resumable function.",
     )
+
+
+def reader(name: str) -> Any:
+    """What stands for a builtin that reads its caller's variables."""
+    return READERS[getattr(builtins, name)]
 
 
 def _dress(function: types.FunctionType) -> dict[str, Any]:

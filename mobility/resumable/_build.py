@@ -93,6 +93,9 @@ def place(node: _N, at: ast.AST) -> _N:
             return node
         for name in _POSITION:
             setattr(node, name, getattr(at, name))
+        if node.end_lineno != node.lineno:  # type: ignore[attr-defined]  # set just now
+            # What is made up must not show on the last line of a statement that it stands for.
+            node.end_lineno, node.end_col_offset = node.lineno, node.col_offset  # type: ignore[attr-defined]
     for child in ast.iter_child_nodes(node):
         place(child, at)
     return node

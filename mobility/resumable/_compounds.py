@@ -20,10 +20,24 @@ from mobility.resumable._core import (
     With,
 )
 from mobility.resumable._expressions import with_fields
+from mobility.resumable._grammar import own_scope
 from mobility.resumable._rules import suspends
 from mobility.resumable._statements import StatementRules
 
 __all__ = ["CompoundRules"]
+
+
+def _leaves_turn(node: ast.AST) -> bool:
+    """Whether a break or continue in a statement would mean a loop around it."""
+    match node:
+        case ast.Break() | ast.Continue():
+            return True
+        case ast.For() | ast.While():
+            return any(map(_leaves_turn, node.orelse))
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+            return False
+        case _:
+            return any(map(_leaves_turn, ast.iter_child_nodes(node)))
 
 
 class CompoundRules(StatementRules):
@@ -36,7 +50,10 @@ class CompoundRules(StatementRules):
         return [*test.before, self.branch(test, body, list(self.block(node.orelse)), node)]
 
     def stmt_While(self, node: ast.While) -> list[Node]:
-        """A test that suspends is evaluated inside an endless loop; a flag then stands for the ``else``."""
+        """A test that suspends is evaluated inside an endless loop, with the ``else`` before its end.
+
+        An ``else`` that itself leaves an outer loop stands after, behind a flag.
+        """
         if not suspends(node.test):
             return [While(node, node.test, self.block(node.body), self.block(node.orelse))]
         test = self.condition(node.test)
@@ -46,6 +63,9 @@ class CompoundRules(StatementRules):
         no, yes = (self.set(flag, build.place(ast.Constant(v), node), node.test) for v in (False, True))
         stop: list[Node] = [yes] if orelse else []
         stop.append(Plain(node.test, build.place(ast.Break(), node.test)))
+        if orelse and not any(map(_leaves_turn, node.orelse)):
+            turn = (*test.before, self.branch(test, [], [*orelse, stop[-1]], node.test), *body)
+            return [While(node, build.place(ast.Constant(True), node.test), turn, ())]
         turn = (*test.before, self.branch(test, [], stop, node.test), *body)
         loop = While(node, build.place(ast.Constant(True), node.test), turn, ())
         if not orelse:
@@ -127,7 +147,7 @@ class CompoundRules(StatementRules):
         for handler in node.handlers:
             if suspends(handler):
                 self.refuse(
-                    next((s for s in handler.body if suspends(s)), handler),
+                    next(n for n in own_scope(handler) if isinstance(n, ast.Yield | ast.YieldFrom)),
                     "an except* handler yields",
                     "Collect in the handler, and yield after the try statement.",
                 )

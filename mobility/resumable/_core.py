@@ -155,7 +155,7 @@ class While(Node):
 
 @dataclass(frozen=True, slots=True)
 class For(Node):
-    """`started`: the iterator already lies in its slot."""
+    """`started`: the iterator already lies in its slot; `given`: as the argument of a generator expression."""
 
     slot: int
     target: ast.expr
@@ -164,6 +164,7 @@ class For(Node):
     orelse: Block
     release: tuple[str, ...] = ()
     started: bool = False
+    given: bool = False
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -283,10 +283,11 @@ class _Emitter:
         kind = build.call(build.mark("type"), [build.load(".y")])
         foreign = ast.Compare(kind, [ast.NotIn()], [build.mark("known_iterables")])
         iterator = build.call(build.mark("iter"), [build.load(".y")])
-        relayed = build.assign(".y", build.call(build.mark("relay"), [iterator]), node.at)
+        own = build.assign(".y", iterator, node.at)
+        relayed = _unseen([build.assign(".y", build.call(build.mark("relay"), [build.load(".y")]), node.at)], node.at)
         return [
             build.assign(".y", node.value, node.value),
-            build.place(ast.If(foreign, [relayed], []), node.at),
+            build.place(ast.If(foreign, [own, *relayed], []), node.at),
             build.assign(".label", ast.Constant(node.label), at),
             self._yield(node, build.place(build.load(".y"), node.at)),
             *build.set_none([".y"], node.at),
@@ -306,7 +307,7 @@ class _Emitter:
 
     def _landing(self, node: Landing) -> list[ast.stmt]:
         at, suspension = node.at, node.suspension
-        taken = build.call(ast.Attribute(build.load(".land"), "pop", ast.Load()), [])
+        taken = build.call(build.mark("pop"), [build.load(".land")])
         statements: list[ast.stmt] = []
         targets: list[ast.expr] = [build.store(name) for name in self._takeover]
         if targets:
@@ -370,10 +371,8 @@ class _Emitter:
         if not node.started:
             before.append(build.assign(name, build.call(build.mark("iter"), [node.iterable]), at))
             before += build.delete(node.release, at)
-            kind = build.call(build.mark("type"), [build.load(name)])
-            foreign = ast.Compare(kind, [ast.NotIn()], [build.mark("steady_iterators")])
-            steps = build.assign(name, build.call(build.mark("steps"), [build.load(name)]), at)
-            before.append(build.place(ast.If(foreign, [steps], []), at))
+        if not node.started or node.given:
+            before.append(check_iterator(name, at))
         clear = build.set_none([name], at)
         loop = ast.For(
             node.target,
@@ -425,7 +424,7 @@ class _Emitter:
         body = self._body(node.body, around, node.at)
         if labels_in(node.body):
             # A handler for `Moved` cannot stand beside except*, so it stands within.
-            body = [build.place(ast.Try(body, [self._leave(around, node.at)], [], []), node.at)]
+            body = [build.place(ast.Try(body, [self._leave(around, node.handlers[0])], [], []), node.at)]
         handlers = list(node.handlers)
         if around.finals or around.iterator:
             handlers = [_Leaving(around).visit(copy.deepcopy(h)) for h in handlers]
@@ -460,20 +459,16 @@ class _Emitter:
         at = node.at
         manager, leave, enter = (f".{kind}{node.slot}" for kind in "mxn")
         inner = replace(around, exits=(*around.exits, leave))
-        kind = build.call(build.mark("type"), [build.load(manager)])
-        methods = ast.Tuple([build.store(enter), build.store(leave)], ast.Store())
-        find = build.assign(methods, build.call(build.mark("manages"), [kind]), at)
+        before = self._methods(manager, enter, leave, at)
         body: list[ast.stmt] = []
-        if node.entered:
-            before: list[ast.stmt] = [find]
-        else:
+        if not node.entered:
             # If it is no manager, the statement itself says so best.
             refusal = ast.With([ast.withitem(build.load(manager), None)], [build.place(ast.Pass(), at)], None)
             missing = ast.Compare(build.load(leave), [ast.Is()], [ast.Constant(None)])
             before = [
                 build.assign(manager, node.context, at),
                 *build.delete(node.release, at),
-                find,
+                *before,
                 build.place(ast.If(missing, [refusal], []), at),
                 build.assign(enter, build.call(build.load(enter), [build.load(manager)]), at),
             ]
@@ -485,10 +480,40 @@ class _Emitter:
         failed = self._left_by_error(node, manager, leave, enter)
         handlers.append(build.place(ast.ExceptHandler(build.mark("BaseException"), None, failed), at))
         none = ast.Constant(None)
-        pending = ast.Compare(build.load(leave), [ast.IsNot()], [none])
         done = build.place(ast.Expr(build.call(build.load(leave), [build.load(manager), none, none, none])), at)
-        final: list[ast.stmt] = [build.place(ast.If(pending, [done], []), at), *build.set_none([manager, leave], at)]
+        forget = build.set_none([manager, leave], at)
+        if not _jumps(node.body):
+            # Left by falling through or by an exception: nothing else to wait for.
+            return [*before, build.place(ast.Try(body, handlers, [done, *forget], []), at)]
+        pending = ast.Compare(build.load(leave), [ast.IsNot()], [none])
+        final: list[ast.stmt] = [build.place(ast.If(pending, [done], []), at), *forget]
         return [*before, build.place(ast.Try(body, handlers, [], final), at)]
+
+    def _methods(self, manager: str, enter: str, leave: str, at: ast.AST) -> list[ast.stmt]:
+        """Find ``__enter__`` and ``__exit__``: known from the last time, and still those of the type.
+
+        The first time, out of sight: whoever traces the user's function sees no frame of ours.
+        """
+        kind = build.load(leave)
+        pair = build.load(enter)
+        known = build.assign(enter, build.call(build.mark("known_managers"), [kind]), at)
+        stale = [
+            ast.Compare(
+                ast.Subscript(pair, ast.Constant(index), ast.Load()),
+                [ast.IsNot()],
+                [ast.Attribute(kind, method, ast.Load())],
+            )
+            for index, method in enumerate(("__enter__", "__exit__"))
+        ]
+        unknown = ast.Compare(pair, [ast.Is()], [ast.Constant(None)])
+        found = _unseen([build.assign(enter, build.call(build.mark("manages"), [kind]), at)], at)
+        both = ast.Tuple([build.store(enter), build.store(leave)], ast.Store())
+        return [
+            build.assign(leave, build.call(build.mark("type"), [build.load(manager)]), at),
+            known,
+            build.place(ast.If(ast.BoolOp(ast.Or(), [unknown, *stale]), found, []), at),
+            build.assign(both, pair, at),
+        ]
 
     def _left_by_error(self, node: With, manager: str, leave: str, enter: str) -> list[ast.stmt]:
         """``__exit__`` with the exception, exactly once; a true result swallows it."""
@@ -512,6 +537,62 @@ class _Emitter:
         if free and not (last.guard is None and _irrefutable(last.pattern)):
             cases.append(ast.match_case(build.place(ast.MatchAs(None, None), node.at), None, free))
         return [build.place(ast.Match(node.subject, cases), node.at)]
+
+
+def check_iterator(name: str, at: ast.AST) -> ast.stmt:
+    """Make a stored iterator one that a ``for`` can take up again without being noticed."""
+    kind = build.call(build.mark("type"), [build.load(name)])
+    foreign = ast.Compare(kind, [ast.NotIn()], [build.mark("steady_iterators")])
+    steps = build.assign(name, build.call(build.mark("steps"), [build.load(name)]), at)
+    return build.place(ast.If(foreign, _unseen([steps], at), []), at)
+
+
+def _unseen(statements: list[ast.stmt], at: ast.AST) -> list[ast.stmt]:
+    """Statements that call our own functions, with tracing put aside."""
+    traced = ast.Compare(build.load(".trace"), [ast.IsNot()], [ast.Constant(None)])
+    off, on = (build.call(build.mark("settrace"), [value]) for value in (ast.Constant(None), build.load(".trace")))
+    return [
+        build.assign(".trace", build.call(build.mark("gettrace"), []), at),
+        build.place(ast.If(traced, [ast.Expr(off)], []), at),
+        *statements,
+        build.place(ast.If(traced, [ast.Expr(on)], []), at),
+        *build.delete([".trace"], at),
+    ]
+
+
+def _jumps(block: Block) -> bool:
+    """Whether a block can be left by a return, or by a break or continue of a loop around it."""
+
+    def jumps(node: ast.AST, in_loop: bool) -> bool:
+        match node:
+            case ast.Return():
+                return True
+            case ast.Break() | ast.Continue():
+                return not in_loop
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+                return False
+            case ast.For() | ast.While():
+                return any(jumps(s, True) for s in node.body) or any(jumps(s, in_loop) for s in node.orelse)
+            case _:
+                return any(jumps(child, in_loop) for child in ast.iter_child_nodes(node))
+
+    def any_jumps(nodes: Block, in_loop: bool) -> bool:
+        for node in nodes:
+            match node:
+                case Plain():
+                    found = jumps(node.statement, in_loop)
+                case For() | While() | Once():
+                    found = any_jumps(node.body, True) or any_jumps(node.orelse, in_loop)
+                case TryStar():
+                    found = any(jumps(h, in_loop) for h in node.handlers)
+                    found = found or any(any_jumps(b, in_loop) for b in node.blocks)
+                case _:
+                    found = any(any_jumps(b, in_loop) for b in node.blocks)
+            if found:
+                return True
+        return False
+
+    return any_jumps(block, False)
 
 
 def _irrefutable(pattern: ast.pattern) -> bool:
@@ -564,6 +645,8 @@ def emit_fresh(function: CoreFunction, captured: dict[str, tuple[str, ...]]) -> 
     prologue: list[ast.stmt] = [] if function.docstring is None else [function.docstring]
     prologue += _declarations(function, (), at)
     prologue += _walrus_bindings(function, (), at)
+    if not function.suspensions:
+        prologue.append(check_iterator(".i1", at))  # a comprehension's
     if function.defines_first:
         prologue += _hoisted(function, captured, at)
     if cells and function.suspensions:
@@ -599,7 +682,7 @@ def emit_landing(
     prologue = _declarations(function, cells, at)
     prologue += _walrus_bindings(function, cells, at)
     prologue += _hoisted(function, captured, at)
-    taken = build.call(ast.Attribute(build.load(".land"), "pop", ast.Load()), [])
+    taken = build.call(build.mark("pop"), [build.load(".land")])
     targets: list[ast.expr] = [build.store(name) for name in slots]
     prologue.append(build.assign(ast.Tuple(targets, ast.Store()), taken, at))
     for name in unsure:

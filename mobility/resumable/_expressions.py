@@ -82,8 +82,8 @@ class ExpressionRules(Rules):
         for element in node.elts[stars[0] :]:
             starred = isinstance(element, ast.Starred)
             spill = self.expression(element.value if isinstance(element, ast.Starred) else element)
-            method = ast.Attribute(build.load(name), "update" if starred else "add", ast.Load())
-            add = build.place(ast.Expr(build.call(method, [spill.value])), element)
+            method = build.mark("update" if starred else "add")
+            add = build.place(ast.Expr(build.call(method, [build.load(name), spill.value])), element)
             steps += [*spill.before, Plain(element, add), *self.release(spill.release, element)]
         return Spill(steps, build.place(build.load(name), node), [name])
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-__all__ = ["PARTS", "REFUSED", "RULED_EXPRESSIONS", "RULED_STATEMENTS", "is_ruled", "own_scope", "scope_entries"]
+__all__ = [
+    "PARTS",
+    "REFUSED",
+    "RULED_EXPRESSIONS",
+    "RULED_STATEMENTS",
+    "annotations_of",
+    "is_ruled",
+    "own_scope",
+    "scope_entries",
+]
 
 RULED_STATEMENTS = frozenset(
     """AnnAssign Assert Assign AsyncFunctionDef AugAssign Break ClassDef Continue Delete Expr For FunctionDef Global
@@ -47,11 +56,20 @@ def is_ruled(kind: type[ast.AST]) -> bool:
     return name in RULED_STATEMENTS or name in RULED_EXPRESSIONS or name in PARTS
 
 
+def annotations_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    """Annotations of a function's parameters and result."""
+    spec = node.args
+    parameters = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg]
+    found = [parameter.annotation for parameter in parameters if parameter is not None]
+    return [annotation for annotation in (*found, node.returns) if annotation is not None]
+
+
 def scope_entries(node: ast.AST) -> list[ast.AST] | None:
     """The children of a node that opens a scope which are evaluated outside of it; None if it opens no scope."""
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+            values = [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]
+            return [value for value in (*values, *annotations_of(node)) if value is not None]
         case ast.Lambda():
             return [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
         case ast.ClassDef():

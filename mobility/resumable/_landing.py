@@ -75,7 +75,7 @@ def _land_in(node: Node, label: int, reasons: dict[int, str]) -> Block:
         case While(body=body) if label in labels_in(body):
             return (Once(node.at, rest(body), (node,)),)
         case For(body=body) if label in labels_in(body):
-            return (Once(node.at, rest(body), (replace(node, started=True, release=()),)),)
+            return (Once(node.at, rest(body), (replace(node, started=True, given=False, release=()),)),)
         case While() | For():
             return rest(node.orelse)
         case With(body=body):

@@ -11,7 +11,17 @@ import types
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-__all__ = ["NEVER", "OBJECTS", "UNBOUND", "Moved", "Relay", "WaitingRelay", "is_hidden", "steps_of", "visible_locals"]
+__all__ = [
+    "NEVER",
+    "OBJECTS",
+    "READERS",
+    "UNBOUND",
+    "Moved",
+    "Relay",
+    "WaitingRelay",
+    "steps_of",
+    "visible_locals",
+]
 
 
 class Moved(BaseException):
@@ -93,20 +103,32 @@ def finished(result: Any) -> Generator[Any, Any, Any]:
     return result
 
 
+class Kinds(frozenset[type]):
+    """A constant of transformed code; one that is pickled by value (by cloudpickle) names it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return constant, (next(name for name, value in OBJECTS.items() if value is self),)
+
+
+def constant(name: str) -> Any:
+    """The run-time object of this name."""
+    return OBJECTS[name]
+
+
 _EXAMPLES: tuple[Any, ...] = (
     [], (), "", "é", b"", bytearray(), {}, {}.keys(), {}.values(), {}.items(), set(), range(0), range(2**70),
     enumerate(()), zip(), map(len, ()), filter(None, ()), reversed([]), reversed({}), collections.deque(),
 )  # fmt: skip
 #: Kinds of iterators that a ``for`` can take up again as they are.
-_STEADY: frozenset[type] = frozenset({types.GeneratorType, *(type(iter(example)) for example in _EXAMPLES)})
+_STEADY = Kinds({types.GeneratorType, *(type(iter(example)) for example in _EXAMPLES)})
 
 
 #: Those of them that are only iterated: no send, throw or close.
-_PLAIN = _STEADY - {types.GeneratorType}
+_PLAIN = Kinds(_STEADY - {types.GeneratorType})
 
 
 #: What ``yield from`` needs no relay for. (It refuses a coroutine itself.)
-_KNOWN = _STEADY | {list, tuple, range, dict, set, frozenset, str, bytes, types.CoroutineType}
+_KNOWN = Kinds(_STEADY | {list, tuple, range, dict, set, frozenset, str, bytes, types.CoroutineType})
 
 
 def steps(iterator: Any) -> Any:
@@ -118,13 +140,20 @@ def steps(iterator: Any) -> Any:
     return steps_of(iterator) if asked is None or isinstance(asked, types.FunctionType) else iterator
 
 
-def started(iterator: Any) -> Any:
-    """The same for the iterator that a generator expression is given."""
-    return iterator if type(iterator) in _STEADY else steps(iterator)
+# The methods of managers' types, checked by identity at each use; bounded, so that it keeps few types alive.
+class _Managers(dict[type, tuple[Any, Any]]):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return known_managers, ()  # code pickled by value refers to it
 
 
-#: The methods of managers' types, checked by identity at each use; bounded, so that it keeps few types alive.
-_managers: dict[type, tuple[Any, Any]] = {}
+_managers = _Managers()
+
+
+def known_managers() -> dict[type, tuple[Any, Any]]:
+    """The table of managers' methods."""
+    return _managers
+
+
 _KNOWN_MANAGERS = 256
 
 
@@ -133,12 +162,6 @@ def manages(kind: type) -> tuple[Any, Any]:
 
     ``(None, None)`` if one is missing.
     """
-    try:
-        known = _managers[kind]
-        if kind.__enter__ is known[0] and kind.__exit__ is known[1]:  # type: ignore[attr-defined]  # or the except
-            return known
-    except (KeyError, AttributeError):
-        pass
     enter, leave = _member(kind, "__enter__"), _member(kind, "__exit__")
     if enter is None or leave is None:
         return None, None
@@ -166,55 +189,55 @@ def _unusual(found: Any, kind: type) -> Callable[..., Any]:
     return call
 
 
-def exception() -> BaseException | None:
-    """The exception being handled (``sys.exception``)."""
-    return sys.exc_info()[1]
-
-
-def is_hidden(name: str) -> bool:
-    return name.startswith(".")
-
-
 def visible_locals(frame: types.FrameType) -> dict[str, Any]:
     """The local variables of a frame that the user's source names."""
     return {name: value for name, value in frame.f_locals.items() if not name.startswith(".")}
 
 
-def _locals() -> dict[str, Any]:
+def read_locals() -> dict[str, Any]:
     return visible_locals(sys._getframe(1))
 
 
-def _vars(*arguments: Any) -> Any:
+def read_vars(*arguments: Any) -> Any:
     return builtins.vars(*arguments) if arguments else visible_locals(sys._getframe(1))
 
 
-def _dir(*arguments: Any) -> Any:
+def read_dir(*arguments: Any) -> Any:
     return builtins.dir(*arguments) if arguments else sorted(visible_locals(sys._getframe(1)))
 
 
-def _with_frame(run: Callable[..., Any]) -> Callable[..., Any]:
-    def evaluate(source: Any, *namespaces: Any, **options: Any) -> Any:
-        if not namespaces and not options:
-            frame = sys._getframe(1)
-            return run(source, frame.f_globals, visible_locals(frame))
-        return run(source, *namespaces, **options)
-
-    return evaluate
+def read_eval(source: Any, *namespaces: Any, **options: Any) -> Any:
+    if namespaces or options:
+        return builtins.eval(source, *namespaces, **options)
+    frame = sys._getframe(1)
+    return builtins.eval(source, frame.f_globals, visible_locals(frame))
 
 
-_READERS: Mapping[Any, Callable[..., Any]] = {
-    builtins.locals: _locals,
-    builtins.vars: _vars,
-    builtins.dir: _dir,
-    builtins.eval: _with_frame(builtins.eval),
-    builtins.exec: _with_frame(builtins.exec),
+def read_exec(source: Any, *namespaces: Any, **options: Any) -> None:
+    if namespaces or options:
+        builtins.exec(source, *namespaces, **options)
+        return
+    frame = sys._getframe(1)
+    builtins.exec(source, frame.f_globals, visible_locals(frame))
+
+
+#: What stands for the builtins that read their caller's variables, and looks like them.
+READERS: Mapping[Any, Callable[..., Any]] = {
+    builtins.locals: read_locals,
+    builtins.vars: read_vars,
+    builtins.dir: read_dir,
+    builtins.eval: read_eval,
+    builtins.exec: read_exec,
 }
+for _builtin, _reader in READERS.items():
+    _reader.__name__ = _reader.__qualname__ = _builtin.__name__
+    _reader.__doc__ = _builtin.__doc__
 
 
 def visible(function: Any) -> Any:
     """What to call in place of a builtin that reads its caller's variables; anything else is itself."""
     try:
-        return _READERS.get(function, function)
+        return READERS.get(function, function)
     except TypeError:  # not hashable, so not one of them
         return function
 
@@ -222,26 +245,33 @@ def visible(function: Any) -> Any:
 #: By the names that the emission marks them with.
 OBJECTS: dict[str, Any] = {
     "BaseException": BaseException,
+    "add": set.add,
+    "append": list.append,
     "StopIteration": StopIteration,
     "UnboundLocalError": UnboundLocalError,
     "finished": finished,
     "empty_cell": types.CellType(),
     "Moved": Moved,
     "exc_info": sys.exc_info,
-    "exception": exception,
+    "exception": sys.exception,
+    "gettrace": sys.gettrace,
     "iter": iter,
+    "known_managers": _managers.get,
     "manages": manages,
+    "pop": list.pop,
     "plain_iterators": _PLAIN,
     "raise": codecs.strict_errors,  # raises what it is given, without a frame of its own
     "relay": relay,
     "set": set,
+    "setitem": dict.__setitem__,
+    "settrace": sys.settrace,
     "slice": slice,
     "known_iterables": _KNOWN,
-    "started": started,
     "steady_iterators": _STEADY,
     "steps": steps,
     "type": type,
     "unbound": UNBOUND,
+    "update": set.update,
     "visible": visible,
 }
 

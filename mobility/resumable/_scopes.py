@@ -184,9 +184,16 @@ class ScopeRewriter(ast.NodeTransformer):
             return build.place(build.call(build.mark("visible"), [node]), node)
         return node
 
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        match node:
+            case ast.Attribute(value=ast.Name(id="builtins" | "__builtins__"), attr=name, ctx=ast.Load()):
+                return build.place(build.call(build.mark("visible"), [node]), node) if name in _FRAME_READERS else node
+        return self.generic_visit(node)
+
     # -- comprehensions -----------------------------------------------------------------------------------------------
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+        """A nested generator function in the core language, called with the iterator of the outermost iterable."""
         if any(c.is_async for c in node.generators):
             return node
         return self._hoist(node)
@@ -236,7 +243,7 @@ class ScopeRewriter(ast.NodeTransformer):
         else:
             body = tuple(Plain(s, s) for s in _collecting_statements(node))
             self.hoisted.append(_scope_function(name, node, body, inner, declared, {}))
-        argument = build.call(build.mark("started"), [build.call(build.mark("iter"), [outermost])])
+        argument = build.call(build.mark("iter"), [outermost])
         return build.place(build.call(build.load(name), [argument]), node)
 
 
@@ -278,7 +285,7 @@ def _generator_clauses(node: ast.GeneratorExp, suspension: Suspension, index: in
         inner = (Branch(test, test, inner, ()),)
     started = index == 0
     iterable = build.place(build.load(".i1"), generator.iter) if started else generator.iter
-    return (For(generator.iter, index + 1, generator.target, iterable, inner, (), started=started),)
+    return (For(generator.iter, index + 1, generator.target, iterable, inner, (), started=started, given=started),)
 
 
 def _collecting_statements(node: ast.ListComp | ast.SetComp | ast.DictComp) -> list[ast.stmt]:
@@ -286,10 +293,10 @@ def _collecting_statements(node: ast.ListComp | ast.SetComp | ast.DictComp) -> l
     method, empty = {
         ast.ListComp: ("append", ast.List([], ast.Load())),
         ast.SetComp: ("add", build.call(build.mark("set"), [])),
-        ast.DictComp: ("__setitem__", ast.Dict([], [])),
+        ast.DictComp: ("setitem", ast.Dict([], [])),
     }[type(node)]
     parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-    collect = build.call(ast.Attribute(build.load(".out"), method, ast.Load()), parts)
+    collect = build.call(build.mark(method), [build.load(".out"), *parts])
     inner: ast.stmt = build.place(ast.Expr(collect), parts[0])
     for index, generator in reversed(list(enumerate(node.generators))):
         for test in reversed(generator.ifs):

@@ -7,7 +7,9 @@ Text comes through :mod:`linecache`, which also knows the cells of a notebook an
 from __future__ import annotations
 
 import ast
+import dis
 import hashlib
+import inspect
 import linecache
 import threading
 import types
@@ -16,11 +18,12 @@ from dataclasses import dataclass
 
 from mobility.errors import ResumableError
 
-__all__ = ["DIGEST_BYTES", "FunctionNode", "FunctionSource", "find_source", "parse_quietly"]
+__all__ = ["DIGEST_BYTES", "FunctionNode", "FunctionSource", "check_text", "find_source", "parse_quietly"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 DIGEST_BYTES = 16
 _CACHED_FILES = 64
+_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_FAST", "LOAD_DEREF", "LOAD_FAST_CHECK"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,52 @@ def _fit(node: FunctionNode, code: types.CodeType) -> tuple[int, int]:
     end = (node.end_lineno or node.lineno, node.end_col_offset or 0)
     length = (end[0] - start[0]) * 10_000 + end[1] - start[1]
     return sum(start <= position < end for position in _span(code)), -length
+
+
+def check_text(source: FunctionSource, code: types.CodeType, qualname: str) -> None:
+    """Refuse a text that is not the one from which `code` was compiled: the file changed after its import.
+
+    Raises
+    ------
+    ResumableError
+        If a name that the code loads, or a yield of it, does not stand in the text where the code has it. That is
+        looser than compiling and comparing: test runners rewrite assertions, and leave the rest where it was.
+    """
+    if not _agrees(source.node, code):
+        raise ResumableError(
+            "its file holds another text than was compiled",
+            function=qualname,
+            filename=source.filename,
+            line=code.co_firstlineno,
+            remedy="The file changed after it was imported: start the process again.",
+        )
+
+
+def _agrees(node: FunctionNode, code: types.CodeType) -> bool:
+    names: set[tuple[str, tuple[int | None, ...]]] = set()
+    yields: set[tuple[int | None, ...]] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name | ast.Yield | ast.YieldFrom):
+            place = (inner.lineno, inner.end_lineno, inner.col_offset, inner.end_col_offset)
+            if isinstance(inner, ast.Name):
+                names.add((inner.id, place))
+            else:
+                yields.add(place)
+    captured = {*code.co_cellvars, *code.co_freevars}  # 3.13 loads their cells as if they were variables
+    generates = code.co_flags & inspect.CO_GENERATOR  # a coroutine's awaits yield too
+    for instruction in dis.get_instructions(code):
+        where = instruction.positions
+        if where is None or None in where:
+            continue
+        if instruction.opname == "YIELD_VALUE" and tuple(where) not in yields and generates:
+            return False
+        if instruction.opname in _LOADS and isinstance(instruction.argval, str):
+            name = instruction.argval
+            if name in captured and instruction.opname.startswith("LOAD_FAST"):
+                continue
+            if name[0].isidentifier() and not {(name, where), (_unmangled(name), where)} & names:
+                return False
+    return True
 
 
 def _text(node: FunctionNode, lines: tuple[str, ...]) -> str:

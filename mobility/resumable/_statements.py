@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from typing import NoReturn
 
 from mobility.resumable import _build as build
 from mobility.resumable._core import Branch, Node, Plain
 from mobility.resumable._expressions import ExpressionRules, with_fields
+from mobility.resumable._grammar import annotations_of
 from mobility.resumable._rules import suspends
 
 __all__ = ["StatementRules"]
@@ -159,16 +161,16 @@ class StatementRules(ExpressionRules):
         return [Branch(node, build.place(build.load("__debug__"), node), checked, ())]
 
     def stmt_FunctionDef(self, node: ast.FunctionDef) -> list[Node]:
-        """Its body is a scope of its own; a decorator or default that suspends is refused."""
-        self.refuse(
-            node, "a decorator or a default value yields", "Yield into a variable on the line before, and use that."
-        )
+        """Its body is a scope of its own; a decorator, default or annotation that suspends is refused."""
+        self._refuse_outside(node)
 
     def stmt_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> list[Node]:
         """As for a function."""
-        self.refuse(
-            node, "a decorator or a default value yields", "Yield into a variable on the line before, and use that."
-        )
+        self._refuse_outside(node)
+
+    def _refuse_outside(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> NoReturn:
+        where = "an annotation" if any(map(suspends, annotations_of(node))) else "a decorator or a default value"
+        self.refuse(node, f"{where} yields", "Yield into a variable on the line before, and use that.")
 
     def stmt_ClassDef(self, node: ast.ClassDef) -> list[Node]:
         """Decorators, bases, keywords; then the body, which is a scope of its own."""

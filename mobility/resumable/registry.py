@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobility.errors import FunctionNotFound, SourceMismatch
-from mobility.resumable._source import find_source
+from mobility.resumable._source import check_text, find_source
 from mobility.resumable.plan import Plan, make_plan, plan_of
 
 __all__ = ["Home", "find", "is_outdated", "note", "plan_for", "provider"]
@@ -55,7 +55,9 @@ def plan_for(code: types.CodeType, module: str, module_globals: dict[str, Any]) 
         plan = _plans.get(key)
         if plan is None or plan.module != module:
             source = find_source(code, code.co_qualname, module_globals)
-            plan = _plans[key] = make_plan(source, module, code.co_qualname, code.co_freevars)
+            plan = make_plan(source, module, code.co_qualname, code.co_freevars)
+            check_text(source, code, code.co_qualname)
+            _plans[key] = plan
         return plan
 
 
@@ -113,8 +115,9 @@ def is_outdated(home: Home, module: str) -> bool:
 def _search(module: str, qualname: str, digest: bytes) -> Home:
     try:
         found = importlib.import_module(module)
-    except ImportError as error:
-        raise FunctionNotFound(module, qualname, f"importing {module} failed ({error})") from error
+    except Exception as error:  # whatever its module's own statements raise
+        reason = f"importing {module} failed ({type(error).__name__}: {error})"
+        raise FunctionNotFound(module, qualname, reason) from error
     home = _homes.get((module, qualname, digest))  # the import may have decorated it
     if home is not None and not is_outdated(home, module):
         return home

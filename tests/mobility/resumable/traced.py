@@ -35,8 +35,7 @@ def for_break():
 @resumable
 def for_else():
     total = 0
-    for a, b in [(1, 2),
-                 (3, 4)]:
+    for a, b in [(1, 2), (3, 4)]:
         total += yield_value(a)
         yield total
         total += b
@@ -152,8 +151,7 @@ def with_statement():
         Note() as a,
         Note() as b,
     ):
-        yield (a.swallow,
-               b.swallow)
+        yield (a.swallow, b.swallow)
     yield 3
 
 
@@ -195,13 +193,9 @@ def expressions():
         (yield 1),
         3,
     ]
-    b = (yield 2) or (
-        yield 3)
-    c = yield_value(
-        (yield 4)
-    )
-    if (yield 5) is None and \
-            (yield 6) is None:
+    b = (yield 2) or (yield 3)
+    c = yield_value((yield 4))
+    if (yield 5) is None and (yield 6) is None:
         d = f"{(yield 7)} {b}"
     a[0] += (yield 8) or 1
     assert (yield 9) is None, "no"
@@ -210,11 +204,7 @@ def expressions():
 
 @resumable
 def genexpr():
-    total = sum(
-        i
-        for i in range(3)
-        if i
-    )
+    total = sum(i for i in range(3) if i)
     yield total
     for j in (x for x in [1, 2] if x > 1):
         yield j
