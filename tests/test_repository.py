@@ -252,7 +252,8 @@ def test_readme_shows_the_same_installation_without_make() -> None:
 def test_what_the_commands_run_exists() -> None:
     """`make bench` and `make demo` name files; so do the links of the pages."""
     assert (ROOT / "demo" / "__main__.py").is_file()
-    assert (ROOT / recipe("bench")[0].split()[-1]).is_file()
+    module = recipe("bench")[0].split()[-1]
+    assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
