@@ -18,11 +18,20 @@ from typing import Any, Literal, TypeAlias
 
 from mobility.errors import GeneratorRunning, MobilityError, SnapshotInvalid
 from mobility.reducers.blame import explain
-from mobility.reducers.generators import CLOSED, CREATED, Reading, Session, Site, read, reduce_generator, sessions
+from mobility.reducers.generators import (
+    CLOSED,
+    CREATED,
+    Reading,
+    Session,
+    Site,
+    leave,
+    read,
+    reduce_generator,
+    sessions,
+)
 from mobility.reducers.pickler import Pickler, QuickPickler, needs_reducer
 from mobility.reducers.refusal import Refused
 from mobility.reducers.view import View
-from mobility.resumable._runtime import Moved, Relay
 from mobility.resumable.plan import plan_of
 from mobility.resumable.registry import Home
 
@@ -34,10 +43,6 @@ AnyGenerator: TypeAlias = "types.GeneratorType[Any, Any, Any]"  # not to be subs
 _ATOMS = frozenset(
     {int, float, complex, bool, str, bytes, type(None), range, type(iter(range(0))), type(iter("")), type(iter("é"))}
 )
-
-
-_DAMAGED = (pickle.UnpicklingError, EOFError, IndexError, KeyError, ValueError, OverflowError, MemoryError)
-_UNMAKEABLE = (TypeError, AttributeError, ImportError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ def dumps(generator: Any, *, buffer_callback: Callable[[pickle.PickleBuffer], An
         As `capture`.
     """
     file = io.BytesIO()
-    if buffer_callback is None and not _defines_functions(generator):
+    if buffer_callback is None and _is_simple(generator):
         try:
             QuickPickler(file, 5).dump(generator)
             return file.getvalue()
@@ -177,9 +182,10 @@ def dumps(generator: Any, *, buffer_callback: Callable[[pickle.PickleBuffer], An
     return file.getvalue()
 
 
-def _defines_functions(value: Any) -> bool:
+def _is_simple(value: Any) -> bool:
+    """Whether the quick pickler is likely to do."""
     plan = plan_of(value.gi_code) if type(value) is types.GeneratorType else None
-    return plan is not None and plan.has_inner
+    return plan is None or not plan.has_inner
 
 
 def _explained(value: Any, pickler: Pickler, error: Exception) -> Exception:
@@ -211,10 +217,8 @@ def loads(data: bytes | bytearray | memoryview, *, buffers: Iterable[Any] = ()) 
         session.prime()
     except MobilityError:
         raise
-    except _DAMAGED as error:
-        raise SnapshotInvalid(f"it does not decode ({type(error).__name__}: {error})") from error
-    except _UNMAKEABLE as error:
-        raise SnapshotInvalid(f"one of its values cannot be made here ({type(error).__name__}: {error})") from error
+    except Exception as error:  # of the bytes, or of what the types of its values do when they are made
+        raise SnapshotInvalid(f"decoding it failed ({type(error).__name__}: {error})") from error
     finally:
         sessions.current = outer
     return value
@@ -282,25 +286,12 @@ def discard(generator: AnyGenerator) -> None:
         raise GeneratorRunning(plan.name, "discarded")
     generators, files = _reached(generator)
     for reached in generators:
-        _leave(reached)
+        delegate = reached.gi_yieldfrom
+        if type(delegate) is types.GeneratorType and plan_of(delegate.gi_code) is None:
+            raise explain(reached, Refused("a generator that is not resumable", "Close it, or let it end."))
+    for reached in generators:
+        leave(reached)
     _close_unheld(files)
-
-
-def _leave(generator: AnyGenerator) -> None:
-    if not generator.gi_suspended:
-        if not generator.gi_running:
-            generator.close()  # not begun, or ended: nothing runs
-        return
-    delegate = generator.gi_yieldfrom
-    if type(delegate) is types.GeneratorType and plan_of(delegate.gi_code) is not None:
-        _leave(delegate)
-    if isinstance(delegate, Relay):
-        delegate.leaving = True
-    try:
-        generator.throw(Moved())
-    except (StopIteration, Moved):
-        return
-    raise RuntimeError(f"{generator.__qualname__} went on although it was discarded")
 
 
 def move_by_reference(generator: AnyGenerator) -> AnyGenerator:
@@ -325,7 +316,7 @@ def _again(
         inner_values = dict(inner.values)
         moved = _again(delegate, inner, inner_values, inner_values.get(".y"), session)
         values = {name: moved if value is delegate else value for name, value in values.items()}
-    _leave(generator)
+    leave(generator)
     plan = reading.plan
     home = Home(plan, reading.globals, {})
     closed = reading.label == CLOSED

@@ -45,6 +45,11 @@ def _functions(value: Any) -> list[types.FunctionType]:
     return [part for part in parts if isinstance(part, types.FunctionType)]
 
 
+def _hooks(kind: type) -> bool:
+    """Whether a base wants to know of its subclasses: it would be told again, and without the arguments."""
+    return any("__init_subclass__" in base.__dict__ for base in kind.__mro__[1:-1])
+
+
 def reduce_class(kind: type) -> Any:
     """By name if it can be imported; else, if it was defined in a resumable function, from its parts."""
     if "<locals>" not in kind.__qualname__ or is_importable(kind):
@@ -52,6 +57,9 @@ def reduce_class(kind: type) -> Any:
     attributes = {name: value for name, value in kind.__dict__.items() if name not in _MADE}
     if isinstance(kind, enum.EnumMeta):
         return _reduce_enum(kind, attributes)
+    if type(kind) not in (type, abc.ABCMeta) or _hooks(kind):
+        what = f"the class {kind.__qualname__}, whose making runs a metaclass or __init_subclass__"
+        raise Refused(what, "Define it at module level.")
     again: dict[str, Any] | None = None
     if "__dataclass_params__" in attributes:
         again = _dataclass_options(kind)

@@ -8,6 +8,7 @@ delegates to is not primed by itself: the other's first step reaches it through 
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import types
 from collections.abc import Iterable
@@ -16,9 +17,9 @@ from typing import Any, TypeAlias
 
 from mobility.errors import GeneratorRunning, SnapshotInvalid
 from mobility.reducers.refusal import Refused
-from mobility.resumable._runtime import NEVER, OBJECTS, UNBOUND, Relay, WaitingRelay
+from mobility.resumable._runtime import NEVER, OBJECTS, UNBOUND, Moved, Relay, WaitingRelay
 from mobility.resumable.plan import Plan, plan_of, split_label
-from mobility.resumable.registry import Home, find, is_outdated
+from mobility.resumable.registry import Bounded, Home, find, is_outdated
 
 __all__ = [
     "CLOSED",
@@ -27,6 +28,7 @@ __all__ = [
     "Session",
     "Site",
     "fill",
+    "leave",
     "read",
     "reduce_generator",
     "sentinel",
@@ -40,6 +42,8 @@ CLOSED = -1
 
 _DELEGATE = ".y"
 _EMPTY = types.CellType()
+#: Delegations that fit anywhere.
+_SHALLOW = 50
 _EXPRESSION = "Write the expression inside the resumable function, or as a resumable generator function"
 Label = int | tuple[Any, ...]
 AnyGenerator: TypeAlias = "types.GeneratorType[Any, Any, Any]"  # not to be subscripted before 3.13
@@ -127,6 +131,8 @@ def read(generator: AnyGenerator) -> Reading:
     variables: dict[str, Any] = frame.f_locals
     cells = _closure(generator)
     if not generator.gi_suspended:
+        if _runs(generator) or ".label" in variables:  # another thread has just begun it
+            raise GeneratorRunning(plan.name, "captured")
         return _read_created(plan, variables, cells, frame.f_globals)
     number: int = variables[".label"]
     inner = variables.get(".cells")
@@ -152,6 +158,10 @@ def read(generator: AnyGenerator) -> Reading:
             delegate = waiting
         values[_DELEGATE] = delegate.delegate if type(delegate) is Relay else delegate
     return Reading(plan, label, values, cells, frame.f_globals)
+
+
+def _runs(generator: AnyGenerator) -> bool:
+    return generator.gi_running
 
 
 def _read_created(
@@ -233,11 +243,50 @@ class Session:
                 claimed.add(key)
             else:
                 land.relay()
+        _check_depth(len(claimed))
         errors = [pair for _, land in waiting.values() for pair in _contexts(land)]
-        for key, (generator, _) in waiting.items():
-            if key not in claimed:
-                _step(generator)
+        try:
+            for key, (generator, _) in waiting.items():
+                if key not in claimed:
+                    _step(generator)
+        except BaseException:
+            for generator, _ in waiting.values():
+                leave(generator)  # they go on elsewhere, so nothing of them may run here
+            raise
         _restore(errors)
+
+
+def _check_depth(delegations: int) -> None:
+    """Refuse a chain of delegations that would break off in the middle: its ``finally`` blocks would run."""
+    if delegations < _SHALLOW:
+        return
+    frame: types.FrameType | None = sys._getframe()
+    used = 0
+    while frame is not None:
+        used, frame = used + 1, frame.f_back
+    if used + delegations + _SHALLOW > sys.getrecursionlimit():
+        raise SnapshotInvalid(
+            f"its generators delegate {delegations} deep, and the recursion limit of {sys.getrecursionlimit()} leaves "
+            f"no room for that here"
+        )
+
+
+def leave(generator: AnyGenerator) -> None:
+    """Let a generator go without running anything of it; what it delegates to first."""
+    if not generator.gi_suspended:
+        if not generator.gi_running:
+            generator.close()  # not begun, or ended: nothing runs
+        return
+    delegate = generator.gi_yieldfrom
+    if type(delegate) is types.GeneratorType and plan_of(delegate.gi_code) is not None:
+        leave(delegate)
+    if isinstance(delegate, Relay):
+        delegate.leaving = True
+    try:
+        generator.throw(Moved())
+    except (StopIteration, Moved):
+        return
+    raise RuntimeError(f"{generator.__qualname__} went on although it was discarded")
 
 
 class _Sessions(threading.local):
@@ -259,7 +308,7 @@ def _prime(generator: AnyGenerator, land: _Land) -> None:
 def _step(generator: AnyGenerator) -> None:
     try:
         next(generator)
-    except BaseException as error:
+    except Exception as error:
         raise SnapshotInvalid(f"{generator.__qualname__} could not be resumed ({error!r})") from error
 
 
@@ -314,7 +363,7 @@ class Site:
         return function(holder), holder
 
 
-_sites: dict[tuple[Any, ...], Site] = {}
+_sites: Bounded[tuple[Any, ...], Site] = Bounded()
 
 
 def thaw(subject: str | AnyGenerator, *details: Any) -> AnyGenerator | None:

@@ -124,9 +124,9 @@ class _Leaving(ast.NodeTransformer):
         slots, iterator = self._around.crossed, self._around.iterator
         if self._loops:
             return [node]
-        if slots:
-            return [self._reason(reason, slots, node), node]
-        return [*build.set_none([iterator], node), node] if iterator and reason == "break" else [node]
+        reasons = [self._reason(reason, slots, node)] if slots else []
+        dropped = build.set_none([iterator], node) if iterator and reason == "break" else []
+        return [*reasons, *dropped, node]
 
     def _reason(self, reason: str, slots: Sequence[int], at: ast.AST) -> ast.stmt:
         targets: list[ast.expr] = [build.store(f".f{slot}") for slot in slots]
@@ -433,7 +433,8 @@ class _Emitter:
     def _try_finally(self, node: TryFinally, around: _Around) -> list[ast.stmt]:
         reason = f".f{node.slot}"
         recorded = bool(labels_in(node.final))
-        inner = replace(around, iterator=None)
+        # A final block that jumps could go on with the loop that a break has left.
+        inner = replace(around, iterator=None) if _jumps(node.final) else around
         if recorded:
             inner = replace(inner, finals=(*around.finals, node.slot), crossed=(*around.crossed, node.slot))
         body = self._body(node.body, inner, node.at)

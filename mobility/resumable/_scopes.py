@@ -98,7 +98,25 @@ def never_bound(names: Sequence[str], at: ast.AST) -> list[ast.stmt]:
     return [build.place(ast.If(ast.Constant(False), build.set_none(names, at), []), at)] if names else []
 
 
-class ScopeRewriter(ast.NodeTransformer):
+class _FrameReading(ast.NodeTransformer):
+    """Replaces the builtins that would show hidden names of this frame: comprehensions share it from 3.12 on."""
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in _FRAME_READERS and isinstance(node.ctx, ast.Load):
+            return build.place(build.call(build.mark("visible"), [node]), node)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        match node:
+            case ast.Attribute(value=ast.Name(id="builtins" | "__builtins__"), attr=name, ctx=ast.Load()):
+                return build.place(build.call(build.mark("visible"), [node]), node) if name in _FRAME_READERS else node
+        return self.generic_visit(node)
+
+
+class ScopeRewriter(_FrameReading):
     """Rewrites the scopes inside one function, in place.
 
     Collects the functions to define in this scope (`hoisted`) and in scopes inside it (`inside`).
@@ -177,19 +195,6 @@ class ScopeRewriter(ast.NodeTransformer):
         self.inside += inner.hoisted + inner.inside
         return node
 
-    # -- builtins that would show hidden names ------------------------------------------------------------------------
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id in _FRAME_READERS and isinstance(node.ctx, ast.Load):
-            return build.place(build.call(build.mark("visible"), [node]), node)
-        return node
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        match node:
-            case ast.Attribute(value=ast.Name(id="builtins" | "__builtins__"), attr=name, ctx=ast.Load()):
-                return build.place(build.call(build.mark("visible"), [node]), node) if name in _FRAME_READERS else node
-        return self.generic_visit(node)
-
     # -- comprehensions -----------------------------------------------------------------------------------------------
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
@@ -211,10 +216,18 @@ class ScopeRewriter(ast.NodeTransformer):
         first = node.generators[0]
         inner: list[ast.AST] = [*first.ifs, *node.generators[1:]]
         inner += [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        holds = any(isinstance(n, ast.GeneratorExp) for part in inner for n in own_scope(part))
+        # One whose variables a function captures must not be inlined into a landing, where the name means another cell.
+        holds = any(isinstance(n, ast.GeneratorExp | ast.Lambda) for part in inner for n in ast.walk(part))
         if holds and not any(c.is_async for c in node.generators):
             return self._hoist(node)
         first.iter = self.visit(first.iter)
+        reading = _FrameReading()
+        first.ifs = [reading.visit(test) for test in first.ifs]
+        node.generators[1:] = [reading.visit(generator) for generator in node.generators[1:]]
+        if isinstance(node, ast.DictComp):
+            node.key, node.value = reading.visit(node.key), reading.visit(node.value)
+        else:
+            node.elt = reading.visit(node.elt)
         return node
 
     def _hoist(self, node: _Comprehension) -> ast.AST:

@@ -5,6 +5,7 @@ Text comes through :mod:`linecache`, which also knows the cells of a notebook an
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import dis
@@ -23,6 +24,9 @@ __all__ = ["DIGEST_BYTES", "FunctionNode", "FunctionSource", "check_text", "find
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 DIGEST_BYTES = 16
 _CACHED_FILES = 64
+_FUTURE = 0
+for _name in __future__.all_feature_names:
+    _FUTURE |= getattr(__future__, _name).compiler_flag & ~0x10  # nested scopes: the bit of nested code objects
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_FAST", "LOAD_DEREF", "LOAD_FAST_CHECK"})
 
 
@@ -35,15 +39,18 @@ class FunctionSource:
     node
         Its syntax tree, with the line numbers of the file; shared, never modified.
     text
-        Its lines from ``def`` (or the expression, for a lambda), without decorators, dedented.
+        Its lines from ``def`` (or the expression, for a lambda), without decorators.
     digest
         First 16 bytes of the SHA-256 of `text`: the same on every Python version.
+    future
+        Compiler flags of the file's ``from __future__`` imports.
     """
 
     node: FunctionNode
     filename: str
     text: str
     digest: bytes
+    future: int = 0
 
 
 @dataclass(slots=True)
@@ -108,7 +115,7 @@ def _unmangled(name: str) -> str:
 def _same_arguments(node: FunctionNode, code: types.CodeType) -> bool:
     written, compiled = _arguments(node), _code_arguments(code)
     return len(written) == len(compiled) and all(
-        c in (w, _unmangled(c)) and (c == w or _unmangled(c) == w) for w, c in zip(written, compiled, strict=True)
+        w in (c, _unmangled(c)) for w, c in zip(written, compiled, strict=True)
     )
 
 
@@ -148,18 +155,23 @@ def check_text(source: FunctionSource, code: types.CodeType, qualname: str) -> N
 def _agrees(node: FunctionNode, code: types.CodeType) -> bool:
     names: set[tuple[str, tuple[int | None, ...]]] = set()
     yields: set[tuple[int | None, ...]] = set()
+    supers: set[tuple[int | None, ...]] = set()
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Name | ast.Yield | ast.YieldFrom):
-            place = (inner.lineno, inner.end_lineno, inner.col_offset, inner.end_col_offset)
-            if isinstance(inner, ast.Name):
-                names.add((inner.id, place))
-            else:
+        if not isinstance(inner, ast.Name | ast.Yield | ast.YieldFrom | ast.Call):
+            continue
+        place = (inner.lineno, inner.end_lineno, inner.col_offset, inner.end_col_offset)
+        match inner:
+            case ast.Name(id=name):
+                names.add((name, place))
+            case ast.Call(func=ast.Name(id="super"), args=[], keywords=[]):
+                supers.add(place)  # loads what it does not name
+            case ast.Yield() | ast.YieldFrom():
                 yields.add(place)
     captured = {*code.co_cellvars, *code.co_freevars}  # 3.13 loads their cells as if they were variables
     generates = code.co_flags & inspect.CO_GENERATOR  # a coroutine's awaits yield too
     for instruction in dis.get_instructions(code):
         where = instruction.positions
-        if where is None or None in where:
+        if where is None or None in where or tuple(where) in supers:
             continue
         if instruction.opname == "YIELD_VALUE" and tuple(where) not in yields and generates:
             return False
@@ -173,14 +185,13 @@ def _agrees(node: FunctionNode, code: types.CodeType) -> bool:
 
 
 def _text(node: FunctionNode, lines: tuple[str, ...]) -> str:
-    """The node's own text; every line loses the indentation of the first, and trailing blanks."""
+    """The node's own text, from its first to its last character; indentation within may belong to a string."""
     end_line = node.end_lineno or node.lineno
     rows = [line.rstrip("\n") for line in lines[node.lineno - 1 : end_line]]
     # Column offsets count UTF-8 bytes.
     rows[-1] = rows[-1].encode()[: node.end_col_offset].decode()
     rows[0] = rows[0].encode()[node.col_offset :].decode()
-    margin = node.col_offset if not isinstance(node, ast.Lambda) else 0
-    return "\n".join([rows[0], *(r[margin:] if r[:margin].isspace() else r for r in rows[1:])])
+    return "\n".join(rows)
 
 
 def find_source(code: types.CodeType, qualname: str, module_globals: dict[str, object] | None) -> FunctionSource:
@@ -229,4 +240,4 @@ def find_source(code: types.CodeType, qualname: str, module_globals: dict[str, o
     node = max(found, key=lambda candidate: _fit(candidate, code)) if len(found) > 1 else found[0]
     text = _text(node, parsed.lines)
     digest = hashlib.sha256(text.encode()).digest()[:DIGEST_BYTES]
-    return FunctionSource(node, filename, text, digest)
+    return FunctionSource(node, filename, text, digest, code.co_flags & _FUTURE)

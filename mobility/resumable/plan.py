@@ -1,7 +1,7 @@
 """A `Plan`: all that is known of one resumable function, carried by its code object.
 
 The last constant of every code object that a plan has compiled is the plan itself, or an `Inner` for a function inside
-it; so a suspended generator leads to its plan without any table, and nothing is kept alive longer than its code.
+it; so a suspended generator leads to its plan without any table.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from mobility.errors import ResumableError
 from mobility.resumable import _build as build
 from mobility.resumable._core import Block, CoreFunction, For, Landing, Node, Plain, Suspension, With
+from mobility.resumable._depth import depth
 from mobility.resumable._emission import emit_fresh, emit_landing
 from mobility.resumable._landing import land, live_slots
 from mobility.resumable._normalise import normalise
@@ -26,13 +27,12 @@ from mobility.resumable._runtime import OBJECTS
 from mobility.resumable._scopes import mangle
 from mobility.resumable._source import FunctionSource
 
-__all__ = ["TRANSFORM", "Address", "Inner", "Plan", "inner_of", "make_plan", "plan_of", "split_label"]
-
-#: Version of labels and hidden names; a snapshot of another one is refused.
-TRANSFORM = 1
+__all__ = ["Address", "Inner", "Plan", "inner_of", "make_plan", "plan_of", "split_label"]
 
 _FACTORY = ".factory"
 _CO_OPTIMIZED = 0x1
+#: The interpreter has room for 20 blocks; a landing and the generator itself take some of it.
+_DEEPEST = 17
 _lock = threading.RLock()
 
 #: (name, line counted from the function's first, ordinal among equals)
@@ -175,7 +175,16 @@ class Plan:
 
     def compile_fresh(self, free: tuple[str, ...]) -> None:
         """Compile the function that starts afresh, whose captured outer variables are `free`."""
-        raw = self._compile(emit_fresh(self._core, {}), free)
+        fresh = emit_fresh(self._core, {})
+        if depth(fresh.body) > _DEEPEST:
+            raise ResumableError(
+                "its blocks are nested too deeply to be entered again in the middle",
+                function=self.qualname,
+                filename=self.filename,
+                line=self.lines[0],
+                remedy="Split it into smaller generators joined by `yield from`.",
+            )
+        raw = self._compile(fresh, free)
         self._captured = {
             code.co_name: tuple(n for n in code.co_cellvars if not n.startswith("."))
             for code in (raw, *_functions_in(raw))
@@ -257,7 +266,7 @@ class Plan:
                 # The user's own compilation has said what there is to warn of.
                 warnings.simplefilter("ignore")
                 module = ast.fix_missing_locations(ast.Module([factory], []))
-                code = compile(module, self.filename, "exec", dont_inherit=True)
+                code: types.CodeType = compile(module, self.filename, "exec", self.source.future, dont_inherit=True)
         except (SyntaxError, RecursionError) as error:
             raise ResumableError(
                 f"its transformed text does not compile ({error})",

@@ -8,19 +8,34 @@ import threading
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from mobility.errors import FunctionNotFound, SourceMismatch
-from mobility.resumable._source import check_text, find_source
+from mobility.errors import FunctionNotFound, ResumableError, SourceMismatch
+from mobility.resumable._source import FunctionSource, check_text, find_source
 from mobility.resumable.plan import Plan, make_plan, plan_of
 
-__all__ = ["Home", "find", "is_outdated", "note", "plan_for", "provider"]
+__all__ = ["Bounded", "Home", "find", "is_outdated", "note", "plan_for", "provider"]
 
 _EMPTY = types.CellType()
 _GENERATOR = 0x20  # CO_GENERATOR
 _lock = threading.RLock()
-_plans: dict[tuple[str, types.CodeType], Plan] = {}
-_homes: dict[tuple[str, str, bytes], Home] = {}
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class Bounded(dict[_K, _V]):
+    """A table that forgets its oldest entry when it is full: all that it holds can be found again."""
+
+    CAPACITY = 1024
+
+    def __setitem__(self, key: _K, value: _V) -> None:
+        while len(self) >= self.CAPACITY:
+            self.pop(next(iter(self)), None)
+        super().__setitem__(key, value)
+
+
+_plans: Bounded[tuple[str, types.CodeType], Plan] = Bounded()
+_homes: Bounded[tuple[str, str, bytes], Home] = Bounded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +70,23 @@ def plan_for(code: types.CodeType, module: str, module_globals: dict[str, Any]) 
         plan = _plans.get(key)
         if plan is None or plan.module != module:
             source = find_source(code, code.co_qualname, module_globals)
-            plan = make_plan(source, module, code.co_qualname, code.co_freevars)
+            plan = _made(source, module, code)
             check_text(source, code, code.co_qualname)
             _plans[key] = plan
         return plan
+
+
+def _made(source: FunctionSource, module: str, code: types.CodeType) -> Plan:
+    try:
+        return make_plan(source, module, code.co_qualname, code.co_freevars)
+    except RecursionError as error:
+        raise ResumableError(
+            "an expression or a chain of elif in it is nested too deeply",
+            function=code.co_qualname,
+            filename=source.filename,
+            line=code.co_firstlineno,
+            remedy="Split it into several statements or functions, or raise sys.setrecursionlimit before decorating.",
+        ) from error
 
 
 def note(plan: Plan, function: types.FunctionType) -> None:
