@@ -39,7 +39,7 @@ class FunctionSource:
     node
         Its syntax tree, with the line numbers of the file; shared, never modified.
     text
-        Its lines from ``def`` (or the expression, for a lambda), without decorators.
+        Its lines from ``def`` (or the expression, for a lambda), without decorators and common indentation.
     digest
         First 16 bytes of the SHA-256 of `text`: the same on every Python version.
     future
@@ -185,13 +185,17 @@ def _agrees(node: FunctionNode, code: types.CodeType) -> bool:
 
 
 def _text(node: FunctionNode, lines: tuple[str, ...]) -> str:
-    """The node's own text, from its first to its last character; indentation within may belong to a string."""
+    """The node's own text; each line loses the indentation of the first, unless it begins within a string."""
     end_line = node.end_lineno or node.lineno
     rows = [line.rstrip("\n") for line in lines[node.lineno - 1 : end_line]]
     # Column offsets count UTF-8 bytes.
     rows[-1] = rows[-1].encode()[: node.end_col_offset].decode()
     rows[0] = rows[0].encode()[node.col_offset :].decode()
-    return "\n".join(rows)
+    strings = [n for n in ast.walk(node) if isinstance(n, ast.JoinedStr | ast.Constant)]
+    kept = {row - node.lineno for n in strings for row in range(n.lineno + 1, (n.end_lineno or n.lineno) + 1)}
+    margin = node.col_offset if not isinstance(node, ast.Lambda) else 0
+    bare = [r[margin:] if i and i not in kept and r[:margin].isspace() else r for i, r in enumerate(rows)]
+    return "\n".join(bare)
 
 
 def find_source(code: types.CodeType, qualname: str, module_globals: dict[str, object] | None) -> FunctionSource:
