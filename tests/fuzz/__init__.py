@@ -1,0 +1,1 @@
+"""Programs that feed mutated input to what reads untrusted bytes; run by hand, not by pytest."""
