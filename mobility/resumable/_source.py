@@ -191,7 +191,7 @@ def _text(node: FunctionNode, lines: tuple[str, ...]) -> str:
     # Column offsets count UTF-8 bytes.
     rows[-1] = rows[-1].encode()[: node.end_col_offset].decode()
     rows[0] = rows[0].encode()[node.col_offset :].decode()
-    strings = [n for n in ast.walk(node) if isinstance(n, ast.JoinedStr | ast.Constant)]
+    strings = [n for n in ast.walk(node) if isinstance(n, ast.JoinedStr | ast.Constant) and hasattr(n, "lineno")]
     kept = {row - node.lineno for n in strings for row in range(n.lineno + 1, (n.end_lineno or n.lineno) + 1)}
     margin = node.col_offset if not isinstance(node, ast.Lambda) else 0
     bare = [r[margin:] if i and i not in kept and r[:margin].isspace() else r for i, r in enumerate(rows)]
