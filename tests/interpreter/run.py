@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import signal
 import sys
 import time
 from typing import Any
@@ -83,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--mode", choices=MODES, required=True)
     parser.add_argument("--json", action="store_true", help="the whole record, for programs")
     options = parser.parse_args(arguments)
+    # A suite raises SIGINT, which a shell makes its background jobs ignore.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         record = run(options.suite, options.mode)
     except SuiteMissing as missing:
