@@ -12,7 +12,7 @@ on is compiling, once per label, the rest of the function from there (a *landing
 ``_scopes``             names, comprehensions, generator expressions
 ``_normalise``          the whole way into the core language (``_core``)
 ``_landing``            what remains after a label
-``_emission``           from the core language to syntax nodes
+``_emission``           from the core language to syntax nodes; ``_rewriting``, ``_depth`` serve it
 ``_runtime``            objects that transformed code refers to
 ``plan``, ``registry``  compiled functions, and how they are found
 ======================  ==============================================================================

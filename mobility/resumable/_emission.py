@@ -12,7 +12,7 @@ import ast
 import copy
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mobility.resumable import _build as build
 from mobility.resumable._core import (
@@ -37,35 +37,10 @@ from mobility.resumable._core import (
     labels_in,
     loops_in,
 )
-from mobility.resumable._grammar import scope_entries
+from mobility.resumable._rewriting import Around, AsLanded, Leaving, flat
 from mobility.resumable._scopes import never_bound
 
 __all__ = ["emit_fresh", "emit_landing"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """What encloses a statement.
-
-    Attributes
-    ----------
-    exits
-        ``.x#`` of the managers around it.
-    finals
-        Slots of the enclosing ``finally`` blocks that may suspend, outermost first; a return passes them all.
-    crossed
-        Those of them inside the innermost loop, which a break or continue passes.
-    iterator
-        Slot of the innermost loop's iterator, if a break leaves that loop for good: a ``finally`` could still go on.
-    """
-
-    exits: tuple[str, ...] = ()
-    finals: tuple[int, ...] = ()
-    crossed: tuple[int, ...] = ()
-    iterator: str | None = None
-
-    def in_loop(self, iterator: str | None = None) -> _Around:
-        return replace(self, crossed=(), iterator=iterator)
 
 
 class _Defining(ast.NodeTransformer):
@@ -78,137 +53,6 @@ class _Defining(ast.NodeTransformer):
         return emit_fresh(node.function, self._captured)
 
 
-class _Leaving(ast.NodeTransformer):
-    """Before a return, break or continue: records why the ``finally`` blocks on its way are entered."""
-
-    def __init__(self, around: _Around) -> None:
-        self._around = around
-        self._loops = 0
-
-    def visit_FunctionDef(self, node: ast.AST) -> ast.AST:
-        return node
-
-    visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef
-
-    def _visit_loop(self, node: ast.For | ast.While) -> ast.AST:
-        self._loops += 1
-        body = [self.visit(s) for s in node.body]
-        self._loops -= 1
-        orelse = [self.visit(s) for s in node.orelse]
-        node.body, node.orelse = _flat(body), _flat(orelse)  # a copy already
-        return node
-
-    def visit_For(self, node: ast.For) -> ast.AST:
-        return self._visit_loop(node)
-
-    def visit_While(self, node: ast.While) -> ast.AST:
-        return self._visit_loop(node)
-
-    def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
-        slots = self._around.finals
-        if not slots:
-            return [node]
-        value = node.value or ast.Constant(None)
-        targets: list[ast.expr] = [build.store(f".r{slot}") for slot in slots]
-        kept = build.place(ast.Assign(targets, value), node)
-        reason = self._reason("return", slots, node)
-        return [kept, reason, build.place(ast.Return(build.load(f".r{slots[-1]}")), node)]
-
-    def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
-        return self._jump("break", node)
-
-    def visit_Continue(self, node: ast.Continue) -> list[ast.stmt]:
-        return self._jump("continue", node)
-
-    def _jump(self, reason: str, node: ast.stmt) -> list[ast.stmt]:
-        slots, iterator = self._around.crossed, self._around.iterator
-        if self._loops:
-            return [node]
-        reasons = [self._reason(reason, slots, node)] if slots else []
-        dropped = build.set_none([iterator], node) if iterator and reason == "break" else []
-        return [*reasons, *dropped, node]
-
-    def _reason(self, reason: str, slots: Sequence[int], at: ast.AST) -> ast.stmt:
-        targets: list[ast.expr] = [build.store(f".f{slot}") for slot in slots]
-        return build.place(ast.Assign(targets, ast.Constant(reason)), at)
-
-
-def _flat(statements: Sequence[ast.AST | list[ast.stmt]]) -> list[ast.stmt]:
-    flat: list[ast.stmt] = []
-    for statement in statements:
-        if isinstance(statement, list):
-            flat += statement
-        else:
-            assert isinstance(statement, ast.stmt)
-            flat.append(statement)
-    return flat
-
-
-class _AsLanded(ast.NodeTransformer):
-    """What must be written otherwise in a landing, whose captured variables are not its own.
-
-    - ``super()`` reads its frame's first parameter, which a landing does not have.
-    - An annotated name cannot be nonlocal; the annotation of a local variable is never evaluated.
-    - Reading a captured variable of its own that is not bound must be an `UnboundLocalError`, as it was: so it is
-      asked for first, where that can happen (`unsure`).
-    """
-
-    def __init__(self, first: str | None, cells: Sequence[str], unsure: Sequence[str]) -> None:
-        self._first = first
-        self._cells = frozenset(cells)
-        self._unsure = frozenset(unsure)
-
-    def visit_FunctionDef(self, node: ast.AST) -> ast.AST:
-        entries = scope_entries(node)
-        assert entries is not None
-        for entry in entries:
-            self.visit(entry)
-        return node
-
-    visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = visit_FunctionDef
-    visit_GeneratorExp = visit_ListComp = visit_SetComp = visit_DictComp = visit_FunctionDef
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        implicit = isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args and not node.keywords
-        if not implicit or self._first is None:
-            return node
-        return build.place(build.call(node.func, [build.load("__class__"), build.load(self._first)]), node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        self.generic_visit(node)
-        if not (isinstance(node.target, ast.Name) and node.target.id in self._cells):
-            return node
-        return build.assign(node.target, node.value, node) if node.value else build.place(ast.Pass(), node)
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id not in self._unsure or not isinstance(node.ctx, ast.Load):
-            return node
-        return build.place(ast.IfExp(self._is_empty(node.id), self._complaint(node.id), node), node)
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST | list[ast.stmt]:
-        self.generic_visit(node)
-        return [*self._checks([node.target], node), node]
-
-    def visit_Delete(self, node: ast.Delete) -> ast.AST | list[ast.stmt]:
-        self.generic_visit(node)
-        return [*self._checks(node.targets, node), node]
-
-    def _checks(self, targets: Sequence[ast.expr], at: ast.AST) -> list[ast.stmt]:
-        names = [t.id for t in targets if isinstance(t, ast.Name) and t.id in self._unsure]
-        return [
-            build.place(ast.If(self._is_empty(name), [ast.Expr(self._complaint(name))], []), at) for name in names
-        ]
-
-    def _is_empty(self, name: str) -> ast.expr:
-        # Comparing with an empty cell never looks at the content of a full one.
-        return ast.Compare(build.load(f".c_{name}"), [ast.Eq()], [build.mark("empty_cell")])
-
-    def _complaint(self, name: str) -> ast.expr:
-        text = ast.Constant(f"cannot access local variable '{name}' where it is not associated with a value")
-        return build.call(build.mark("raise"), [build.call(build.mark("UnboundLocalError"), [text])])
-
-
 class _Emitter:
     """`takeover`: the user's variables that a landing unpacks."""
 
@@ -216,16 +60,16 @@ class _Emitter:
         self._captured = captured
         self._takeover = takeover
 
-    def block(self, nodes: Block, around: _Around) -> list[ast.stmt]:
+    def block(self, nodes: Block, around: Around) -> list[ast.stmt]:
         statements: list[ast.stmt] = []
         for node in nodes:
             statements += self.node(node, around)
         return statements
 
-    def _body(self, nodes: Block, around: _Around, at: ast.AST) -> list[ast.stmt]:
+    def _body(self, nodes: Block, around: Around, at: ast.AST) -> list[ast.stmt]:
         return self.block(nodes, around) or [build.place(ast.Pass(), at)]
 
-    def node(self, node: Node, around: _Around) -> list[ast.stmt]:
+    def node(self, node: Node, around: Around) -> list[ast.stmt]:
         match node:
             case Plain():
                 return self._plain(node, around)
@@ -352,19 +196,19 @@ class _Emitter:
 
     # -- plain statements -----------------------------------------------------------------------------------------
 
-    def _plain(self, node: Plain, around: _Around) -> list[ast.stmt]:
+    def _plain(self, node: Plain, around: Around) -> list[ast.stmt]:
         marked = any(isinstance(n, DefineMark) for n in ast.walk(node.statement))
         if not around.finals and around.iterator is None and not marked:
             return [node.statement]
         statement = copy.deepcopy(node.statement)
         if marked:
             statement = _Defining(self._captured).visit(statement)
-        left = _Leaving(around).visit(statement)
+        left = Leaving(around).visit(statement)
         return left if isinstance(left, list) else [left]
 
     # -- loops ----------------------------------------------------------------------------------------------------
 
-    def _for(self, node: For, around: _Around) -> list[ast.stmt]:
+    def _for(self, node: For, around: Around) -> list[ast.stmt]:
         name = f".i{node.slot}"
         at = node.iterable
         before: list[ast.stmt] = []
@@ -385,7 +229,7 @@ class _Emitter:
 
     # -- try ------------------------------------------------------------------------------------------------------
 
-    def _leave(self, around: _Around, at: ast.AST) -> ast.ExceptHandler:
+    def _leave(self, around: Around, at: ast.AST) -> ast.ExceptHandler:
         """``except Moved``: out, past all that encloses it."""
         body: list[ast.stmt] = [
             build.assign(".label", ast.Constant(0), at),
@@ -398,14 +242,14 @@ class _Emitter:
         """An exception that leaves a loop drops its iterator, as the interpreter's stack would."""
         return [*build.set_none([f".i{loop.slot}" for loop in loops_in(block)], build.same_start(before[0])), *before]
 
-    def _try_except(self, node: TryExcept, around: _Around) -> list[ast.stmt]:
+    def _try_except(self, node: TryExcept, around: Around) -> list[ast.stmt]:
         handlers = [self._handler(handler, around, node.body) for handler in node.handlers]
         if labels_in(node.body):
             handlers.insert(0, self._leave(around, handlers[0]))
         body = self._body(node.body, around, node.at)
         return [build.place(ast.Try(body, handlers, self.block(node.orelse, around), []), node.at)]
 
-    def _handler(self, node: Handler, around: _Around, tried: Block) -> ast.ExceptHandler:
+    def _handler(self, node: Handler, around: Around, tried: Block) -> ast.ExceptHandler:
         body = self._lost_loops(tried, self._body(node.body, around, node.at))
         kind = node.type
         if not labels_in(node.body):
@@ -420,17 +264,17 @@ class _Emitter:
             body = [named, build.place(ast.Try(body, [], [], forget), node.at)]
         return build.place(ast.ExceptHandler(kind, slot, body), node.at)
 
-    def _try_star(self, node: TryStar, around: _Around) -> list[ast.stmt]:
+    def _try_star(self, node: TryStar, around: Around) -> list[ast.stmt]:
         body = self._body(node.body, around, node.at)
         if labels_in(node.body):
             # A handler for `Moved` cannot stand beside except*, so it stands within.
             body = [build.place(ast.Try(body, [self._leave(around, node.handlers[0])], [], []), node.at)]
         handlers = list(node.handlers)
         if around.finals or around.iterator:
-            handlers = [_Leaving(around).visit(copy.deepcopy(h)) for h in handlers]
+            handlers = [Leaving(around).visit(copy.deepcopy(h)) for h in handlers]
         return [build.place(ast.TryStar(body, handlers, self.block(node.orelse, around), []), node.at)]
 
-    def _try_finally(self, node: TryFinally, around: _Around) -> list[ast.stmt]:
+    def _try_finally(self, node: TryFinally, around: Around) -> list[ast.stmt]:
         reason = f".f{node.slot}"
         recorded = bool(labels_in(node.final))
         # A final block that jumps could go on with the loop that a break has left.
@@ -455,7 +299,7 @@ class _Emitter:
 
     # -- with -----------------------------------------------------------------------------------------------------
 
-    def _with(self, node: With, around: _Around) -> list[ast.stmt]:
+    def _with(self, node: With, around: Around) -> list[ast.stmt]:
         """PEP 343's expansion, with the manager's methods looked up on its type; a landing does not enter."""
         at = node.at
         manager, leave, enter = (f".{kind}{node.slot}" for kind in "mxn")
@@ -528,7 +372,7 @@ class _Emitter:
 
     # -- match ----------------------------------------------------------------------------------------------------
 
-    def _match(self, node: Match, around: _Around) -> list[ast.stmt]:
+    def _match(self, node: Match, around: Around) -> list[ast.stmt]:
         free = build.delete(node.release, node.at)
         cases = [
             ast.match_case(case.pattern, case.guard, [*free, *self._body(case.body, around, node.at)])
@@ -640,7 +484,7 @@ def _hoisted(function: CoreFunction, captured: dict[str, tuple[str, ...]], at: a
 
 def emit_fresh(function: CoreFunction, captured: dict[str, tuple[str, ...]]) -> ast.FunctionDef:
     """The function as it starts afresh; `captured` names each function's variables that inner ones capture."""
-    body = _Emitter(captured).block(function.body, _Around())
+    body = _Emitter(captured).block(function.body, Around())
     at = _start(body, function.at)
     cells = captured.get(function.name, ())
     prologue: list[ast.stmt] = [] if function.docstring is None else [function.docstring]
@@ -676,9 +520,9 @@ def emit_landing(
 
     ``.land`` is a list: what is delegated to (if anything), the values of `takeover`, the values of `slots`.
     """
-    body = _Emitter(captured, takeover).block(block, _Around())
-    landed = _AsLanded(function.first_parameter, cells, unsure)
-    body = _flat([landed.visit(copy.deepcopy(statement)) for statement in body])
+    body = _Emitter(captured, takeover).block(block, Around())
+    landed = AsLanded(function.first_parameter, cells, unsure)
+    body = flat([landed.visit(copy.deepcopy(statement)) for statement in body])
     at = block[0].at if block else function.at
     prologue = _declarations(function, cells, at)
     prologue += _walrus_bindings(function, cells, at)
