@@ -16,8 +16,8 @@ both            `Registry`: dataclasses and enums, each by a stable name
 True
 
 What is *not* handled: secrecy, origin, freshness (see `mobility.trust`); meaning, which is up to the receiver and the
-registry's checks; and the time to build a dict of numbers chosen so that they meet in its table though their hashes
-differ, which only `PlainLimits.hashed_members` bounds.
+registry's checks; and dicts of numbers chosen so that they meet in its table though their hashes differ: nobody sees
+them coming, so `PlainLimits` charges any numbers with what that would cost, and one message may take ten seconds.
 """
 
 from mobility.plain.decoding import decode

@@ -86,7 +86,8 @@ def _write_tzinfo(value: Any, tz: datetime.tzinfo | None) -> bytes:
 
 
 def _write_timezone(tz: datetime.timezone) -> bytes:
-    offset, *name = tz.__getinitargs__()  # type: ignore[attr-defined]
+    fixed: Any = tz  # the one way to tell a name that was given from the one that follows from the offset
+    offset, *name = fixed.__getinitargs__()
     head = bytes((_NAMED if name else _FIXED,)) + _write_delta(offset)
     return head + pack_text(name[0]) if name else head
 
@@ -208,9 +209,24 @@ def _read_range(reader: Reader) -> range:
     return range(reader.integer(), reader.integer(), reader.integer())
 
 
+def _write_fraction(value: fractions.Fraction) -> bytes:
+    # int() because Fraction keeps whatever integers it was made of, numpy's for instance; likewise UUID.
+    return pack_integer(int(value.numerator)) + pack_integer(int(value.denominator))
+
+
+# -- paths ------------------------------------------------------------------------------------------------------------
+
+
+def _write_windows_path(value: pathlib.PureWindowsPath) -> bytes:
+    text = str(value)
+    if pathlib.PureWindowsPath(text).parts != value.parts:  # "./c:x" is a file here, "c:x" one of another drive
+        raise Refused(value, "its text stands for another path", "Send value.parts.")
+    return pack_text(text)
+
+
 # -- tables -----------------------------------------------------------------------------------------------------------
 
-WRITERS: dict[Kind, Callable[[Any], bytes]] = {
+WRITERS: dict[int, Callable[[Any], bytes]] = {
     Kind.INTEGER: pack_integer,
     Kind.FLOAT: _FLOAT.pack,
     Kind.TEXT: pack_text,
@@ -224,10 +240,10 @@ WRITERS: dict[Kind, Callable[[Any], bytes]] = {
     Kind.TIMEZONE: _write_timezone,
     Kind.ZONE: _write_zone,
     Kind.DECIMAL: _write_decimal,
-    Kind.FRACTION: lambda value: pack_integer(value.numerator) + pack_integer(value.denominator),
-    Kind.UUID: lambda value: value.bytes,
+    Kind.FRACTION: _write_fraction,
+    Kind.UUID: lambda value: int(value.int).to_bytes(16, "big"),
     Kind.POSIX_PATH: lambda value: pack_text(str(value)),
-    Kind.WINDOWS_PATH: lambda value: pack_text(str(value)),
+    Kind.WINDOWS_PATH: _write_windows_path,
 }
 
 READERS: dict[int, Callable[[Reader], Any]] = {

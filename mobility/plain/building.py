@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from mobility.plain.errors import PlainInvalid
+from mobility.plain.wire import Reader
 
 __all__ = ["Build", "build_all"]
 
@@ -18,7 +18,7 @@ class Build(NamedTuple):
     make: Callable[[list[Any]], Any]
 
 
-def build_all(values: list[Any], builds: dict[int, Build], begun: Callable[[int], None]) -> None:
+def build_all(values: list[Any], builds: dict[int, Build], reader: Reader) -> None:
     """Put each object of `builds` into `values`, and take it out of `builds`.
 
     A member has a greater number than what it was found in, unless it was found elsewhere before: so going backwards
@@ -36,7 +36,7 @@ def build_all(values: list[Any], builds: dict[int, Build], begun: Callable[[int]
             if build is None:
                 stack.pop()
             elif builds.keys().isdisjoint(build.references):
-                begun(build.offset)
+                reader.at = build.offset
                 values[at] = build.make(list(map(get, build.references)))
                 del builds[at]
                 stack.pop()
@@ -44,5 +44,5 @@ def build_all(values: list[Any], builds: dict[int, Build], begun: Callable[[int]
                 opened.add(at)
                 missing = builds.keys() & set(build.references)
                 if not opened.isdisjoint(missing):
-                    raise PlainInvalid("a cycle of immutable objects, which cannot be built", build.offset)
+                    raise reader.invalid("a cycle of immutable objects, which cannot be built", build.offset)
                 stack.extend(missing)

@@ -8,25 +8,27 @@ name from the message, other than what the receiver's own registry has under tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import chain, repeat
 from typing import Any, TypeAlias
 
-from mobility.plain import arrays, atoms
+from mobility.plain import arrays, atoms, classes
 from mobility.plain.building import Build, build_all
-from mobility.plain.encoding import SLICE_PARTS
 from mobility.plain.errors import PlainInvalid
-from mobility.plain.hashing import Hashing, TooDeep, TooMuch
 from mobility.plain.limits import PlainLimits
+from mobility.plain.memory import Memory
+from mobility.plain.nodes import SLICE_PARTS
 from mobility.plain.registry import Registered, Registry
+from mobility.plain.unique import Unique
 from mobility.plain.wire import MAGIC, VERSION, Kind, Reader
 
 __all__ = ["decode"]
 
 _Bytes: TypeAlias = "bytes | bytearray | memoryview"
 #: Where it is described, the nodes of its members, how to fill it, and what is to be filled.
-_Fill: TypeAlias = "tuple[int, Sequence[int], Callable[[Any, list[Any]], object], Any]"
+_Fill: TypeAlias = "tuple[int, Sequence[int], Callable[[Any, Iterable[Any]], object], Any]"
+_LONGEST = 300  # characters of another's error that are repeated
 _DEFAULT = PlainLimits()
 _NOTHING = Registry()
 
@@ -65,17 +67,23 @@ def decode(
     except Exception as error:
         # The receiver's own classes may fail to hash, to compare or to check; and whatever Python refuses to build
         # from the parts (a 31st of June) is damage like any other.
-        raise decoder.reader.invalid(f"{type(error).__name__}: {error}", decoder.at) from error
+        raise decoder.reader.invalid(_shortened(error), decoder.reader.at) from error
+
+
+def _shortened(error: Exception) -> str:
+    """Its kind and text, as far as it has one that can be had: a check of the receiver's may repeat what it found."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text cannot be had)"
+    return f"{type(error).__name__}: {text if len(text) <= _LONGEST else text[:_LONGEST] + '...'}"
 
 
 class _Decoder:
     def __init__(self, data: bytes, buffers: Sequence[Any], registry: Registry, limits: PlainLimits) -> None:
         self.reader = Reader(data, limits)
-        self.buffers = [memoryview(buffer) for buffer in buffers]
-        self.used = 0
+        self.memory = Memory(self.reader, buffers)
         self.registry = registry
-        self.hashing = Hashing(registry, limits)
-        self.at = 0  # where the node is described that is dealt with
         self.values: list[Any] = []
         self.shapes: list[list[str]] = []
         self.classes: list[tuple[Registered, list[str]]] = []
@@ -83,24 +91,33 @@ class _Decoder:
         self.fills: list[_Fill] = []
         self.hashed: list[_Fill] = []  # after the other fills, so that whatever is hashed is whole
         self.checks: list[tuple[int, Callable[[Any], object], Any]] = []
-        # Bound once: a message of many small sets must not make as many methods.
-        self.fill_set, self.fill_dict = self._fill_set, self._fill_dict
-        self.make_frozenset, self.make_slice = self._make_frozenset, self._make_slice
-        self.readers: dict[int, Callable[[int], Any]] = {
-            Kind.BYTES: lambda number: self._bytes(),
-            Kind.BYTEARRAY: lambda number: bytearray(self._blob("bytes_length")),
-            Kind.LIST: self._list,
-            Kind.TUPLE: lambda number: self._built(number, tuple),
-            Kind.DICT: self._dict,
-            Kind.SET: self._set,
-            Kind.FROZENSET: lambda number: self._built(number, self.make_frozenset),
-            Kind.SLICE: lambda number: self._built(number, self.make_slice),
-            Kind.MEMBER: lambda number: self._member(),
-            Kind.FLAG: lambda number: self._flag(),
-            Kind.INSTANCE: self._instance,
-            Kind.ARRAY: lambda number: arrays.read_array(self.reader, self._memory),
-            Kind.SCALAR: lambda number: arrays.read_scalar(self.reader, self._blob),
-        }
+
+    # Made when first needed, for the sake of short messages; and once, because a message of many small sets must not
+    # make as many methods. None refers to the decoder: its memory is to go with it, not when cycles are looked for.
+
+    @cached_property
+    def unique(self) -> Unique:
+        return Unique(self.reader, self.registry)
+
+    @cached_property
+    def fill_set(self) -> Callable[[Any, Iterable[Any]], object]:
+        return self.unique.fill_set
+
+    @cached_property
+    def fill_dict(self) -> Callable[[Any, Iterable[Any]], object]:
+        return self.unique.fill_dict
+
+    @cached_property
+    def make_frozenset(self) -> Callable[[list[Any]], Any]:
+        return self.unique.frozenset_of
+
+    @cached_property
+    def make_slice(self) -> Callable[[list[Any]], Any]:
+        return partial(_slice_of, self.reader)
+
+    @cached_property
+    def arrays(self) -> arrays.ArrayReader:
+        return arrays.ArrayReader(self.reader, self.memory)
 
     def run(self) -> Any:
         kinds = self._head()
@@ -110,24 +127,22 @@ class _Decoder:
         left = len(reader.data) - reader.position
         if left:
             raise reader.invalid(f"{left} bytes follow the value")
-        if self.used != len(self.buffers):
-            raise reader.invalid(f"{len(self.buffers)} buffers were given, and it uses {self.used}")
-        build_all(values, self.builds, self._now_at)
+        self.memory.finish()
+        build_all(values, self.builds, reader)
+        get = values.__getitem__
         for offset, references, fill, target in chain(self.fills, self.hashed):
-            self.at = offset
-            fill(target, list(map(values.__getitem__, references)))
+            reader.at = offset
+            fill(target, map(get, references))
+        if self.registry.hashes_itself:
+            self.unique.check()
         for offset, check, instance in self.checks:
-            self.at = offset
+            reader.at = offset
             check(instance)
         return values[0]
 
-    def _now_at(self, offset: int) -> None:
-        self.at = offset
-
     def _head(self) -> bytes:
         reader = self.reader
-        total = len(reader.data) + sum(view.nbytes for view in self.buffers)
-        reader.limited("total_bytes", total, "the message is too large")
+        reader.limited("total_bytes", len(reader.data) + self.memory.total(), "the message is too large")
         if reader.take(len(MAGIC), "the mark of a plain value") != MAGIC:
             raise reader.invalid("it does not begin like one", 0)
         version = reader.byte("the version")
@@ -152,94 +167,51 @@ class _Decoder:
                 if not known or len(column) != count or type(column[0]) is not _COLUMNS[kind]:
                     raise self.reader.invalid(f"not the values of the {count} nodes of kind {kind.name}", start)
                 columns[kind] = iter(column)
-        self.values = [next(columns[kind]) for kind in kinds]
+        self.values = list(map(next, map(columns.__getitem__, kinds)))
 
     def _payloads(self, kinds: bytes) -> None:
-        reader, values, readers, atomic = self.reader, self.values, self.readers, atoms.READERS
+        reader, values = self.reader, self.values
         for number, kind in enumerate(kinds):
-            if kind <= Kind.TEXT:
+            if kind <= _SIMPLE:
                 continue
-            self.at = reader.position
-            read = readers.get(kind)
-            if read is not None:
-                values[number] = read(number)
-            elif kind in atomic:
-                values[number] = atomic[kind](reader)
-            else:
+            reader.at = reader.position
+            read = _READERS[kind]
+            if read is None:
                 raise reader.invalid(f"no node has the kind {kind}")
-
-    # -- memory -------------------------------------------------------------------------------------------------------
-
-    def _blob(self, field: str) -> memoryview:
-        """Bytes of the message or the next buffer, as they are."""
-        reader = self.reader
-        start = reader.position
-        head = reader.varint()
-        size = head >> 1
-        reader.limited(field, size, "it is too long", start)
-        if not head & 1:
-            return reader.view[reader.span(size, "memory")]
-        if self.used == len(self.buffers):
-            raise reader.invalid(f"it wants more than the {self.used} buffers that were given", start)
-        view = self.buffers[self.used]
-        self.used += 1
-        if not view.c_contiguous or view.nbytes != size:
-            raise reader.invalid(f"buffer {self.used - 1} has {view.nbytes} bytes, and {size} are described", start)
-        if view.ndim == 1 and view.format == "B":
-            return view
-        return view.cast("B") if view.nbytes else memoryview(b"")
-
-    def _memory(self, field: str) -> memoryview:
-        """The same; bytes of the message are copied, so that an array can be written to."""
-        used = self.used
-        view = self._blob(field)
-        return view if self.used > used else memoryview(bytearray(view))
-
-    def _bytes(self) -> bytes:
-        view = self._blob("bytes_length")
-        whole = view.obj
-        return whole if type(whole) is bytes and len(whole) == view.nbytes else bytes(view)
+            values[number] = read(self, number)
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
-    def _members(self) -> tuple[bool, Any]:
-        """A vector, which is also known if it is empty."""
-        known, members = self.reader.vector()
-        return known or not members, members or []
-
     def _list(self, number: int) -> list[Any]:
-        known, members = self._members()
-        if known:
-            return members  # type: ignore[no-any-return]
-        new: list[Any] = []
-        self.fills.append((self.at, members, list.extend, new))
+        known, members = self.reader.vector()
+        new: list[Any] = members if known else []
+        if not known:
+            self.fills.append((self.reader.at, members, list.extend, new))
         return new
 
+    def _tuple(self, number: int) -> Any:
+        return self._built(number, tuple)
+
+    def _frozenset(self, number: int) -> Any:
+        return self._built(number, self.make_frozenset)
+
+    def _slice(self, number: int) -> Any:
+        return self._built(number, self.make_slice)
+
     def _built(self, number: int, make: Callable[[list[Any]], Any]) -> Any:
-        known, members = self._members()
+        known, members = self.reader.vector()
         if known:
             return make(members)
-        self.builds[number] = Build(self.at, members, make)
+        self.builds[number] = Build(self.reader.at, members, make)
         return None
 
     def _set(self, number: int) -> set[Any]:
-        known, members = self._members()
+        known, members = self.reader.vector()
         if known:
-            return self._unique(members)
+            return self.unique.set_of(members)
         new: set[Any] = set()
-        self.hashed.append((self.at, members, self.fill_set, new))
+        self.hashed.append((self.reader.at, members, self.fill_set, new))
         return new
-
-    def _fill_set(self, new: set[Any], members: list[Any]) -> None:
-        new |= self._unique(members)
-
-    def _make_frozenset(self, members: list[Any]) -> frozenset[Any]:
-        return frozenset(self._unique(members))
-
-    def _make_slice(self, parts: list[Any]) -> slice:
-        if len(parts) != 3 or not SLICE_PARTS.issuperset(map(type, parts)):
-            raise self.reader.invalid("a slice of other than three simple parts", self.at)
-        return slice(*parts)
 
     def _dict(self, number: int) -> dict[Any, Any]:
         shape = self.reader.varint()
@@ -248,135 +220,94 @@ class _Decoder:
         if shape == len(self.shapes) + 1:
             self.shapes.append(self._shape())
         elif shape > len(self.shapes):
-            raise self.reader.invalid(f"the keys number {shape} of {len(self.shapes)}", self.at)
+            raise self.reader.invalid(f"the keys number {shape} of {len(self.shapes)}", self.reader.at)
         keys = self.shapes[shape - 1]
         known, members = self._values_for(len(keys))
         if known:
-            return dict(zip(keys, members, strict=True))
+            return dict(zip(keys, members))  # noqa: B905  # they are as many, and here that costs
         new: dict[Any, Any] = {}
-        self.fills.append((self.at, members, _fill_record, (new, keys)))
+        self.fills.append((self.reader.at, members, _fill_record, (new, keys)))
         return new
 
     def _shape(self) -> list[str]:
         known, members = self.reader.vector()
         keys = members if known else [self.values[member] for member in members]
         if not set(map(type, keys)) <= {str} or len(set(keys)) != len(keys):
-            raise self.reader.invalid("the keys of a dict are not text, or one occurs twice", self.at)
+            raise self.reader.invalid("the keys of a dict are not text, or one occurs twice", self.reader.at)
         return keys
 
     def _values_for(self, count: int) -> tuple[bool, Any]:
-        known, members = self._members()
+        known, members = self.reader.vector()
         if len(members) != count:
-            raise self.reader.invalid(f"{len(members)} values for {count} names", self.at)
+            raise self.reader.invalid(f"{len(members)} values for {count} names", self.reader.at)
         return known, members
 
     def _any_dict(self) -> dict[Any, Any]:
-        known, keys = self._members()
+        known, keys = self.reader.vector()
         valued, values = self._values_for(len(keys))
         new: dict[Any, Any] = {}
         references = [*(() if known else keys), *(() if valued else values)]
         parts = (new, keys if known else None, values if valued else None)
-        self.hashed.append((self.at, references, self.fill_dict, parts))
+        self.hashed.append((self.reader.at, references, self.fill_dict, parts))
         return new
 
-    def _fill_dict(self, parts: Any, given: list[Any]) -> None:
-        new, keys, values = parts
-        if keys is None:
-            keys = given[: len(given) if values is not None else len(given) // 2]
-        if values is None:
-            values = given[-len(keys) :] if keys else []
-        self._admit(keys)
-        new.update(zip(keys, values, strict=True))
-        if len(new) != len(keys):
-            raise self.reader.invalid("a key of a dict occurs twice", self.at)
-
-    def _unique(self, members: list[Any]) -> set[Any]:
-        self._admit(members)
-        found = set(members)
-        if len(found) != len(members):
-            raise self.reader.invalid("a member of a set occurs twice", self.at)
-        return found
-
-    def _admit(self, members: list[Any]) -> None:
-        try:
-            self.hashing.admit(members)
-        except TooDeep:
-            raise self.reader.invalid("a key or a set's member nests too deep to be hashed", self.at) from None
-        except TooMuch as much:
-            self.reader.limited(much.field, much.found, much.what, self.at)
-        except TypeError as error:
-            raise self.reader.invalid(f"a key or a set's member cannot be hashed: {error}", self.at) from None
-
     # -- registered classes -------------------------------------------------------------------------------------------
-
-    def _registered(self, what: str) -> Registered:
-        start = self.reader.position
-        name = self.reader.text()
-        entry = self.registry.of_name(name)
-        found = "" if entry is None else "flag" if entry.is_flag else "enum" if entry.is_enum else "dataclass"
-        if entry is None or found != what:
-            raise self.reader.invalid(f"no {what} is registered as {name[:60]!r} here", start)
-        return entry
 
     def _instance(self, number: int) -> Any:
         which = self.reader.varint()
         if which == len(self.classes):
-            entry = self._registered("dataclass")
+            entry = classes.registered(self.reader, self.registry, "dataclass")
             _, names = self.reader.vector()
             if sorted(map(str, names)) != sorted(entry.fields):
-                raise self.reader.invalid(f"{entry.name} has other fields here", self.at)
+                raise self.reader.invalid(f"{entry.name} has other fields here", self.reader.at)
             self.classes.append((entry, names))
         elif which > len(self.classes):
-            raise self.reader.invalid(f"the class number {which} of {len(self.classes)}", self.at)
+            raise self.reader.invalid(f"the class number {which} of {len(self.classes)}", self.reader.at)
         entry, names = self.classes[which]
         known, members = self._values_for(len(names))
         new: Any = object.__new__(entry.kind)
         if entry.check is not None:
-            self.checks.append((self.at, entry.check, new))
-
+            self.checks.append((self.reader.at, entry.check, new))
         if known:
-            _set_fields((new, names), members)
+            classes.set_fields((new, names), members)
         elif entry.frozen:
-            self.builds[number] = Build(self.at, members, partial(_set_fields, (new, names)))
+            self.builds[number] = Build(self.reader.at, members, partial(classes.set_fields, (new, names)))
         else:
-            self.fills.append((self.at, members, _set_fields, (new, names)))
+            self.fills.append((self.reader.at, members, classes.set_fields, (new, names)))
         return new
 
-    def _member(self) -> Any:
-        entry = self._registered("enum")
-        start = self.reader.position
-        name = self.reader.text()
-        member = entry.kind.__members__.get(name)  # type: ignore[attr-defined]
-        if member is None:
-            raise self.reader.invalid(f"{entry.name} has no member {name[:60]!r} here", start)
-        return member
 
-    def _flag(self) -> Any:
-        entry = self._registered("flag")
-        start = self.reader.position
-        value = self.reader.integer()
-        # Combinations of bits that no member has would be remembered by the class for ever, one for each message.
-        bits = 0
-        for member in entry.kind.__members__.values():  # type: ignore[attr-defined]
-            bits |= member.value
-        if value & ~bits:
-            raise self.reader.invalid(f"{entry.name} has no such flags here", start)
-        flag = entry.kind(value)
-        if type(flag) is not entry.kind:
-            raise self.reader.invalid(f"{entry.name} has no such flags here", start)
-        return flag
-
-
-def _fill_record(parts: tuple[dict[Any, Any], list[str]], members: list[Any]) -> None:
+def _fill_record(parts: tuple[dict[Any, Any], list[str]], members: Iterable[Any]) -> None:
     new, keys = parts
-    new.update(zip(keys, members, strict=True))
+    new.update(zip(keys, members))  # noqa: B905  # they are as many, and here that costs
 
 
-def _set_fields(parts: tuple[Any, list[str]], members: list[Any]) -> Any:
-    new, names = parts
-    for name, member in zip(names, members, strict=True):
-        object.__setattr__(new, name, member)
-    return new
+def _slice_of(reader: Reader, parts: list[Any]) -> slice:
+    if len(parts) != 3 or not SLICE_PARTS.issuperset(map(type, parts)):
+        raise reader.invalid("a slice of other than three simple parts", reader.at)
+    return slice(*parts)
 
 
+def _atom(read: Callable[[Reader], Any]) -> Callable[[_Decoder, int], Any]:
+    return lambda decoder, number: read(decoder.reader)
+
+
+_SIMPLE = int(Kind.TEXT)  # up to here they stand in columns
 _COLUMNS: dict[int, type] = {Kind.INTEGER: int, Kind.FLOAT: float, Kind.TEXT: str}
+_BY_KIND: dict[int, Callable[[_Decoder, int], Any]] = {
+    **{kind: _atom(read) for kind, read in atoms.READERS.items()},
+    Kind.BYTES: lambda decoder, number: decoder.memory.whole("bytes_length"),
+    Kind.BYTEARRAY: lambda decoder, number: bytearray(decoder.memory.view("bytes_length")),
+    Kind.LIST: _Decoder._list,
+    Kind.TUPLE: _Decoder._tuple,
+    Kind.DICT: _Decoder._dict,
+    Kind.SET: _Decoder._set,
+    Kind.FROZENSET: _Decoder._frozenset,
+    Kind.SLICE: _Decoder._slice,
+    Kind.MEMBER: lambda decoder, number: classes.read_member(decoder.reader, decoder.registry),
+    Kind.FLAG: lambda decoder, number: classes.read_flag(decoder.reader, decoder.registry),
+    Kind.INSTANCE: _Decoder._instance,
+    Kind.ARRAY: lambda decoder, number: decoder.arrays.read(),
+    Kind.SCALAR: lambda decoder, number: arrays.read_scalar(decoder.reader, decoder.memory),
+}
+_READERS = [_BY_KIND.get(kind) for kind in range(256)]

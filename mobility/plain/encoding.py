@@ -8,20 +8,20 @@ values and short bytes have no identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from operator import countOf
 from typing import Any
 
-from mobility.plain import arrays, atoms
+from mobility.plain import arrays, atoms, classes
 from mobility.plain.hashing import DEEPEST, Hashing, ImmutableCycle, TooDeep, refuse_cycles
+from mobility.plain.nodes import SLICE_PARTS, Nodes
 from mobility.plain.ordering import Ordering
-from mobility.plain.refusal import Refused, explained, unknown
-from mobility.plain.registry import Registry
+from mobility.plain.refusal import Refused, explained
+from mobility.plain.registry import Registered, Registry
 from mobility.plain.wire import (
-    MAGIC,
     SHORT,
-    VERSION,
     Kind,
     pack_floats,
-    pack_integer,
     pack_integers,
     pack_references,
     pack_text,
@@ -31,26 +31,9 @@ from mobility.plain.wire import (
 
 __all__ = ["encode", "encode_buffers"]
 
-_WORD = 1 << 63
-_BY_VALUE = 1024  # bytes up to this size have no identity
+_INSIDE = 1 << 63  # no memory is as large
 _NOTHING = Registry()
-_KINDS: dict[type, int] = {
-    **atoms.KINDS,
-    bool: Kind.TRUE,  # or FALSE
-    int: Kind.INTEGER,  # or BIG_INTEGER
-    float: Kind.FLOAT,
-    str: Kind.TEXT,
-    bytes: Kind.BYTES,
-    bytearray: Kind.BYTEARRAY,
-    list: Kind.LIST,
-    tuple: Kind.TUPLE,
-    dict: Kind.DICT,
-    set: Kind.SET,
-    frozenset: Kind.FROZENSET,
-    slice: Kind.SLICE,
-}
-#: What a slice may hold: only values that hold nothing themselves, because a chain of slices is freed by recursion.
-SLICE_PARTS = frozenset({int, float, bool, str, bytes, type(None), *atoms.KINDS}) - {range}
+_PACKED = frozenset({int, float, str})
 
 
 def encode(value: Any, *, registry: Registry | None = None, name: str = "value") -> bytes:
@@ -72,7 +55,7 @@ def encode(value: Any, *, registry: Registry | None = None, name: str = "value")
     NotPlain
         Something in it is not plain data; the path says where.
     """
-    return b"".join(_encoded(value, registry, name, None))
+    return b"".join(_encoded(value, registry, name, [], _INSIDE))
 
 
 def encode_buffers(
@@ -94,13 +77,13 @@ def encode_buffers(
         copied. They show later changes, and keep a bytearray from being resized.
     """
     buffers: list[memoryview] = []
-    return b"".join(_encoded(value, registry, name, (buffers, at_least))), buffers
+    return b"".join(_encoded(value, registry, name, buffers, at_least)), buffers
 
 
 def _encoded(
-    value: Any, registry: Registry | None, name: str, apart: tuple[list[memoryview], int] | None
+    value: Any, registry: Registry | None, name: str, buffers: list[memoryview], at_least: int
 ) -> list[bytes | memoryview]:
-    encoder = _Encoder(_NOTHING if registry is None else registry, apart)
+    encoder = _Encoder(_NOTHING if registry is None else registry, buffers, at_least)
     try:
         return encoder.run(value)
     except Refused as refused:
@@ -109,52 +92,39 @@ def _encoded(
 
 
 class _Encoder:
-    def __init__(self, registry: Registry, apart: tuple[list[memoryview], int] | None) -> None:
+    def __init__(self, registry: Registry, buffers: list[memoryview], at_least: int) -> None:
         self.registry = registry
-        self.apart = apart
-        self.kinds = bytearray()
-        self.known = dict(_KINDS)  # kind by type; what else occurs is added
-        self.texts: dict[str, int] = {}
-        self.integers: dict[int, int] = {}
-        self.floats: list[float] = []
-        self.blobs: dict[bytes, int] = {}
-        self.ids: dict[int, int] = {}
-        self.words: list[int] = []  # those integers that have 64 bits
-        self.work: list[tuple[int, Any]] = []
+        self.buffers = buffers
+        self.at_least = at_least
+        self.nodes = Nodes(registry)
         self.out: list[bytes | memoryview] = []
         self.shapes: dict[tuple[str, ...], int] = {}
         self.classes: dict[str, int] = {}
         self.frozen: list[Any] = []
-        self.hashing = Hashing(registry)
-        self.ordering = Ordering(registry, self._kind, lambda value: b"".join(arrays.scalar_parts(value)))
-        self.dtypes: dict[Any, tuple[bytes, bool]] = {}
-        self.empty: int | None = None
-        self.writers: dict[int, Callable[[Any], None]] = {
-            Kind.BYTES: self._blob,
-            Kind.BYTEARRAY: self._blob,
-            Kind.LIST: self._vector,
-            Kind.TUPLE: self._vector,
-            Kind.DICT: self._dict,
-            Kind.SET: self._set,
-            Kind.FROZENSET: self._set,
-            Kind.SLICE: self._slice,
-            Kind.MEMBER: self._member,
-            Kind.FLAG: self._flag,
-            Kind.INSTANCE: self._instance,
-            Kind.ARRAY: self._array,
-            Kind.SCALAR: self._scalar,
-        }
+
+    # Made when first needed, for the sake of short messages.
+
+    @cached_property
+    def hashing(self) -> Hashing:
+        return Hashing(self.registry)
+
+    @cached_property
+    def ordering(self) -> Ordering:
+        return Ordering(self.registry, self.nodes.kind_of, lambda value: b"".join(arrays.scalar_parts(value)))
+
+    @cached_property
+    def arrays(self) -> arrays.ArrayWriter:
+        return arrays.ArrayWriter(self.at_least)
 
     def run(self, value: Any) -> list[bytes | memoryview]:
-        self._numbers_of((value,))
+        self.nodes.numbers_of((value,))
         out = self.out
-        writers, atomic = self.writers, atoms.WRITERS
-        for kind, item in self.work:  # grows while it is walked
-            write = writers.get(kind)
+        for kind, item in self.nodes.work:  # grows while it is walked
+            write = _WRITERS[kind]
             if write is not None:
-                write(item)
+                write(self, item)
             else:
-                out.append(atomic[kind](item))  # type: ignore[index]
+                out.append(atoms.WRITERS[kind](item))
         try:
             refuse_cycles(self.frozen, self.registry)
         except ImmutableCycle as cycle:
@@ -163,109 +133,28 @@ class _Encoder:
                 "it leads back to itself through immutable objects only, so no receiver could build it",
                 "Let the cycle pass through a list, a dict or a dataclass that is not frozen.",
             ) from None
-        head: list[bytes | memoryview] = [MAGIC, bytes((VERSION,)), pack_varint(len(self.kinds)), bytes(self.kinds)]
-        if self.words:
-            head.append(pack_integers(self.words) or b"")
-        if self.floats:
-            head.append(pack_floats(self.floats))
-        if self.texts:
-            head.append(pack_texts(list(self.texts)))
-        return head + out
-
-    # -- nodes --------------------------------------------------------------------------------------------------------
-
-    def _numbers_of(self, items: Sequence[Any]) -> list[int]:
-        """The numbers of the items' nodes; those that are new are noted, and wait to be written."""
-        kinds, texts, integers, ids = self.kinds, self.texts, self.integers, self.ids
-        numbers = []
-        for item in items:
-            kind = type(item)
-            if kind is str:
-                number = texts.get(item)
-                if number is None:
-                    number = texts[item] = len(kinds)
-                    kinds.append(5)
-            elif kind is int:
-                number = integers.get(item)
-                if number is None:
-                    number = integers[item] = len(kinds)
-                    if -_WORD <= item < _WORD:
-                        kinds.append(3)
-                        self.words.append(item)
-                    else:
-                        kinds.append(6)
-                        self.work.append((6, item))
-            elif kind is float:
-                number = len(kinds)
-                kinds.append(4)
-                self.floats.append(item)
-            else:
-                number = ids.get(id(item), -1)
-                if number < 0:
-                    number = self._discovered(item, kind)
-            numbers.append(number)
-        return numbers
-
-    def _discovered(self, item: Any, kind: type) -> int:
-        code = self._kind(item, kind)
-        number = len(self.kinds)
-        if code == Kind.BYTES and len(item) <= _BY_VALUE:
-            known = self.blobs.setdefault(item, number)
-            if known != number:
-                return known
-        elif code == Kind.FROZENSET and not item:
-            # Whether all empty ones are the same object is the interpreter's affair.
-            if self.empty is not None:
-                return self.empty
-            self.empty = number
-        elif kind is bool:
-            code = Kind.TRUE if item else Kind.FALSE
-        self.ids[id(item)] = number
-        self.kinds.append(code)
-        if code > Kind.TEXT:
-            self.work.append((code, item))
-        return number
-
-    def _kind(self, item: Any, kind: type) -> int:
-        code = self.known.get(kind)
-        if code is None:
-            code = self.known[kind] = self._new_kind(item, kind)
-        return code
-
-    def _new_kind(self, item: Any, kind: type) -> int:
-        entry = self.registry.of_kind(kind)
-        if entry is not None:
-            if not entry.is_enum:
-                return Kind.INSTANCE
-            return Kind.FLAG if entry.is_flag else Kind.MEMBER
-        if atoms.is_zone(kind):
-            return Kind.ZONE
-        code = arrays.kind_of(item)
-        if code is None:
-            raise unknown(item)
-        return code
+        return [*self.nodes.head(), *out]
 
     # -- containers ---------------------------------------------------------------------------------------------------
 
     def _vector(self, items: Sequence[Any]) -> None:
-        kinds = set(map(type, items))
-        if len(kinds) == 1:
-            (kind,) = kinds
+        kind = type(items[0]) if items else None
+        if kind in _PACKED and type(items[-1]) is kind and countOf(map(type, items), kind) == len(items):
             packed = None
             if kind is int:
                 packed = pack_integers(items)
             elif kind is float:
                 packed = pack_floats(items)
-            elif kind is str and max(map(len, items)) <= SHORT and 2 * len(set(items)) > len(items):
+            elif max(map(len, items)) <= SHORT and 2 * len(set(items)) > len(items):
                 packed = pack_texts(items)
             if packed is not None:
                 self.out.append(packed)
                 return
-        self.out.append(pack_references(self._numbers_of(items)))
+        self.out.append(pack_references(self.nodes.numbers_of(items)))
 
     def _dict(self, value: dict[Any, Any]) -> None:
         keys = tuple(value)
-        if set(map(type, keys)) <= {str}:  # often many dicts have the same keys: those are written once
+        if countOf(map(type, keys), str) == len(keys):  # often many dicts have the same keys: those are written once
             shape = self.shapes.get(keys)
             if shape is None:
                 shape = self.shapes[keys] = len(self.shapes)
@@ -307,61 +196,72 @@ class _Encoder:
                     offender=part,
                     suffix="." + name,
                 )
-        self.out.append(pack_references(self._numbers_of(parts)))
+        self.out.append(pack_references(self.nodes.numbers_of(parts)))
 
     # -- registered classes -------------------------------------------------------------------------------------------
 
-    def _instance(self, value: Any) -> None:
+    def _entry(self, value: Any) -> Registered:
         entry = self.registry.of_kind(type(value))
         assert entry is not None
+        return entry
+
+    def _instance(self, value: Any) -> None:
+        entry = self._entry(value)
         number = self.classes.get(entry.name)
         if number is None:
             number = self.classes[entry.name] = len(self.classes)
             self.out.append(pack_varint(number) + pack_text(entry.name) + pack_texts(entry.fields))
         else:
             self.out.append(pack_varint(number))
-        try:
-            values = entry.values(value)
-        except AttributeError as error:
-            raise Refused(value, f"one of its fields is not set ({error})", "Set all of its fields.") from None
-        lost = vars(value).keys() - entry.known if hasattr(value, "__dict__") else ()
-        if lost:
-            raise Refused(
-                value,
-                f"its attribute {min(lost)!r} is no field, and would be lost",
-                "Make it a field, or delete it before sending.",
-            )
+        values = classes.fields_of(value, entry)
         if entry.frozen:
             self.frozen.append(value)
         self._vector(values)
 
     def _member(self, value: Any) -> None:
-        entry = self.registry.of_kind(type(value))
-        assert entry is not None
-        self.out.append(pack_text(entry.name) + pack_text(value.name))
+        self.out.append(classes.pack_member(value, self._entry(value)))
 
     def _flag(self, value: Any) -> None:
-        entry = self.registry.of_kind(type(value))
-        assert entry is not None
-        self.out.append(pack_text(entry.name) + pack_integer(value.value))
+        self.out.append(classes.pack_flag(value, self._entry(value)))
 
     # -- memory -------------------------------------------------------------------------------------------------------
 
     def _blob(self, data: Any) -> None:
         size = len(data)
-        if self.apart is not None and size >= self.apart[1]:
-            self.apart[0].append(memoryview(data))
+        if size >= self.at_least:
+            self.buffers.append(memoryview(data))
             self.out.append(pack_varint(size * 2 + 1))
         else:
             self.out.append(pack_varint(size * 2))
             self.out.append(bytes(data) if type(data) is bytearray else data)
 
     def _array(self, value: Any) -> None:
-        head, memory = arrays.prepare(value, self.dtypes)
+        head, memory = self.arrays.parts(value)
         self.out.append(head)
-        self._blob(memory)
+        if memory.nbytes >= self.at_least:
+            self.buffers.append(memory)
+        else:
+            self.out.append(memory)
 
     def _scalar(self, value: Any) -> None:
         head, memory = arrays.scalar_parts(value)
         self.out.append(head)
         self._blob(memory)
+
+
+_BY_KIND: dict[int, Callable[[_Encoder, Any], None]] = {
+    Kind.BYTES: _Encoder._blob,
+    Kind.BYTEARRAY: _Encoder._blob,
+    Kind.LIST: _Encoder._vector,
+    Kind.TUPLE: _Encoder._vector,
+    Kind.DICT: _Encoder._dict,
+    Kind.SET: _Encoder._set,
+    Kind.FROZENSET: _Encoder._set,
+    Kind.SLICE: _Encoder._slice,
+    Kind.MEMBER: _Encoder._member,
+    Kind.FLAG: _Encoder._flag,
+    Kind.INSTANCE: _Encoder._instance,
+    Kind.ARRAY: _Encoder._array,
+    Kind.SCALAR: _Encoder._scalar,
+}
+_WRITERS = [_BY_KIND.get(kind) for kind in range(256)]  # the others are in `atoms.WRITERS`

@@ -33,14 +33,15 @@ class PlainLimits:
     decimal_digits
         Digits of one decimal number.
     hashed_members
-        Members of one set, or keys of one dict, unless all are text.
+        Members of one set, or keys of one dict, unless all are text. Text hashes differently in each process, numbers
+        do not: a sender can choose numbers that meet in the table of a dict though their hashes differ, and then to
+        build it costs the square of their number (ten seconds for the 100,000 that are allowed if nothing is said).
     collisions
-        How many of them may have the same hash. Text hashes differently in each process, numbers do not: a sender
-        can choose them so that they collide, and then to build the dict costs the square of their number. Keys whose
-        hashes differ and only meet in the table are not noticed; `hashed_members` bounds what they cost.
+        How many of them may have the same hash.
     hash_work
-        Objects that all hashing together may visit: the hash of a tuple is worked out anew each time, and visits
-        what is shared as often as it occurs.
+        What all hashing together may cost, in visits of one object (some 50 ns each). The hash of a tuple is worked
+        out anew each time, and visits what is shared as often as it occurs; n numbers in one set or dict are charged
+        ``n * n / 512`` visits beside their own; members of the same hash are charged what it costs to compare them.
     """
 
     total_bytes: int = 1 << 30
@@ -51,9 +52,9 @@ class PlainLimits:
     integer_bits: int = 1 << 20
     fraction_bits: int = 1 << 14
     decimal_digits: int = 100_000
-    hashed_members: int = 1_000_000
+    hashed_members: int = 100_000
     collisions: int = 128
-    hash_work: int = 20_000_000
+    hash_work: int = 30_000_000
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -9,7 +9,7 @@ from typing import Any
 from mobility.plain import atoms
 from mobility.plain.hashing import fold, members_of
 from mobility.plain.registry import Registry
-from mobility.plain.wire import Kind
+from mobility.plain.wire import Kind, pack_integer
 
 __all__ = ["Ordering"]
 
@@ -21,7 +21,7 @@ class Ordering:
         self.registry = registry
         self._kind_of = kind_of
         self._scalar = scalar
-        self._memo: dict[int, Any] = {}
+        self._memo: dict[int, tuple[bytes, Any]] = {}
 
     def sorted(self, members: Iterable[Any]) -> list[Any]:
         """The members in order."""
@@ -33,21 +33,24 @@ class Ordering:
 
     def _key(self, item: Any) -> bytes:
         if members_of(item, self.registry):
-            return fold(item, self.registry, self._digest, self._memo)  # type: ignore[no-any-return]
+            return fold(item, self.registry, self._digest, self._memo)
         kind = type(item)
         code = self._kind_of(item, kind)
         head = bytes((code,))
         if kind is int:
-            return head + atoms.WRITERS[Kind.BIG_INTEGER](item)
-        write = atoms.WRITERS.get(Kind(code))
+            return head + pack_integer(item)
+        if kind is bool:  # one code stands for both
+            return head + bytes((item,))
+        if kind is bytes:
+            return head + bytes(item)
+        write = atoms.WRITERS.get(code)
         if write is not None:
             return head + write(item)
-        if kind is bytes:
-            return head + item  # type: ignore[no-any-return]
         if code == Kind.SCALAR:
             return head + self._scalar(item)
         if code in (Kind.MEMBER, Kind.FLAG):
-            return head + repr((self._name(item), item.name, item.value if code == Kind.FLAG else 0)).encode()
+            bits = pack_integer(item.value) if code == Kind.FLAG else b""
+            return head + repr((self._name(item), item.name)).encode() + bits
         if code == Kind.INSTANCE:
             return head + self._name(item).encode()
         return head

@@ -62,24 +62,25 @@ _REMEDIES = {
 def unknown(value: Any) -> Refused:
     """The refusal of a value whose type the format does not have."""
     kind = type(value)
-    if isinstance(value, enum.Enum) or dataclasses.is_dataclass(kind):
-        what = "enum" if isinstance(value, enum.Enum) else "dataclass"
+    # By the class alone: a proxy answers questions about itself in the name of something else, or not at all.
+    if issubclass(kind, enum.Enum) or dataclasses.is_dataclass(kind):
+        what = "enum" if issubclass(kind, enum.Enum) else "dataclass"
         return Refused(
             value,
             f"this {what} is not registered",
             f"On both sides: registry.add({kind.__qualname__}, 'a stable name'), and pass registry=registry.",
         )
     base = next((b for b in _BUILT_IN if issubclass(kind, b)), None)
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+    if issubclass(kind, tuple) and hasattr(kind, "_asdict"):
         reason, remedy = "a named tuple is a class of its own", "Send tuple(value) or value._asdict()."
-    elif isinstance(value, BaseException):
+    elif issubclass(kind, BaseException):
         reason, remedy = "an exception may hold anything", "Send its type's name and str(value)."
     elif kind.__name__ in _REMEDIES:
         reason, remedy = "it is none of the plain types", _REMEDIES[kind.__name__]
     elif base is not None:
         reason = f"a subclass of {base.__name__} is not taken for one"
         remedy = f"Send {base.__name__}(value)." if base is not datetime.tzinfo else "Send a datetime.timezone."
-    elif isinstance(value, type) or callable(value):
+    elif issubclass(kind, type) or callable(value):
         reason, remedy = "code is not data", "Send what it returns."
     else:
         reason = "it is none of the plain types"
@@ -96,7 +97,7 @@ _BUILT_IN = (
 def explained(refused: Refused, root: Any, name: str, registry: Registry) -> NotPlain:
     """The error with the path to the value, which is called `name` as a whole."""
     kind = type(refused.offender)
-    module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return NotPlain(
         path=_spelt(name, _steps(root, refused.value, registry)) + refused.suffix,
         kind=module + kind.__qualname__,

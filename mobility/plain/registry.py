@@ -16,6 +16,7 @@ __all__ = ["Registered", "Registry"]
 
 _C = TypeVar("_C", bound=type)
 _LONGEST = 200
+_TYPING = "__orig_class__"  # what Box[int](1) leaves in an instance: of use to type checkers only
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +33,8 @@ class Registered:
         Built after its fields, not before: it may be hashed by them.
     check
         Called with each decoded instance, when the whole value is complete.
+    bits
+        Of an enum of flags: all that its members have.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Registered:
     known: frozenset[str] = frozenset()
     frozen: bool = False
     check: Callable[[Any], object] | None = None
+    bits: int = 0
 
     @property
     def is_enum(self) -> bool:
@@ -75,6 +79,8 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, Registered] = {}
         self._by_kind: dict[type, Registered] = {}
+        #: Whether a class has a ``__hash__`` of its own, which may look at what is filled only after it is asked.
+        self.hashes_itself = False
 
     def add(self, kind: type, name: str, *, check: Callable[[Any], object] | None = None) -> None:
         """Let instances of exactly this class cross under `name`.
@@ -82,7 +88,8 @@ class Registry:
         Parameters
         ----------
         kind
-            A dataclass or an enum. A dataclass that is not frozen must not be hashed by its fields.
+            A dataclass or an enum. A dataclass that is not frozen must not be hashed by its fields; a ``__hash__`` of
+            its own may look only at fields that cannot change.
         name
             The same on both sides, and for as long as messages live.
         check
@@ -104,6 +111,7 @@ class Registry:
             raise ValueError(f"{kind.__qualname__} is registered already, as {self._by_kind[kind].name!r}")
         entry = _enum(kind, name, check) if issubclass(kind, enum.Enum) else _dataclass(kind, name, check)
         self._by_name[name] = self._by_kind[kind] = entry
+        self.hashes_itself |= entry.frozen and not _is_hashed_as_usual(kind)
 
     def named(self, name: str, *, check: Callable[[Any], object] | None = None) -> Callable[[_C], _C]:
         """`add` as a decorator."""
@@ -126,10 +134,14 @@ class Registry:
         return f"Registry({', '.join(sorted(self._by_name))})"
 
 
-def _enum(kind: type, name: str, check: Callable[[Any], object] | None) -> Registered:
+def _enum(kind: type[enum.Enum], name: str, check: Callable[[Any], object] | None) -> Registered:
     if check is not None:
         raise TypeError("an enum needs no check: a message can only name the members that it has")
-    return Registered(name, kind)
+    bits = 0
+    if issubclass(kind, enum.Flag):
+        for member in kind.__members__.values():
+            bits |= max(member.value, 0)
+    return Registered(name, kind, bits=bits)
 
 
 def _dataclass(kind: type, name: str, check: Callable[[Any], object] | None) -> Registered:
@@ -140,7 +152,7 @@ def _dataclass(kind: type, name: str, check: Callable[[Any], object] | None) -> 
     if "__dataclass_fields__" not in vars(kind):
         raise refuse("it is neither a dataclass nor an enum")
     names = tuple(field.name for field in dataclasses.fields(kind))
-    frozen: bool = kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    frozen = bool(vars(kind)["__dataclass_params__"].frozen)
     by_fields: object = kind.__hash__
     if not frozen and by_fields is not None and by_fields is not object.__hash__:
         raise refuse("it can change and yet is hashed by its fields; make it frozen=True, or eq=False")
@@ -155,9 +167,18 @@ def _dataclass(kind: type, name: str, check: Callable[[Any], object] | None) -> 
     if hidden:
         raise refuse(f"its slot {min(hidden)} is not a field, and would be lost")
     cached = {n for base in kind.__mro__ for n, v in vars(base).items() if isinstance(v, functools.cached_property)}
-    return Registered(name, kind, names, frozenset(names) | cached, frozen, check)
+    return Registered(name, kind, names, frozenset(names) | cached | {_TYPING}, frozen, check)
 
 
 def _slots(kind: type) -> tuple[str, ...]:
     slots = vars(kind).get("__slots__", ())
     return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _is_hashed_as_usual(kind: Any) -> bool:
+    """By identity, or as `dataclasses` writes it: ``hash((self.x, self.y))``. In doubt not."""
+    if kind.__hash__ is None or kind.__hash__ is object.__hash__:
+        return True
+    names = [field.name for field in dataclasses.fields(kind) if (field.compare if field.hash is None else field.hash)]
+    code = getattr(kind.__hash__, "__code__", None)
+    return code is not None and code.co_names == ("hash", *names)

@@ -15,6 +15,7 @@ belongs to each of the other nodes, in order. All numbers are little-endian.
 from __future__ import annotations
 
 import enum
+import struct
 import sys
 from array import array
 from collections.abc import Sequence
@@ -77,15 +78,18 @@ DOUBLES = 7
 TEXTS = 8
 _TYPES = {code: letter for table in (REFERENCES, INTEGERS, {"d": DOUBLES}) for letter, code in table.items()}
 _WIDTHS = {letter: array(letter).itemsize for letter in _TYPES.values()}
-_LENGTHS = {code: letter for letter, code in REFERENCES.items()}
 _FIRST_VALUES = 3  # codes from here on hold the members themselves
+_FORMS = {code: (letter, _WIDTHS[letter]) for code, letter in _TYPES.items()}
 _SWAP = sys.byteorder == "big"
+_ONE_BYTE = [bytes((number,)) for number in range(128)]
+# Nearly all vectors are short: code, count and numbers in one go.
+_SHORT_VECTORS = {letter: [struct.Struct(f"<BB{n}{letter}").pack for n in range(128)] for letter in REFERENCES}
 
 
 def pack_varint(number: int) -> bytes:
     """An unsigned number below 2**63, seven bits a byte, lowest first."""
     if number < 128:
-        return bytes((number,))
+        return _ONE_BYTE[number]
     out = bytearray()
     while number >= 128:
         out.append(number & 127 | 128)
@@ -120,7 +124,10 @@ def pack_references(numbers: Sequence[int]) -> bytes:
         return b"\0\0"
     largest = max(numbers)
     letter = "B" if largest < 1 << 8 else "H" if largest < 1 << 16 else "I"
-    return bytes((REFERENCES[letter],)) + pack_varint(len(numbers)) + packed(array(letter, numbers))
+    count = len(numbers)
+    if count < 128:
+        return _SHORT_VECTORS[letter][count](REFERENCES[letter], count, *numbers)
+    return bytes((REFERENCES[letter],)) + pack_varint(count) + packed(array(letter, numbers))
 
 
 def pack_integers(numbers: Sequence[int]) -> bytes | None:
@@ -145,17 +152,24 @@ def pack_texts(texts: Sequence[str]) -> bytes:
 
 
 class Reader:
-    """Takes a message apart; every count is held against the bytes that are left before anything is made."""
+    """Takes a message apart; every count is held against the bytes that are left before anything is made.
 
-    __slots__ = ("data", "described", "limits", "nodes", "position", "view")
+    Attributes
+    ----------
+    position
+        Of the next byte.
+    at
+        Where the node is described that is dealt with.
+    """
+
+    __slots__ = ("at", "data", "limits", "nodes", "position", "view")
 
     def __init__(self, data: bytes, limits: PlainLimits) -> None:
         self.data = data
         self.view = memoryview(data)
         self.limits = limits
-        self.position = 0
+        self.position = self.at = 0
         self.nodes = 0
-        self.described: tuple[bytes, Any] = (b"", None)  # the last description of an array, and what it says
 
     def invalid(self, reason: str, offset: int | None = None) -> PlainInvalid:
         """The error for what was just read."""
@@ -202,7 +216,11 @@ class Reader:
         return self.data[self.span(size, what)]
 
     def byte(self, what: str) -> int:
-        return self.data[self.span(1, what)][0]
+        position = self.position
+        if position >= len(self.data):
+            raise self.invalid(f"{what} is missing")
+        self.position = position + 1
+        return self.data[position]
 
     def text(self) -> str:
         start = self.position
@@ -220,36 +238,46 @@ class Reader:
         return int.from_bytes(self.take(size, "an integer"), "little", signed=True)
 
     def vector(self) -> tuple[bool, Any]:
-        """Whether the members themselves follow; and they, or the numbers of their nodes."""
+        """Whether the members themselves follow; and they, or the numbers of their nodes; no members are known ones."""
         start = self.position
         code = self.byte("the code of a vector")
         if code == TEXTS:
             return True, self._texts()
-        letter = _TYPES.get(code)
-        if letter is None:
+        if code not in _FORMS:
             raise self.invalid(f"no vector has the code {code}", start)
-        numbers = self._numbers(letter)
+        numbers = self._numbers(code)
         if code >= _FIRST_VALUES:
             return True, numbers.tolist()
-        if len(numbers) and (code or self.nodes < 256) and max(numbers) >= self.nodes:
+        if not numbers:
+            return True, []
+        if (code or self.nodes < 256) and max(numbers) >= self.nodes:
             raise self.invalid(f"a reference to node {max(numbers)} of {self.nodes}", start)
         return False, numbers
 
-    def _numbers(self, letter: str) -> Any:
-        count = self.varint()
+    def _numbers(self, code: int) -> Any:
+        letter, width = _FORMS[code]
+        data, start = self.data, self.position
+        # Nearly all vectors are short ones that are whole; the others take the way that explains.
+        count = data[start] if start < len(data) else 128
+        end = start + 1 + count * width
+        if count < 128 and end <= len(data):
+            self.position = end
+            found = data[start + 1 : end]
+        else:
+            found = self.take(self.varint() * width, "a vector")
         if letter == "B":
-            return self.take(count, "a vector")
-        numbers = array(letter, self.data[self.span(count * _WIDTHS[letter], "a vector")])
+            return found
+        numbers = array(letter, found)
         if _SWAP:
             numbers.byteswap()
         return numbers
 
     def _texts(self) -> list[str]:
         start = self.position
-        letter = _LENGTHS.get(self.byte("the code of a vector"))
-        if letter is None:
+        code = self.byte("the code of a vector")
+        if code >= _FIRST_VALUES:
             raise self.invalid("the lengths of texts are not packed as lengths", start)
-        lengths = self._numbers(letter)
+        lengths = self._numbers(code)
         self.limited("text_length", max(lengths, default=0), "a text is too long", start)
         size_at = self.position
         text = self._utf8(self.span(self.varint(), "texts"))

@@ -118,6 +118,8 @@ def main() -> int:
     known = len(corpus)
     results: collections.Counter[str] = collections.Counter()
     worst = 0.0
+    for data in corpus:  # what is imported or loaded once is no message's doing
+        attempt(data)
     if options.memory:
         tracemalloc.start()
     end = time.monotonic() + options.seconds

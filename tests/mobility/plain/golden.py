@@ -6,6 +6,7 @@ import datetime
 import decimal
 import fractions
 import pathlib
+import sys
 import uuid
 import zoneinfo
 from typing import Any
@@ -108,6 +109,14 @@ GOLDEN: dict[str, tuple[Any, str]] = {
         "6e74697479080001050576616c7565080001010178",
     ),
 }
+
+
+if sys.version_info >= (3, 12):  # before, a slice could not be hashed
+    GOLDEN["slices in a set"] = (
+        {slice(n, text) for n in (1, None) for text in "abcd"},
+        "c1534a50010f0d1010101010101010030500050505030101080004010101010462636461000801020304050607080003090a0b"
+        "0003090c0b00030b0d0b00030b0c0b00030b0e0b0003090d0b00030b0a0b0003090e0b",
+    )
 
 
 def check() -> None:

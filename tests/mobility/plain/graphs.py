@@ -43,7 +43,9 @@ TIMES = (
     | st.timedeltas()
     | TIME_ZONES
 )
-PATHS = (st.builds(pathlib.PurePosixPath, TEXT)) | st.builds(pathlib.PureWindowsPath, st.text("ab/\\:. ", max_size=8))
+PATHS = st.builds(pathlib.PurePosixPath, TEXT) | st.builds(
+    pathlib.PureWindowsPath, st.text("ab/\\:. ", max_size=8)
+).filter(lambda path: pathlib.PureWindowsPath(str(path)).parts == path.parts)  # the others are refused
 ENUMS = st.sampled_from([*Colour, *Level, Access.READ, Access.READ | Access.WRITE, Access(0)])
 _HASHABLE = (
     st.none() | NUMBERS | TEXT | st.binary(max_size=50) | TIMES | PATHS | ENUMS | st.uuids()
@@ -178,6 +180,8 @@ def shown(value: Any) -> str:
         return f"{value!r} {value.fold}"
     if isinstance(value, fractions.Fraction):
         return f"{value.numerator!r}/{value.denominator!r}"
+    if isinstance(value, pathlib.PurePath):
+        return f"{value!r} {value.parts}"
     if isinstance(value, uuid.UUID):
         return value.hex
     return f"{type(value).__name__} {value!r}"

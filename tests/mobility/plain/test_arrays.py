@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -134,6 +135,16 @@ def test_memory_between_fields_does_not_leak() -> None:
     assert bytes(buffers[0]).count(b"S") == 6
 
 
+def test_what_was_decoded_does_not_hold_the_message() -> None:
+    """A scalar of four bytes must not keep a gigabyte."""
+    dtype = np.dtype([("a", "<i4")])
+    for value in (np.ones(2, dtype)[0], np.ones(3), np.str_("x"), np.float32(1), np.datetime64(1, "s")):
+        data = encode([value, 1.5])
+        before = sys.getrefcount(data)
+        found = decode(data)
+        assert found[0].dtype == value.dtype and sys.getrefcount(data) == before
+
+
 def test_one_array_stays_one() -> None:
     """And a view becomes an array of its own."""
     base = np.arange(4)
@@ -157,9 +168,14 @@ def test_out_of_band_arrays_are_not_copied() -> None:
 def test_buffers_must_fit() -> None:
     """Too few, too many, too short, exchanged: each is said."""
     data, (one, two) = encode_buffers([np.zeros(3000), bytearray(20_000)])
-    for wrong in ([], [one], [one, two, one], [two, one], [one[:-8], two], [one, two[::2]], [np.zeros((2, 2)).T, two]):
-        with pytest.raises(PlainInvalid, match="buffer"):
+    strided = memoryview(bytes(2 * one.nbytes))[::2]
+    transposed = np.zeros((30, 100)).T
+    assert strided.nbytes == transposed.nbytes == one.nbytes
+    wrongs = [[], [one], [one, two, one], [two, one], [one[:-8], two], [one, two[::2]]]
+    for wrong in (*wrongs, [strided, two], [transposed, two]):
+        with pytest.raises(PlainInvalid, match="buffers? .*(given|described)") as caught:
             decode(data, buffers=wrong)
+        assert caught.value.__cause__ is None, "numpy refused it, not we"
 
 
 REFUSED = [
@@ -176,6 +192,14 @@ REFUSED = [
     (np.zeros(1, [(("title", "a"), "i4")]), "titles"),
     (np.zeros(3, np.dtype([])), "no memory"),
     (np.empty(0, "S100000"), "very large items"),
+    (np.empty((0, 1 << 62), "u1"), "longer than any memory"),
+    (np.zeros(2, [("a", "i4"), ("m", "f4", (0,))]), "takes no memory"),
+    (np.zeros(2, {"names": [""], "formats": ["i4"]}), "no name"),
+    (np.frombuffer(b"\1\2", bool), "neither 0 nor 1"),
+    (np.frombuffer(b"\1\2\3\4", bool)[::2], "neither 0 nor 1"),
+    (np.frombuffer(b"\1\0\0\x02", [("a", "i1"), ("b", [("c", "?", (3,))])]), "neither 0 nor 1"),
+    (np.frombuffer(b"\1\0\0\x02", [("a", "i1"), ("b", [("c", "?", (3,))])])[0], "neither 0 nor 1"),
+    (np.frombuffer(b"\0\0\x11\0" * 2, "<U1").reshape(1, 2).T, "last code point"),
 ]
 
 
@@ -185,6 +209,39 @@ def test_memory_that_is_no_value_is_refused(value: Any, reason: str) -> None:
     with pytest.raises(NotPlain) as caught:
         encode({"a": [value]}, name="result")
     assert caught.value.path == "result['a'][0]" and reason in caught.value.reason and caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("dtype", "reason"),
+    [(np.dtype((np.record, [("a", "<i4")])), "records"), (np.dtype([(("title", "a"), "<i4")]), "titles")],
+)
+def test_dtypes_that_are_equal_are_not_taken_for_each_other(dtype: Any, reason: str) -> None:
+    """numpy calls a dtype of records equal to the plain one, and what was found out of that does not hold for it."""
+    plain = np.zeros(2, [("a", "<i4")])
+    assert plain.dtype == dtype or reason == "titles"
+    with pytest.raises(NotPlain, match=reason) as caught:
+        encode([plain, np.zeros(2, dtype), plain])
+    assert caught.value.path == "value[1]"
+
+
+def test_what_a_dtype_carries_beside_its_layout_stays_behind() -> None:
+    """Metadata may be anything, and is nothing to the values."""
+    value = np.arange(3.0).view(np.dtype("f8", metadata={"unit": object()}))
+    found = decode(encode([value, np.zeros(1, np.dtype([("a", "u1"), ("b", "f8")], align=True))]))
+    assert found[0].tolist() == [0, 1, 2] and found[0].dtype.metadata is None
+    assert found[1].dtype.itemsize == 16
+
+
+def test_many_arrays_of_few_descriptions() -> None:
+    """Descriptions are remembered, at both ends: never for an array of another dtype, shape, order or place."""
+    shapes, dtypes = [(2, 3), (3, 2), (6,), (6,), (0, 6), ()], ["<f8", ">f8", "<i8", "<M8[s]", "<i8", "?"]
+    values = [np.ones(shape, dtype, order) for shape in shapes for dtype in dtypes for order in "CF"]
+    values += [value[..., ::-1] for value in values if value.ndim]
+    for at_least in (1, 9, 1000):
+        data, buffers = encode_buffers(values, at_least=at_least)
+        found = decode(data, buffers=buffers)
+        assert all(map(same, values, found))
+        assert [f.flags.f_contiguous for f in found[:72]] == [v.flags.f_contiguous for v in values[:72]]
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="long double is double here")
@@ -226,6 +283,7 @@ HOSTILE = {
     "shape overflow beside a zero": described("<f8", b"\0", HUGE, HUGE),
     "shape without data": described("<f8", b"\xff\xff\xff\x7f"),
     "size mismatch": described("<f8", b"\2", blob=b"\x10" + b"\0" * 8),
+    "size understated": described("<f8", b"\1", blob=b"\0" + b"\0" * 8),
     "too many axes": message(b"\0" + pack_text("<f8") + bytes((0, 65)) + b"\1" * 65 + b"\x10" + b"\0" * 8),
     "unknown order": message(b"\0" + pack_text("<f8") + bytes((2, 1)) + b"\1" + b"\x10" + b"\0" * 8),
     "huge empty items": described("|S999999999", b"\0"),
@@ -264,8 +322,6 @@ def test_array_limit() -> None:
 
 def test_without_numpy_arrays_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A place without numpy says so, instead of failing on an import."""
-    import sys
-
     data = encode(np.zeros(1))
     monkeypatch.setitem(sys.modules, "numpy", None)
     with pytest.raises(PlainInvalid, match="numpy is not installed"):

@@ -9,7 +9,6 @@ import decimal
 import os
 import pickle
 import random
-import time
 import tracemalloc
 import zoneinfo
 from array import array
@@ -20,27 +19,13 @@ import pytest
 from mobility.errors import MobilityError
 from mobility.plain import PlainInvalid, PlainLimits, Registry, decode, encode, encode_buffers
 from mobility.plain.atoms import KINDS
-from mobility.plain.hashing import DEEPEST
-from mobility.plain.wire import MAGIC, Kind, pack_integer, pack_references, pack_text, pack_varint
+from mobility.plain.wire import MAGIC, Kind, pack_integer, pack_text, pack_varint
 from tests.mobility.plain.graphs import Access, Colour, Identity, Level, Node, Point, registry
+from tests.mobility.plain.messages import message, references, refused
 
 PLAIN = {list, tuple, dict, set, frozenset, bytes, bytearray, slice, str, int, float, bool, *KINDS} | {
     Node, Identity, Point, Colour, Level, Access, zoneinfo.ZoneInfo,
 }  # fmt: skip
-
-
-def message(kinds: list[Kind], payload: bytes = b"") -> bytes:
-    return MAGIC + b"\1" + pack_varint(len(kinds)) + bytes(kinds) + payload
-
-
-def references(*numbers: int) -> bytes:
-    return pack_references(numbers)
-
-
-def refused(data: bytes, match: str | None = None, **limits: int) -> PlainInvalid:
-    with pytest.raises(PlainInvalid, match=match) as caught:
-        decode(data, registry=registry, limits=PlainLimits(**limits))
-    return caught.value
 
 
 def sample() -> Any:
@@ -113,7 +98,7 @@ def test_random_bytes() -> None:
         (MAGIC + b"\2", "format 2", 4),
         (message([]), "no node", 6),
         (message([Kind.NONE]) + b"x", "1 bytes follow", 7),
-        (message([33]), "kind 33", 7),  # type: ignore[list-item]
+        (message([33]), "kind 33", 7),
         (message([Kind.LIST], references(1)), "node 1 of 1", 7),
         (message([Kind.LIST], b"\x09\0"), "code 9", 7),
         (message([Kind.LIST], b"\0" + b"\xff" * 9), "nine bytes", 8),
@@ -312,68 +297,6 @@ def test_ten_gigabytes_declared_in_a_few_bytes() -> None:
     """Refused with the sizes, before anything is made."""
     error = refused(message([Kind.BYTES], pack_varint(20 << 30)), bytes_length=1 << 40)
     assert "10737418240 bytes, of which 0 are there" in error.reason
-
-
-def test_shared_reference_blow_up_as_a_key() -> None:
-    """Thirty tuples that each hold the next twice: a thousand million visits to hash the first."""
-    key: Any = 1
-    for _ in range(60):
-        key = (key, key)
-    # The sender cannot even put it in a dict; so by hand.
-    kinds = [Kind.SET, *[Kind.TUPLE] * 60, Kind.NONE]
-    data = message(kinds, references(1) + b"".join(references(n, n) for n in range(2, 62)))
-    start = time.monotonic()
-    refused(data, "hash_work")
-    refused(data.replace(bytes([Kind.SET]), bytes([Kind.FROZENSET]), 1), "hash_work")
-    assert time.monotonic() - start < 5
-    assert decode(encode(key)) is not None
-
-
-def test_deep_keys_are_refused_before_they_are_hashed() -> None:
-    """Python hashes a tuple by recursion, and at some depth the process ends without a word."""
-    for kind in (Kind.TUPLE, Kind.FROZENSET):
-        count = 200_000
-        data = message(
-            [Kind.SET, *[kind] * count, Kind.NONE], b"".join(references(n) for n in range(1, count + 2))
-        )
-        refused(data, "too deep" if kind is Kind.TUPLE else "too deep|hash_work")
-    for depth in (DEEPEST, DEEPEST + 1):
-        tuples = b"".join(references(n) for n in range(2, depth + 2))
-        data = message([Kind.DICT, *[Kind.TUPLE] * depth, Kind.NONE], b"\0" + references(1) * 2 + tuples)
-        if depth == DEEPEST:
-            decode(data)
-        else:
-            refused(data, "too deep")
-
-
-MODULUS = (1 << 61) - 1
-
-
-@pytest.mark.parametrize("kind", [Kind.DICT, Kind.SET])
-def test_hash_flood(kind: Kind) -> None:
-    """Integers that all have one hash: to build the dict would cost the square of their number."""
-    count = 20_000
-    numbers = b"".join(pack_integer(n * MODULUS) for n in range(2**70, 2**70 + count))
-    members = references(*range(1, count + 1))
-    data = message(
-        [kind, *[Kind.BIG_INTEGER] * count], (b"\0" + members + members if kind is Kind.DICT else members) + numbers
-    )
-    start = time.monotonic()
-    refused(data, "collisions")
-    assert time.monotonic() - start < 5
-
-
-def test_few_collisions_are_no_flood() -> None:
-    """-1 and -2 have one hash, and so do some numbers that nobody chose for it."""
-    value = {n * MODULUS for n in range(2**70, 2**70 + 100)} | {-1, -2}
-    assert decode(encode(value)) == value
-
-
-def test_big_numbers_as_keys_of_many_dicts() -> None:
-    """The hash of an integer is worked out anew in each dict."""
-    value = [{1 << 100_000: n} for n in range(1000)]
-    assert decode(encode(value)) == value
-    refused(encode(value), "hash_work", hash_work=1_000_000)
 
 
 LIMITED = {

@@ -9,6 +9,7 @@ import enum
 import functools
 import pathlib
 import pickle
+import weakref
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,6 +35,18 @@ class Text(str):
 class Pair(NamedTuple):
     a: int
     b: int
+
+
+class Nowhere:
+    """Of no module, as classes made by hand may be."""
+
+
+Nowhere.__module__ = None  # type: ignore[assignment]  # on purpose
+
+
+def dead_proxy() -> Any:
+    """Raises ReferenceError whatever it is asked, even for its class."""
+    return weakref.proxy(Foreign())
 
 
 @dataclasses.dataclass
@@ -113,6 +126,9 @@ SUBSTITUTES = [
     (memoryview(b""), "bytes(value)"),
     ((n for n in ()), "list(value)"),
     (..., "registered dataclass"),
+    (dead_proxy(), "registered dataclass"),
+    (Nowhere(), "registered dataclass"),
+    (pathlib.PureWindowsPath("./c:x"), "value.parts"),
     (object(), "registered dataclass"),
 ]
 
@@ -131,6 +147,8 @@ def test_an_instance_must_be_its_fields() -> None:
     extra.__dict__["secret"] = 1
     del unset.__dict__["x"]
     assert "'secret' is no field" in refusal([extra]).reason
+    extra.__dict__.update({"another": 2, 3: 4})
+    assert "is no field" in refusal([extra]).reason
     assert "not set" in refusal([unset]).reason
 
 
@@ -199,7 +217,7 @@ def test_what_a_registry_refuses() -> None:
         def __del__(self) -> None: ...
 
     @dataclasses.dataclass
-    class Mapping(dict):  # type: ignore[type-arg]
+    class Mapping(dict[str, int]):
         x: int
 
     class Slotted:
@@ -235,4 +253,4 @@ def test_limits_are_numbers() -> None:
     """A limit of None or True would silently be none."""
     for wrong in (True, None, -1, 1.5):
         with pytest.raises(ValueError, match="PlainLimits.nodes"):
-            PlainLimits(nodes=wrong)  # type: ignore[arg-type]
+            PlainLimits(nodes=wrong)  # type: ignore[arg-type]  # on purpose

@@ -6,7 +6,9 @@ import datetime
 import decimal
 import gc
 import math
+import pathlib
 import struct
+import uuid
 import zoneinfo
 from fractions import Fraction
 from typing import Any
@@ -69,6 +71,12 @@ def test_sets_within_sets_have_one_spelling() -> None:
     one = {frozenset([n, n + 8]) for n in range(8)}
     other = {frozenset([n + 8, n]) for n in range(8)}
     assert [*map(list, one)] != [*map(list, other)] and encode(one) == encode(other)
+
+
+def test_truth_values_within_sets_have_one_spelling() -> None:
+    """They share a kind; which of them lies first in a set depends on what was there before."""
+    one, other = set([8, True, False]), set([False, True, 8])
+    assert list(one) != list(other) and encode(one) == encode(other)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +195,25 @@ def test_messages_of_bytearray_and_memoryview() -> None:
     """Whatever a transport hands over."""
     data = encode([1, "a"])
     assert decode(bytearray(data)) == decode(memoryview(data)) == [1, "a"]
+
+
+def test_numbers_made_of_numpys() -> None:
+    """A fraction and a UUID keep whatever integers they were made of."""
+    np = pytest.importorskip("numpy")
+    fraction = Fraction(np.int64(2), np.int64(6))
+    assert type(fraction.numerator) is not int
+    found = again([fraction, uuid.UUID(int=np.int64(5)), range(np.int64(3))])
+    assert found == [Fraction(1, 3), uuid.UUID(int=5), range(3)] and type(found[0].numerator) is int
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "a", "a:b", "c:", "c:a", "c:/", "c:/a/..", "//server/share", "//server/share/a", "\\\\?\\c:\\x"]
+)
+def test_paths_of_the_other_flavour(text: str) -> None:
+    """A place of one kind may name files of the other."""
+    for kind in (pathlib.PurePosixPath, pathlib.PureWindowsPath):
+        found = again(kind(text))
+        assert type(found) is kind and found.parts == kind(text).parts
 
 
 def test_fractions_and_ranges() -> None:
