@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["locked", "read_capped", "write_atomically"]
+__all__ = ["locked", "read_capped", "write_atomically", "write_pieces_atomically"]
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int, replace: bool = True) -> None:
@@ -20,13 +20,21 @@ def write_atomically(path: Path, data: bytes, *, mode: int, replace: bool = True
     FileExistsError
         If there is a file already and `replace` is false.
     """
+    write_pieces_atomically(path, [data], mode=mode, replace=replace)
+
+
+def write_pieces_atomically(
+    path: Path, pieces: Iterable[bytes | memoryview], *, mode: int, replace: bool = True
+) -> None:
+    """The same with content that comes piece by piece, and is never joined."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode)
     try:
         with open(descriptor, "wb") as file:
             if sys.platform != "win32":
                 os.fchmod(descriptor, mode)  # whatever the umask
-            file.write(data)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(descriptor)
         if replace:

@@ -39,6 +39,8 @@ class BirthCertificate:
         SHA-256 of each code segment.
     arguments
         SHA-256 of the encoded arguments.
+    manifest
+        SHA-256 of the manifest of the bundle in which the agent is born.
     home
         The place where the agent is born, so that no other can send it on its first hop; None: any.
     places
@@ -63,6 +65,7 @@ class BirthCertificate:
     entry_point: str
     code: tuple[bytes, ...]
     arguments: bytes
+    manifest: bytes
     home: str | None = None
     places: tuple[str, ...] | None = None
     in_order: bool = False
@@ -77,8 +80,8 @@ class BirthCertificate:
         if self.in_order and self.places is None:
             raise ValueError("an order needs places")
 
-    def allows(self, place: str, hop: int) -> bool:
-        """Whether hop number `hop` (from 1) may lead to `place`."""
+    def allows(self, place: str | None, hop: int) -> bool:
+        """Whether hop number `hop` (from 1) may lead to `place`; None, to whoever has the bundle, only if any may."""
         return self.places is None or place in self.allowed(hop)
 
     def allowed(self, hop: int) -> tuple[str, ...]:
@@ -109,6 +112,7 @@ _CERTIFICATE: Final = Record(
         "entry_point": Text(),
         "code": Array(DIGEST, most=65_536, unique=True),
         "arguments": DIGEST,
+        "manifest": DIGEST,
         "home": Maybe(NAME),
         "places": Maybe(Array(NAME, most=4096)),
         "in_order": Boolean(),

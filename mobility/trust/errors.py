@@ -46,9 +46,11 @@ Every error carries its ``slug``, says what happened and why, how things stand n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mobility.errors import MobilityError
 
@@ -93,8 +95,34 @@ __all__ = [
 ]
 
 
+def _short(key_id: str) -> str:
+    return key_id[:16] or "without a key id"
+
+
+#: What may stand behind the colon of a field in a sentence below; or "if any|if none", where @ is the value.
+_SPELT: Mapping[str, Callable[[Any], str]] = {
+    "key": _short,
+    "keys": lambda ids: ", ".join(map(_short, ids)),
+    "some keys": lambda ids: ", ".join(map(_short, list(ids)[:4])) or "none is named",
+    "date": lambda seconds: datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+    "and": " and ".join,
+    "places": lambda names: ", ".join(names) or "no place",
+}
+
+
+class _Sentences(string.Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        some, either, none = format_spec.partition("|")
+        if either:
+            return some.replace("@", str(value)) if value else none
+        return _SPELT[format_spec](value) if format_spec else str(value)
+
+
 class TrustError(MobilityError):
     """Base of the tree.
+
+    A kind with attributes of its own is a dataclass of them, and its sentences name them; any other is made with its
+    reason.
 
     Attributes
     ----------
@@ -103,50 +131,47 @@ class TrustError(MobilityError):
     """
 
     slug = "trust"
+    usual_reason: ClassVar[str] = ""
     usual_state: ClassVar[str] = "Nothing of it was decoded or run, and what the sender holds is unharmed."
     usual_remedy: ClassVar[str] = "Ask the sender for it anew."
 
     def __init__(self, reason: str, *, state: str | None = None, remedy: str | None = None) -> None:
+        self._say(reason, self.usual_state if state is None else state, self.usual_remedy if remedy is None else remedy)
+
+    def __post_init__(self) -> None:
+        given = vars(self)
+        # Lists may change, and the error must not.
+        given.update({name: tuple(value) for name, value in given.items() if isinstance(value, list)})
+        spelt = _Sentences().vformat
+        self._say(spelt(self.usual_reason, (), given), self.usual_state, spelt(self.usual_remedy, (), given))
+
+    def _say(self, reason: str, state: str, remedy: str) -> None:
         self.reason = reason
-        self.state = self.usual_state if state is None else state
-        self.remedy = self.usual_remedy if remedy is None else remedy
-        super().__init__(f"{reason} ({self.slug}). {self.state} {self.remedy}")
-
-
-def _run(place: str | None, command: str) -> str:
-    return f"On {place} run: {command}" if place else f"Run: {command}"
-
-
-def _short(key_id: str) -> str:
-    return key_id[:16] or "without a key id"
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        self.state = state
+        self.remedy = remedy
+        super().__init__(f"{reason} ({self.slug}). {state} {remedy}")
 
 
 # -- form -------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TooLarge(TrustError):
     """More than a field of `Limits` allows; found before any work was done on it.
 
     Attributes
     ----------
-    field, size, limit
-        The field's name, what was met, what it allows.
+    what, field, size, limit
+        What it is, the field's name, what was met, what it allows.
     """
 
+    what: str = field(kw_only=False)
+    field: str
+    size: int
+    limit: int
     slug = "too-large"
-
-    def __init__(self, what: str, *, field: str, size: int, limit: int) -> None:
-        super().__init__(
-            f"{what} is too much: {size}, where the limit {field} is {limit}",
-            remedy=f"If you expect as much, pass Limits({field}=...) with a larger number; else refuse the sender.",
-        )
-        self.field = field
-        self.size = size
-        self.limit = limit
+    usual_reason = "{what} is too much: {size}, where the limit {field} is {limit}"
+    usual_remedy = "If you expect as much, pass Limits({field}=...) with a larger number; else refuse the sender."
 
 
 class EnvelopeInvalid(TrustError):
@@ -155,36 +180,32 @@ class EnvelopeInvalid(TrustError):
     slug = "bad-envelope"
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class WrongPayloadType(TrustError):
     """The signature is good, but for a message of another type or version."""
 
+    expected: str
+    found: str
     slug = "wrong-payload-type"
-
-    def __init__(self, *, expected: str, found: str) -> None:
-        super().__init__(
-            f"a message of type {expected!r} was expected, and {found!r} was signed",
-            remedy="Send a message of the expected type, made by a version that both sides know.",
-        )
-        self.expected = expected
-        self.found = found
+    usual_reason = "a message of type {expected!r} was expected, and {found!r} was signed"
+    usual_remedy = "Send a message of the expected type, made by a version that both sides know."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SchemaError(TrustError):
     """A body that is not exactly of the expected form.
 
     Attributes
     ----------
-    path
-        Where: ``"hops[3].time"``; empty for the body as a whole.
+    problem, path
+        What is wrong, and where: ``"hops[3].time"``; empty for the body as a whole.
     """
 
+    problem: str = field(kw_only=False)
+    path: str = ""
     slug = "schema"
+    usual_reason = "the message is not of the expected form: {path:@: |}{problem}"
     usual_remedy = "Make it with a version of sojourn that writes this format."
-
-    def __init__(self, problem: str, *, path: str = "") -> None:
-        super().__init__(f"the message is not of the expected form: {f'{path}: ' if path else ''}{problem}")
-        self.problem = problem
-        self.path = path
 
 
 # -- signers ----------------------------------------------------------------------------------------------------------
@@ -194,6 +215,7 @@ class SignerError(TrustError):
     """Who signed, or did not."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class UntrustedSigner(SignerError):
     """No trusted key has signed.
 
@@ -205,75 +227,60 @@ class UntrustedSigner(SignerError):
         Where the key is not trusted, if known.
     """
 
+    key_ids: Sequence[str] = field(kw_only=False)
+    place: str | None = None
     slug = "untrusted-signer"
-
-    def __init__(self, key_ids: Sequence[str], *, place: str | None = None) -> None:
-        named = ", ".join(_short(key_id) for key_id in list(key_ids)[:4]) or "none is named"
-        super().__init__(
-            f"{place or 'this place'} refused the message: its signer (key {named}) is not trusted there",
-            remedy=_run(place, "sojourn key trust FILE.pub  (with the signer's public key file)"),
-        )
-        self.key_ids = tuple(key_ids)
-        self.place = place
+    usual_reason = "{place:@|this place} refused the message: its signer (key {key_ids:some keys}) is not trusted there"
+    usual_remedy = "{place:On @ run|Run}: sojourn key trust FILE.pub  (with the signer's public key file)"
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class BadSignature(SignerError):
     """A trusted key is named, but has not signed these bytes."""
 
+    key_ids: Sequence[str] = field(kw_only=False)
     slug = "bad-signature"
-
-    def __init__(self, key_ids: Sequence[str]) -> None:
-        named = ", ".join(_short(key_id) for key_id in key_ids)
-        super().__init__(
-            f"the signature is not one of key {named} over these bytes: they were altered, or another key signed them"
-        )
-        self.key_ids = tuple(key_ids)
+    usual_reason = (
+        "the signature is not one of key {key_ids:keys} over these bytes: they were altered, or another key signed them"
+    )
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ThresholdNotMet(SignerError):
     """Fewer different trusted keys have signed than are needed."""
 
+    found: int
+    needed: int
     slug = "threshold"
-
-    def __init__(self, *, found: int, needed: int) -> None:
-        super().__init__(
-            f"{found} trusted keys have signed where {needed} different ones are needed",
-            remedy="Have it signed by the other keys too; the same key counts once.",
-        )
-        self.found = found
-        self.needed = needed
+    usual_reason = "{found} trusted keys have signed where {needed} different ones are needed"
+    usual_remedy = "Have it signed by the other keys too; the same key counts once."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class WrongRole(SignerError):
     """The key is trusted, but not in the role in which it signed."""
 
+    name: str
+    key_id: str
+    role: str
+    roles: Sequence[str]
+    place: str | None = None
     slug = "wrong-role"
-
-    def __init__(self, *, name: str, key_id: str, role: str, roles: Sequence[str], place: str | None = None) -> None:
-        super().__init__(
-            f"{name} (key {_short(key_id)}) is trusted as {' and '.join(roles)}, and signed as {role}",
-            remedy=_run(place, f"sojourn key trust {name}.pub --role {role}  (if it is to have this role)"),
-        )
-        self.name = name
-        self.key_id = key_id
-        self.role = role
-        self.roles = tuple(roles)
+    usual_reason = "{name} (key {key_id:key}) is trusted as {roles:and}, and signed as {role}"
+    usual_remedy = "{place:On @ run|Run}: sojourn key trust {name}.pub --role {role}  (if it is to have this role)"
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Revoked(SignerError):
     """The key was revoked from an epoch on, and this is one of those."""
 
+    name: str
+    key_id: str
+    from_epoch: int
+    epoch: int
     slug = "revoked"
-
-    def __init__(self, *, name: str, key_id: str, from_epoch: int, epoch: int) -> None:
-        super().__init__(
-            f"the key {_short(key_id)} of {name} is revoked from epoch {from_epoch} on, and this is epoch {epoch}",
-            remedy=f"Let {name} make a new key, trust that one, and sign anew.",
-        )
-        self.name = name
-        self.key_id = key_id
-        self.from_epoch = from_epoch
-        self.epoch = epoch
+    usual_reason = "the key {key_id:key} of {name} is revoked from epoch {from_epoch} on, and this is epoch {epoch}"
+    usual_remedy = "Let {name} make a new key, trust that one, and sign anew."
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
@@ -283,34 +290,28 @@ class ValidityError(TrustError):
     """Outside a period."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NotYetValid(ValidityError):
     """Before the period begins, or from the future."""
 
+    what: str = field(kw_only=False)
+    not_before: float
+    now: float
     slug = "not-yet-valid"
-
-    def __init__(self, what: str, *, not_before: float, now: float) -> None:
-        super().__init__(
-            f"{what} is valid from {_date(not_before)}, and it is {_date(now)}",
-            remedy="Wait until then; if that is not meant, compare the clocks of the two machines.",
-        )
-        self.what = what
-        self.not_before = not_before
-        self.now = now
+    usual_reason = "{what} is valid from {not_before:date}, and it is {now:date}"
+    usual_remedy = "Wait until then; if that is not meant, compare the clocks of the two machines."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Expired(ValidityError):
     """After the period."""
 
+    what: str = field(kw_only=False)
+    not_after: float
+    now: float
     slug = "expired"
-
-    def __init__(self, what: str, *, not_after: float, now: float) -> None:
-        super().__init__(
-            f"{what} was valid until {_date(not_after)}, and it is {_date(now)}",
-            remedy="Have it issued anew; if that is not meant, compare the clocks of the two machines.",
-        )
-        self.what = what
-        self.not_after = not_after
-        self.now = now
+    usual_reason = "{what} was valid until {not_after:date}, and it is {now:date}"
+    usual_remedy = "Have it issued anew; if that is not meant, compare the clocks of the two machines."
 
 
 # -- the chain of hops ------------------------------------------------------------------------------------------------
@@ -320,98 +321,83 @@ class ChainError(TrustError):
     """A passport that does not lead here."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class WrongAudience(ChainError):
     """Addressed to another place."""
 
+    addressed: str
+    audience: str | None
     slug = "wrong-audience"
-
-    def __init__(self, *, addressed: str, audience: str) -> None:
-        super().__init__(
-            f"the agent was sent to {addressed}, and this is {audience}", remedy=f"Deliver it to {addressed}."
-        )
-        self.addressed = addressed
-        self.audience = audience
+    usual_reason = "the agent was sent to {addressed}, and {audience:this is @|no place was named that takes it in}"
+    usual_remedy = "{audience:Deliver it to|Open it as} {addressed}{audience:|, if that is where this is}."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class StaleEpoch(ChainError):
     """Replayed, or overtaken by a later hop."""
 
+    agent: str
+    epoch: int
+    last: int
     slug = "stale-epoch"
-
-    def __init__(self, *, agent: str, epoch: int, last: int) -> None:
-        super().__init__(
-            f"agent {agent} arrives at epoch {epoch}, and epoch {last} is known already: a replay, or an old copy",
-            remedy="Discard this copy: the agent lives on at its later epoch.",
-        )
-        self.agent = agent
-        self.epoch = epoch
-        self.last = last
+    usual_reason = "agent {agent} arrives at epoch {epoch}, and epoch {last} is known already: a replay, or an old copy"
+    usual_remedy = "Discard this copy: the agent lives on at its later epoch."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SkippedEpoch(ChainError):
     """A hop is missing."""
 
+    agent: str
+    epoch: int
+    expected: int
     slug = "skipped-epoch"
-
-    def __init__(self, *, agent: str, epoch: int, expected: int) -> None:
-        super().__init__(
-            f"agent {agent} shows epoch {epoch} where {expected} is due: a hop is missing",
-            remedy="Have the sender send the whole chain.",
-        )
-        self.agent = agent
-        self.epoch = epoch
-        self.expected = expected
+    usual_reason = "agent {agent} shows epoch {epoch} where {expected} is due: a hop is missing"
+    usual_remedy = "Have the sender send the whole chain."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class BrokenChain(ChainError):
     """A link does not fit the one before it, or the birth certificate.
 
     Attributes
     ----------
-    hop
-        The epoch of the link.
+    problem, hop
+        What does not fit, and the epoch of the link.
     """
 
+    problem: str = field(kw_only=False)
+    hop: int
     slug = "broken-chain"
-
-    def __init__(self, problem: str, *, hop: int) -> None:
-        super().__init__(
-            f"the chain of hops breaks at hop {hop}: {problem}",
-            remedy="Do not run it: ask the owner where the agent has been.",
-        )
-        self.problem = problem
-        self.hop = hop
+    usual_reason = "the chain of hops breaks at hop {hop}: {problem}"
+    usual_remedy = "Do not run it: ask the owner where the agent has been."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class HopLimitReached(ChainError):
     """More hops than the owner allowed."""
 
+    agent: str
+    hops: int
+    limit: int
     slug = "hop-limit"
-
-    def __init__(self, *, agent: str, hops: int, limit: int) -> None:
-        super().__init__(
-            f"agent {agent} has made {hops} hops, and its owner allows {limit}",
-            remedy="Launch it with a higher hop limit.",
-        )
-        self.agent = agent
-        self.hops = hops
-        self.limit = limit
+    usual_reason = "agent {agent} has made {hops} hops, and its owner allows {limit}"
+    usual_remedy = "Launch it with a higher hop limit."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class OffItinerary(ChainError):
     """A place that the owner did not allow, or not at this turn."""
 
+    agent: str
+    place: str | None
+    allowed: Sequence[str]
+    hop: int
     slug = "off-itinerary"
-
-    def __init__(self, *, agent: str, place: str, allowed: Sequence[str], hop: int) -> None:
-        super().__init__(
-            f"hop {hop} takes agent {agent} to {place}, and its owner allows {', '.join(allowed) or 'no place'} there",
-            remedy=f"Launch it with an itinerary that includes {place}.",
-        )
-        self.agent = agent
-        self.place = place
-        self.allowed = tuple(allowed)
-        self.hop = hop
+    usual_reason = (
+        "hop {hop} takes agent {agent} to {place:@|whoever has the bundle}, and its owner allows {allowed:places} there"
+    )
+    usual_remedy = "Launch it with {place:an itinerary that includes @|no limit of places, or send it to one of them}."
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
@@ -500,28 +486,25 @@ class Rollback(StoreError):
     usual_remedy = "Fetch the newest list."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NameTaken(StoreError):
     """Another trusted key has this name."""
 
+    name: str
+    key_id: str
     slug = "name-taken"
-
-    def __init__(self, *, name: str, key_id: str) -> None:
-        super().__init__(
-            f"the name {name} belongs to the trusted key {_short(key_id)} already",
-            remedy="Trust the new key under another name; or, if it is its successor, trust it as a rotation of it.",
-        )
-        self.name = name
-        self.key_id = key_id
+    usual_reason = "the name {name} belongs to the trusted key {key_id:key} already"
+    usual_remedy = "Trust the new key under another name; or, if it is its successor, trust it as a rotation of it."
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class UnknownKey(StoreError):
     """A key id that is not in the list."""
 
+    key_id: str = field(kw_only=False)
     slug = "unknown-key"
-
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"there is no trusted key {_short(key_id)}", remedy="See them with: sojourn key list")
-        self.key_id = key_id
+    usual_reason = "there is no trusted key {key_id:key}"
+    usual_remedy = "See them with: sojourn key list"
 
 
 # -- sealing ----------------------------------------------------------------------------------------------------------
@@ -531,18 +514,15 @@ class SealError(TrustError):
     """Something sealed that cannot be opened."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class WrongRecipient(SealError):
     """Sealed to another key."""
 
+    sealed_to: str
+    opened_by: str
     slug = "wrong-recipient"
-
-    def __init__(self, *, sealed_to: str, opened_by: str) -> None:
-        super().__init__(
-            f"it is sealed to key {_short(sealed_to)}, and {opened_by} has another",
-            remedy=f"Open it where key {_short(sealed_to)} is, or have it sealed to {opened_by}.",
-        )
-        self.sealed_to = sealed_to
-        self.opened_by = opened_by
+    usual_reason = "it is sealed to key {sealed_to:key}, and {opened_by} has another"
+    usual_remedy = "Open it where key {sealed_to:key} is, or have it sealed to {opened_by}."
 
 
 class SealBroken(SealError):

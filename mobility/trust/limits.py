@@ -38,6 +38,8 @@ class Limits:
         Hop records of a passport.
     segments
         Segments of a bundle.
+    code_bytes
+        One code segment; it is one chunk, so more than 8 MiB has no effect.
     chunk_bytes
         One chunk of a segment, or of sealed content.
     total_bytes
@@ -62,6 +64,7 @@ class Limits:
     depth: int = 32
     hops: int = 256
     segments: int = 65_536
+    code_bytes: int = 8 * MIB
     chunk_bytes: int = 8 * MIB
     total_bytes: int = 64 * 1024 * MIB
     key_file_bytes: int = 64 * 1024

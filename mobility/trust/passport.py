@@ -5,12 +5,14 @@ Rules
 1. Hop n has epoch n, from 1 on, without gaps. It names the digest of the record before it, the first one that of the
    birth certificate; so no link can be dropped, reordered or taken from another agent.
 2. The sending place signs a hop, and the name by which the list of trusted keys knows it is the ``from`` of the hop.
-   Each hop starts where the one before it led, the first one at the certificate's home.
+   Each hop starts where the one before it led, the first one at the certificate's home. A hop that names no
+   destination leads to whoever has the bundle: the owner must allow every place, and the next hop starts anywhere.
 3. Signatures first, then the forms; then signers, itinerary and time; then the epoch fence.
 4. Times do not run backwards by more than the clocks may differ, and none is in the future. A place's key must have
    been valid at the time of its hop, and the last sender's and the owner's key must be valid now.
 5. A key that was revoked from an epoch on is refused for the hops from there on; the owner's, for the whole agent.
 6. The audience is the place to which the last hop leads. Without a hop the agent is still at home.
+7. The last link names the manifest of what is sent along, and so signs it: there is no further signature.
 
 Not handled: which of two chains of the same epoch came first. The directory decides that, by compare-and-swap.
 
@@ -47,7 +49,7 @@ from mobility.trust.errors import (
 )
 from mobility.trust.keys import Identity, Role
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
-from mobility.trust.strict import Integer, Record, write_canonical
+from mobility.trust.strict import Integer, Maybe, Record, write_canonical
 from mobility.trust.trustlist import TrustedKey, TrustList, TrustSource
 
 __all__ = ["HOP_RECORD_TYPE", "HopRecord", "Passport", "VerifiedPassport"]
@@ -74,7 +76,7 @@ class HopRecord:
     manifest
         SHA-256 of the manifest of what was sent.
     origin, destination
-        From and to which place.
+        From and to which place; without a destination, to whoever has the bundle.
     time
         Unix time at the sending place.
     """
@@ -84,7 +86,7 @@ class HopRecord:
     previous: bytes
     manifest: bytes
     origin: str
-    destination: str
+    destination: str | None
     time: int
 
     def sign(self, place: Identity) -> Envelope:
@@ -106,7 +108,7 @@ _HOP: Final = Record(
         "previous": DIGEST,
         "manifest": DIGEST,
         "from": NAME,
-        "to": NAME,
+        "to": Maybe(NAME),
         "time": TIME,
     },
     constants={"version": 1},
@@ -155,21 +157,28 @@ class VerifiedPassport(Verified):
 
     @property
     def place(self) -> str | None:
-        """Where the agent is now, as far as the chain tells."""
+        """Where the agent is now, as far as the chain tells; None if it is sent to nobody in particular."""
         return self.hops[-1].destination if self.hops else self.birth.certificate.home
+
+    @property
+    def manifest(self) -> bytes:
+        """SHA-256 of the manifest of what was sent along with this passport."""
+        return self.hops[-1].manifest if self.hops else self.birth.certificate.manifest
 
     @property
     def sender(self) -> TrustedKey:
         """Who vouches for the state: the place of the last hop; before the first, the owner."""
         return self.senders[-1] if self.senders else self.owner
 
-    def stamped(self, by: Identity, *, origin: str, destination: str, manifest: bytes, time: int) -> Passport:
+    def stamped(self, by: Identity, *, origin: str, destination: str | None, manifest: bytes, time: int) -> Passport:
         """The passport with the next hop, signed by the place that sends.
 
         Parameters
         ----------
         origin
             The place's name, as the others know it.
+        destination
+            Where to; None: to whoever has the bundle.
         manifest
             SHA-256 of the manifest that is sent along.
 

@@ -52,6 +52,8 @@ _E = TypeVar("_E", bound=StrEnum)
 # A string, also one without an end, so that the scan never starts twice at the same place.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_LEVELS = 64
 
 
 class _Mismatch(Exception):
@@ -92,9 +94,20 @@ _decoder = json.JSONDecoder(
 
 
 def _depth(data: bytes) -> int:
+    # Without escapes, what stands between strings is every other piece; that is several times as fast.
+    outside = _STRING.sub(b"", data) if b"\\" in data else b"".join(data.split(b'"')[::2])
+    brackets = outside.translate(_ONE_KIND, _NO_BRACKETS)
+    rest = brackets
+    for level in range(_LEVELS):  # each round takes the innermost level away
+        if not rest:
+            return level
+        shorter = rest.replace(b"[]", b"")
+        if len(shorter) == len(rest):
+            break  # not balanced
+        rest = shorter
     deepest = depth = 0
-    for bracket in _STRING.sub(b"", data).translate(None, _NO_BRACKETS):
-        if bracket in b"[{":
+    for bracket in brackets:
+        if bracket == 0x5B:
             depth += 1
             deepest = max(deepest, depth)
         else:
@@ -255,11 +268,16 @@ class Choice(Generic[_E]):
     """A member of an enumeration, by its value."""
 
     of: type[_E]
+    _members: Mapping[str, _E] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_members", {member.value: member for member in self.of})
 
     def read(self, value: Any) -> _E:
-        if type(value) is not str or value not in {member.value for member in self.of}:
-            raise _Mismatch(f"one of {', '.join(member.value for member in self.of)} was expected")
-        return self.of(value)
+        member = self._members.get(value) if type(value) is str else None
+        if member is None:
+            raise _Mismatch(f"one of {', '.join(self._members)} was expected")
+        return member
 
     def write(self, value: _E) -> Json:
         return str(value.value)
@@ -324,6 +342,13 @@ class Record(Generic[_T]):
     fields: Mapping[str, Schema[Any]]
     constants: Mapping[str, str | int] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
+    _known: frozenset[str] = field(init=False, repr=False)
+    _plan: tuple[tuple[str, str, Schema[Any]], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_known", frozenset(self.fields.keys() | self.constants.keys()))
+        plan = tuple((name, self.attributes.get(name, name), schema) for name, schema in self.fields.items())
+        object.__setattr__(self, "_plan", plan)
 
     def read(self, value: Any) -> _T:
         if type(value) is not dict:
@@ -331,16 +356,15 @@ class Record(Generic[_T]):
         for name, constant in self.constants.items():
             if type(value.get(name)) is not type(constant) or value[name] != constant:
                 raise _Mismatch(f"the field {name} must be {constant!r}")
-        known = self.fields.keys() | self.constants.keys()
-        if value.keys() != known:
-            missing, unknown = sorted(known - value.keys()), sorted(value.keys() - known)
+        if value.keys() != self._known:
+            missing, unknown = sorted(self._known - value.keys()), sorted(value.keys() - self._known)
             raise _Mismatch(
                 f"the field {missing[0]} is missing" if missing else f"the field {unknown[0][:40]!r} is unknown"
             )
         arguments = {}
-        for name, schema in self.fields.items():
+        for name, attribute, schema in self._plan:
             try:
-                arguments[self.attributes.get(name, name)] = schema.read(value[name])
+                arguments[attribute] = schema.read(value[name])
             except _Mismatch as error:
                 error.trail.append(f".{name}")
                 raise
@@ -351,8 +375,8 @@ class Record(Generic[_T]):
 
     def write(self, value: _T) -> Json:
         result: dict[str, Json] = dict(self.constants)
-        for name, schema in self.fields.items():
-            result[name] = schema.write(getattr(value, self.attributes.get(name, name)))
+        for name, attribute, schema in self._plan:
+            result[name] = schema.write(getattr(value, attribute))
         return result
 
 

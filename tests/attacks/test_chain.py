@@ -248,6 +248,49 @@ def test_every_signature_is_checked_before_any_body_is_parsed() -> None:
     refused(SchemaError, lambda: check(Passport(odd, WHOLE.hops)))
 
 
+# -- hops that are addressed to nobody --------------------------------------------------------------------------------
+
+
+def test_sent_to_whoever_has_it() -> None:
+    """Any place may take it in, and is where the next hop starts: nobody else can say where it was."""
+    bearer = hopped(born(), destination=None)
+    for audience in ("oslo", "lima", None):
+        assert check(bearer, audience)
+    verified = bearer.verify(trusted(), now=NOW, audience="lima")
+    assert verified.place is None and verified.manifest == verified.hops[-1].manifest
+    onward = verified.stamped(LIMA, origin="lima", destination="oslo", manifest=bytes(32), time=NOW - 90)
+    assert check(onward, "oslo", last_epoch=1, next_only=True)
+    refused(WrongAudience, lambda: check(onward, "baku"))
+    forged = hopped(bearer, by=LIMA, origin="oslo", destination="baku")
+    assert "lima has signed" in str(refused(BrokenChain, lambda: check(forged)))
+
+
+def test_sent_to_whoever_has_it_against_the_itinerary() -> None:
+    """An owner who limits the places has not allowed everybody; the sender hears it before it packs."""
+    for plan in ({"places": ("oslo",)}, {"places": ()}, {"places": ("oslo",), "in_order": True}):
+        error = refused(OffItinerary, lambda: check(hopped(born(**plan), destination=None)))
+        assert error.place is None and "whoever has the bundle" in str(error)
+        home = born(**plan).verify(trusted(), now=NOW, audience="baku")
+        common = {"origin": "baku", "destination": None, "manifest": bytes(32), "time": NOW}
+        refused(OffItinerary, lambda: home.stamped(BAKU, **common))
+
+
+def test_destination_left_out_or_of_another_type() -> None:
+    """Addressed to nobody is said, not implied."""
+    body = hopped(born(), destination=None).hops[0].body
+    assert b'"to":null' in body
+    for edited in (body.replace(b',"to":null', b""), body.replace(b"null", b'""'), body.replace(b"null", b"false")):
+        odd = Envelope.sign(WHOLE.hops[0].payload_type, edited, BAKU)
+        refused(SchemaError, lambda: check(Passport(born().birth, (odd,))))
+
+
+def test_the_manifest_is_that_of_the_last_link() -> None:
+    """Which signs what is sent: the owner's certificate at birth, later the sending place's record."""
+    assert born().verify(trusted(), now=NOW, audience="baku").manifest == hashlib.sha256(b"manifest 0").digest()
+    arrived = WHOLE.verify(trusted(), now=NOW, audience="baku")
+    assert arrived.manifest == hashlib.sha256(b"manifest 3").digest()
+
+
 # -- a place that stamps ----------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ STRANGER = Identity.generate("stranger", Role.PLACE)
 PLACES = {place.name: place for place in (BAKU, OSLO, LIMA)}
 CODE = hashlib.sha256(b"code").digest()
 ARGUMENTS = hashlib.sha256(b"arguments").digest()
+MANIFEST = hashlib.sha256(b"manifest 0").digest()
 
 
 def entry(identity: Identity | PublicIdentity, **changes: Any) -> TrustEntry:
@@ -42,6 +43,7 @@ def certificate(**changes: Any) -> BirthCertificate:
         "entry_point": "survey:survey",
         "code": (CODE,),
         "arguments": ARGUMENTS,
+        "manifest": MANIFEST,
         "home": "baku",
         "not_before": NOW - DAY,
         "not_after": NOW + DAY,

@@ -44,6 +44,8 @@ def test_what_makes_no_sense_is_not_made(changes: dict[str, Any]) -> None:
         {"code": (CODE, CODE)},
         {"code": (b"short",)},
         {"arguments": bytes(31)},
+        {"manifest": bytes(31)},
+        {"manifest": b""},
         {"hop_limit": -1},
         {"hop_limit": 2.0},
         {"hop_limit": True},
@@ -68,6 +70,7 @@ def test_where_it_may_go() -> None:
     stops = certificate(places=("oslo", "lima", "oslo"), in_order=True)
     assert [stops.allowed(hop) for hop in (1, 2, 3, 4)] == [("oslo",), ("lima",), ("oslo",), ()]
     assert not stops.allows("lima", 1) and not stops.allows("oslo", 4)
+    assert certificate().allows(None, 1) and not some.allows(None, 1) and not stops.allows(None, 4)
 
 
 def test_a_newer_list_cannot_move_a_revocation_forward() -> None:

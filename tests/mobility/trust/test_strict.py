@@ -23,6 +23,7 @@ from mobility.trust.strict import (
     Maybe,
     Record,
     Text,
+    _depth,
     canonical_bytes,
     load_strict,
     parse_strict,
@@ -87,6 +88,27 @@ def test_depth_is_counted_exactly() -> None:
         error = refused(TooLarge, lambda: load_strict(b"[" * (limit + 1) + b"]" * (limit + 1), Limits(depth=limit)))
         assert (error.field, error.size) == ("depth", limit + 1)
     assert load_strict(b"[[],[],{}]", Limits(depth=2)) == [[], [], {}]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from('[]{}"\\ a,:'), max_size=40))
+def test_depth_of_any_text(text: str) -> None:
+    """Counted before parsing, so also where brackets do not match, or stand in strings with escapes or without end."""
+    deepest = depth = 0
+    quoted = escaped = False
+    for char in text:
+        if quoted:
+            quoted = char != '"' or escaped
+            escaped = char == "\\" and not escaped
+        elif char == '"':
+            quoted, escaped = True, False
+        elif char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    assert _depth(text.encode()) == deepest
+    assert _depth(b"[" * 70 + text.encode()) == 70 + deepest
 
 
 def test_depth_beyond_the_interpreter() -> None:
