@@ -8,7 +8,14 @@
     ├── GeneratorRunning     a generator that is executing cannot be captured or discarded
     ├── FunctionNotFound     a snapshot's function does not exist here
     ├── SourceMismatch       it exists here with another source
-    └── SnapshotInvalid      bytes that are no snapshot, or one that this version cannot read
+    ├── SnapshotInvalid      bytes that are no snapshot, or one that this version cannot read
+    ├── CodeError            code that cannot travel, or cannot be loaded        mobility.code.errors
+    ├── DataError            values that cannot travel, or cannot be decoded     mobility.data.errors
+    ├── BundleError          a bundle that is not what was signed                mobility.bundle.errors
+    ├── TrustError           keys, signatures, chains, seals                     mobility.trust.errors
+    ├── EnvironmentRefused   this host does not offer what a unit needs          mobility.environment.errors
+    ├── NotPlain             a value that the plain codec does not write         mobility.plain.errors
+    └── PlainInvalid         bytes that are not of the plain codec               mobility.plain.errors
 
 Every error carries a stable ``slug``, says what happened, why, in what state the generator is now and what to do
 next, and survives ``pickle``.

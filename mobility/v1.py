@@ -4,7 +4,7 @@ A snapshot refers to these by ``mobility.v1`` and their name, wherever in the pa
 moved without breaking a stored snapshot, and a later format gets a module of its own. Not meant to be called.
 """
 
-from mobility.reducers import exceptions, files, iterators, values
+from mobility.reducers import by_dill, closures, exceptions, files, iterators, values
 from mobility.reducers.classes import bear_class, bear_enum, dress_class
 from mobility.reducers.functions import bear_function, cell, dress_function, fill_cell, found, reader, type_parameter
 from mobility.reducers.generators import sentinel, thaw
@@ -14,6 +14,8 @@ _NAMED = (
     *(bear_class, bear_enum, bear_function, cell, dress_class, dress_function, fill_cell, found, sentinel, thaw),
     reader,
     type_parameter,
+    *by_dill.LOADERS,
+    *closures.LOADERS,
     *exceptions.LOADERS,
     *files.LOADERS,
     *iterators.LOADERS,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
+import functools
 import io
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mobility.errors import MobilityError, NotMovable
@@ -15,15 +16,22 @@ from mobility.reducers.refusal import Refused
 from mobility.reducers.values import remedy
 from mobility.resumable.plan import Plan, plan_of, split_label
 
-__all__ = ["explain"]
+__all__ = ["Dump", "culprit", "explain", "reason_for"]
 
 _DEPTH = 50
 
 
-def _try(value: Any) -> BaseException | None:
+Dump = Callable[[Any], object]
+
+
+def _dump(value: Any) -> None:
+    Pickler(io.BytesIO(), buffer_callback=lambda _: None).dump(value)
+
+
+def _try(value: Any, dump: Dump) -> BaseException | None:
     """What goes wrong when this value alone is dumped."""
     try:
-        Pickler(io.BytesIO(), buffer_callback=lambda _: None).dump(value)
+        dump(value)
     except (Exception, RecursionError) as error:
         return error
     return None
@@ -46,6 +54,14 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             yield "", value.cell_contents
         except ValueError:
             return
+    elif isinstance(value, functools.partial):
+        yield ".func", value.func
+        for index, item in enumerate(value.args):
+            yield f".args[{index}]", item
+        for key, item in value.keywords.items():
+            yield f".keywords[{key!r}]", item
+    elif isinstance(value, types.MethodType):
+        yield ".__self__", value.__self__
     elif isinstance(value, types.FunctionType):
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
             yield f" (captured {name})", cell
@@ -54,12 +70,12 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             yield f".{name}", item
 
 
-def _culprit(way: str, value: Any, depth: int = 0) -> tuple[str, Any]:
-    """The innermost part that cannot be dumped by itself."""
+def culprit(way: str, value: Any, dump: Dump, depth: int = 0) -> tuple[str, Any]:
+    """The innermost part that cannot be dumped by itself, and the way there."""
     if depth < _DEPTH and not isinstance(value, types.GeneratorType) and remedy(value) is None:
         for step, part in _parts(value):
-            if part is not value and _try(part) is not None:
-                return _culprit(way + step, part, depth + 1)
+            if part is not value and _try(part, dump) is not None:
+                return culprit(way + step, part, dump, depth + 1)
     return way, value
 
 
@@ -76,8 +92,16 @@ def _names(plan: Plan, label: int, values: dict[str, Any]) -> Iterator[tuple[str
             yield name, shown, line, value
 
 
-def explain(generator: types.GeneratorType[Any, Any, Any], error: BaseException) -> MobilityError:
-    """The error to raise instead of `error`: names variable, line, type and remedy."""
+def explain(
+    generator: types.GeneratorType[Any, Any, Any], error: BaseException, dump: Dump = _dump
+) -> MobilityError:
+    """The error to raise instead of `error`: names variable, line, type and remedy.
+
+    Parameters
+    ----------
+    dump
+        Fails for a value that cannot move.
+    """
     plan = plan_of(generator.gi_code)
     if plan is None:
         return _not_movable(generator.gi_code.co_qualname, "the generator", generator.gi_code.co_filename,
@@ -86,14 +110,14 @@ def explain(generator: types.GeneratorType[Any, Any, Any], error: BaseException)
     number = split_label(reading.label)[0]
     values = {**reading.values, **reading.cells}
     for name, shown, line, value in _names(plan, number, values):
-        problem = _try(value)
+        problem = _try(value, dump)
         if problem is None:
             continue
         if isinstance(value, types.GeneratorType) and plan_of(value.gi_code) is not None:
             if value is not generator:
-                return explain(value, problem)
-        way, part = _culprit("", value)
-        problem = _try(part) or problem
+                return explain(value, problem, dump)
+        way, part = culprit("", value, dump)
+        problem = _try(part, dump) or problem
         known = remedy(part)
         if known is not None:
             problem = Refused("bound to this process or this machine", known)
@@ -105,14 +129,17 @@ def explain(generator: types.GeneratorType[Any, Any, Any], error: BaseException)
 
 
 def _not_movable(function: str, variable: str, filename: str, line: int, kind: str, error: BaseException) -> NotMovable:
-    if isinstance(error, Refused):
-        reason, remedy = f"it is {error.what}", error.remedy
-    elif isinstance(error, RecursionError):
-        reason = "it is nested too deeply for pickle"
-        remedy = "Keep it in a flatter form while the generator is suspended."
-    else:
-        reason = f"pickle refuses it ({error})"
-        remedy = "Close or delete it before the yield, or rebuild it after, or give its type a __reduce__."
+    reason, remedy = reason_for(error)
     return NotMovable(
         function=function, variable=variable, filename=filename, line=line, kind=kind, reason=reason, remedy=remedy
     )
+
+
+def reason_for(error: BaseException) -> tuple[str, str]:
+    """Why a value cannot move, and what to do instead."""
+    if isinstance(error, Refused):
+        return f"it is {error.what}", error.remedy
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply for pickle", "Keep it in a flatter form while the generator is suspended."
+    remedy = "Close or delete it before the yield, or rebuild it after, or give its type a __reduce__."
+    return f"pickle refuses it ({error})", remedy

@@ -9,10 +9,12 @@ from __future__ import annotations
 import abc
 import dataclasses
 import enum
+import linecache
 import types
 from collections.abc import Callable
 from typing import Any
 
+from mobility.reducers.closures import writing
 from mobility.reducers.functions import is_importable
 from mobility.reducers.refusal import Refused
 from mobility.resumable.plan import inner_of, plan_of
@@ -32,7 +34,9 @@ _FIELD_OPTIONS = ("default", "default_factory", "init", "repr", "hash", "compare
 
 
 def _is_own(function: types.FunctionType) -> bool:
-    """Whether its source lies in a resumable function, or it can be imported."""
+    """Whether its source lies in a resumable function, or travels along, or it can be imported."""
+    if writing.with_source and linecache.getlines(function.__code__.co_filename, function.__globals__):
+        return True
     return (
         inner_of(function) is not None or plan_of(function.__code__) is not None or is_importable(function)
     )

@@ -12,14 +12,17 @@ import types
 from typing import Any
 
 from mobility.errors import SnapshotInvalid
+from mobility.reducers.generators import locate
 from mobility.reducers.refusal import Refused
 from mobility.resumable._runtime import READERS
 from mobility.resumable.plan import inner_of, plan_of
-from mobility.resumable.registry import find, provider
+from mobility.resumable.registry import provider
+from mobility.resumable.shipped import home_name
 
 __all__ = [
     "bear_function",
     "cell",
+    "dress",
     "dress_function",
     "fill_cell",
     "found",
@@ -71,7 +74,7 @@ def reduce_type_parameter(parameter: Any) -> Any:
 
 def type_parameter(module: str, qualname: str, digest: bytes, name: str) -> Any:
     """What the function has in the captured variable `name`."""
-    return find(module, qualname, digest).cells[name].cell_contents
+    return locate(module, qualname, digest).cells[name].cell_contents
 
 
 # -- functions --------------------------------------------------------------------------------------------------------
@@ -87,15 +90,16 @@ def reduce_function(function: types.FunctionType) -> Any:
     if plan is not None:
         if is_importable(function):
             return NotImplemented
-        key = (plan.module, plan.qualname, plan.digest)
+        key = (home_name(plan.module, function.__globals__), plan.qualname, plan.digest)
         if function.__closure__ is None or plan.provided:
             return found, key
-        return bear_function, (*key, None, function.__closure__), _dress(function), None, None, dress_function
+        return bear_function, (*key, None, function.__closure__), dress(function), None, None, dress_function
     inner = inner_of(function)
     if inner is not None:
         plan = inner.plan
-        arguments = (plan.module, plan.qualname, plan.digest, inner.address, function.__closure__)
-        return bear_function, arguments, _dress(function), None, None, dress_function
+        module = home_name(plan.module, function.__globals__)
+        arguments = (module, plan.qualname, plan.digest, inner.address, function.__closure__)
+        return bear_function, arguments, dress(function), None, None, dress_function
     if is_importable(function):
         return NotImplemented
     raise Refused(
@@ -109,7 +113,8 @@ def reader(name: str) -> Any:
     return READERS[getattr(builtins, name)]
 
 
-def _dress(function: types.FunctionType) -> dict[str, Any]:
+def dress(function: types.FunctionType) -> dict[str, Any]:
+    """What a function has beside its code and its captured variables."""
     code = function.__code__
     state: dict[str, Any] = {
         "__defaults__": function.__defaults__,
@@ -130,7 +135,7 @@ def _dress(function: types.FunctionType) -> dict[str, Any]:
 
 def found(module: str, qualname: str, digest: bytes) -> types.FunctionType:
     """A resumable function that is not reached by its name, because something else bears it (a decorator above)."""
-    home = find(module, qualname, digest)
+    home = locate(module, qualname, digest)
     code = home.plan.code
     closure = tuple(home.cells[name] for name in code.co_freevars)
     return types.FunctionType(code, home.globals, code.co_name, None, closure)
@@ -144,7 +149,7 @@ def bear_function(
     closure: tuple[types.CellType, ...] | None,
 ) -> types.FunctionType:
     """A function inside a resumable one, over given cells; `address` None: the resumable closure itself."""
-    home = find(module, qualname, digest)
+    home = locate(module, qualname, digest)
     code = home.plan.code if address is None else home.plan.inner.get(address)
     if code is None:
         raise SnapshotInvalid(f"{home.plan.name} defines no function {address[0] if address else ''} at this place")

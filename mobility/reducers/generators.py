@@ -11,7 +11,7 @@ import gc
 import sys
 import threading
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from mobility.reducers.refusal import Refused
 from mobility.resumable._runtime import NEVER, OBJECTS, UNBOUND, Moved, Relay, WaitingRelay
 from mobility.resumable.plan import Plan, plan_of, split_label
 from mobility.resumable.registry import Bounded, Home, find, is_outdated
+from mobility.resumable.shipped import home_name
 
 __all__ = [
     "CLOSED",
@@ -29,6 +30,8 @@ __all__ = [
     "Site",
     "fill",
     "leave",
+    "locate",
+    "module_here",
     "read",
     "reduce_generator",
     "sentinel",
@@ -193,7 +196,8 @@ def reduce_generator(generator: AnyGenerator) -> tuple[Any, ...]:
     """The generator as pickle wants it: `thaw`, its arguments, its values, `fill`."""
     reading = read(generator)
     plan = reading.plan
-    arguments: tuple[Any, ...] = (plan.module, plan.qualname, plan.digest, reading.label)
+    module = home_name(plan.module, reading.globals)
+    arguments: tuple[Any, ...] = (module, plan.qualname, plan.digest, reading.label)
     values = reading.values
     waiting = tuple(sorted([name for name in values if name[:2] == ".t"])) if plan.has_temporaries else ()
     if reading.cells or waiting:
@@ -213,12 +217,19 @@ def reduce_generator(generator: AnyGenerator) -> tuple[Any, ...]:
 
 
 class Session:
-    """The generators that one load makes; they are primed together, when all values are in place."""
+    """The generators that one load makes; they are primed together, when all values are in place.
 
-    __slots__ = ("_made",)
+    Attributes
+    ----------
+    here
+        The name that a module of the sender has in this process.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_made", "here")
+
+    def __init__(self, here: Callable[[str], str] | None = None) -> None:
         self._made: dict[int, tuple[AnyGenerator, _Land]] = {}
+        self.here = here
 
     def add(self, generator: AnyGenerator, land: _Land) -> None:
         self._made[id(generator)] = (generator, land)
@@ -294,6 +305,17 @@ class _Sessions(threading.local):
 
 
 sessions = _Sessions()
+
+
+def locate(module: str, qualname: str, digest: bytes) -> Home:
+    """As `find`, with the name that the module has in this process."""
+    return find(module_here(module), qualname, digest)
+
+
+def module_here(module: str) -> str:
+    """The name that a module of the sender has in this process."""
+    session = sessions.current
+    return module if session is None or session.here is None else session.here(module)
 
 
 def _prime(generator: AnyGenerator, land: _Land) -> None:
@@ -396,6 +418,7 @@ def make(
     shown: tuple[str, ...] = (),
 ) -> AnyGenerator:
     """A generator without its values; `shown`: its name and qualified name, if it was given others."""
+    module = module_here(module)
     key = (module, qualname, digest, label, names, waiting, unsure)
     site = _sites.get(key)
     if site is None or is_outdated(site.home, module):

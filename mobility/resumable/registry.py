@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from mobility.errors import FunctionNotFound, ResumableError, SourceMismatch
 from mobility.resumable._source import FunctionSource, check_text, find_source
 from mobility.resumable.plan import Plan, make_plan, plan_of
+from mobility.resumable.shipped import shared_name
 
 __all__ = ["Bounded", "Home", "find", "is_outdated", "note", "plan_for", "provider"]
 
@@ -65,6 +66,7 @@ def plan_for(code: types.CodeType, module: str, module_globals: dict[str, Any]) 
     plan = plan_of(code)
     if plan is not None:
         return plan
+    module = shared_name(module)
     key = (code.co_filename, code)
     with _lock:
         plan = _plans.get(key)
@@ -91,7 +93,7 @@ def _made(source: FunctionSource, module: str, code: types.CodeType) -> Plan:
 
 def note(plan: Plan, function: types.FunctionType) -> None:
     """Remember where a function that has been made resumable lives."""
-    _homes[plan.module, plan.qualname, plan.digest] = _home(plan, function)
+    _homes[function.__module__, plan.qualname, plan.digest] = _home(plan, function)
 
 
 def _home(plan: Plan, function: types.FunctionType) -> Home:

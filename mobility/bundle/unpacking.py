@@ -1,0 +1,94 @@
+"""`unpack`: from a verified bundle to the unit, if this host can take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mobility.bundle.manifest import Manifest, UnitKind
+from mobility.bundle.verified import VerifiedBundle
+from mobility.code import CodeSegment, open_namespace
+from mobility.data import decode_unit
+from mobility.environment import Environment, EnvironmentRefused, Mobility, ReasonCode, Verdict, oldest_python, verdict
+from mobility.trust.limits import DEFAULT_LIMITS, Limits
+
+__all__ = ["unpack", "verdict_on"]
+
+
+def unpack(
+    verified: VerifiedBundle,
+    *,
+    weak: bool = False,
+    environment: Environment | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Any:
+    """Make the unit of a verified bundle: load its code under its digest, and decode its state.
+
+    Both run what the signers wrote, as importing a module does: unpack only what you would run.
+
+    Parameters
+    ----------
+    weak
+        Take the code and the variables of its modules, and leave the unit itself undecoded: what is returned is its
+        function or class, to be started anew where the environment allows no more than that.
+    environment
+        What this host offers; found out unless given.
+
+    Returns
+    -------
+    generator, functools.partial or object
+        Suspended where it was; a function with its arguments, not called yet; the object.
+
+    Raises
+    ------
+    EnvironmentRefused
+        If the unit cannot go on here, with the reasons; nothing was loaded.
+    BundleSpent
+        If it was unpacked before and its memory is in use.
+    CodeInvalid, LoadFailed, CodeNotFound, StateInvalid, FunctionNotFound, SourceMismatch, SnapshotInvalid
+        If loading or decoding fails; nothing was resumed.
+    """
+    if not isinstance(verified, VerifiedBundle):
+        raise TypeError(
+            f"only a verified bundle can be unpacked, not a {type(verified).__qualname__}: call its verify(trust) first"
+        )
+    manifest = verified.manifest
+    decided = verdict_on(verified, environment)
+    if decided.kind is Mobility.REFUSE or (not weak and _holds_back(manifest, decided)):
+        raise EnvironmentRefused(decided)
+    (code,) = verified.code
+    namespace = open_namespace(code, manifest.code[0], limits)
+    namespace.outside |= {module for needed in manifest.needs.distributions for module in needed.modules}
+    unit = decode_unit(verified.state, verified.writable_buffers(), namespace, unit=not weak)
+    return namespace.entry(manifest.entry_point) if weak else unit
+
+
+def verdict_on(verified: VerifiedBundle, environment: Environment | None = None) -> Verdict:
+    """What this host can do for the unit of a bundle: strong, weak or refuse, with the reasons.
+
+    Parameters
+    ----------
+    environment
+        What this host offers; found out unless given.
+    """
+    manifest, needs = verified.manifest, verified.manifest.needs
+    if environment is None:
+        environment = Environment.here(
+            memory=needs.memory is not None, accelerators=None if needs.accelerators else ()
+        )
+    syntax = None
+    if _minor(manifest.python) > _minor(environment.python):
+        # Only then can the code be of a newer kind than what runs here.
+        segments = [CodeSegment.from_bytes(code) for code in verified.code]
+        syntax = oldest_python(module.source for segment in segments for module in segment.modules)
+    return verdict(needs, environment, state=manifest.unit is not UnitKind.FUNCTION, syntax=syntax)
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+
+
+def _holds_back(manifest: Manifest, decided: Verdict) -> bool:
+    """Whether the state cannot be decoded here; a function's arguments can, unless bytecode is among them."""
+    if manifest.unit is not UnitKind.FUNCTION:
+        return decided.kind is not Mobility.STRONG
+    return any(reason.code is ReasonCode.PYTHON_MINOR for reason in decided.reasons)

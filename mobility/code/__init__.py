@@ -1,0 +1,23 @@
+"""The code segment: which source a unit needs, and how it lives in another process."""
+
+from mobility.code.closure import Root, Shipment, close
+from mobility.code.errors import CodeError, CodeInvalid, CodeNotFound, ForeignCode, LoadFailed, SourceMissing
+from mobility.code.namespace import Namespace, namespace_of, open_namespace
+from mobility.code.segment import CodeSegment, ShippedModule
+
+__all__ = [
+    "CodeError",
+    "CodeInvalid",
+    "CodeNotFound",
+    "CodeSegment",
+    "ForeignCode",
+    "LoadFailed",
+    "Namespace",
+    "Root",
+    "Shipment",
+    "ShippedModule",
+    "SourceMissing",
+    "close",
+    "namespace_of",
+    "open_namespace",
+]
