@@ -44,6 +44,7 @@ demo: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.execution_state $(ARGS)
+	$(BIN)/python -m benchmarks.bundle $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
@@ -51,7 +52,8 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Built anew when its interpreter is of another version than $(PYTHON), brought up to date when the list of packages
-# has changed. The mark is written last, so that an installation that broke off is taken up again.
+# has changed. The mark is written last, so that an installation that broke off is taken up again. The other Pythons
+# that are found get an environment with sojourn alone below it: what moves between versions is tried in them.
 $(INSTALLED): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c '$(MODERN)' 2>/dev/null || { \
 		echo "No Python 3.11 or newer$(if $(PYTHON), at $(PYTHON)). Name one: make test PYTHON=/path/to/python3" >&2; \
@@ -65,4 +67,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 		{ [ -d $(VENV) ] || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; } && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA)]'; \
 	fi
+	@$(BIN)/python -m mobility.testing.companions $(VENV)/companions -- -c constraints.txt -e . numpy
 	@touch $@

@@ -1,7 +1,8 @@
-"""``python -m demo``: freeze a running agent in one process, finish it in another, and check the outcome.
+"""``python -m demo``: pack a running agent in one process, finish it in another, and check the outcome.
 
-The second process runs another version of Python if the machine has one. Exit code 0 means that the agent finished
-there, with the result of a run that nobody disturbed.
+The agent travels in a signed bundle. The second process has nothing of this project but the bundle, runs in an empty
+folder, and in another version of Python if the machine has one. Exit code 0 means that the agent finished there, with
+the result of a run that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -17,31 +18,35 @@ from demo.agent import start
 from demo.freeze import STEPS
 from demo.screen import say
 from mobility.testing import Interpreter, found
+from mobility.testing.companions import companions
 
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTED = {(3, 11), (3, 12), (3, 13)}
 PATIENCE = 120.0
 
 
 def main() -> int:
     """Run both processes; 0 if the agent finished in the second with the right result."""
-    here, there = _choose(found())
+    here, there = _choose(found(), companions())
     say(f"An agent starts in {here} and will finish in {there}.")
     if here.minor == there.minor:
         banner = "ONLY ONE PYTHON VERSION WAS FOUND"
         say(f"\n*** {banner}: the agent moves to another process, but not to another version.")
-        say("*** Install a second one of 3.11, 3.12, 3.13 (on the path, or with pyenv) to see that too.")
+        say("*** Install a second one of 3.11, 3.12, 3.13 (on the path, or with pyenv), and set up again, to see that.")
     with tempfile.TemporaryDirectory(prefix="sojourn-demo-") as folder:
-        snapshot, result = Path(folder, "survey.snapshot"), Path(folder, "result.json")
-        for interpreter, arguments in (
-            (here, ["-m", "demo.freeze", str(snapshot)]),
-            (there, ["-m", "demo.finish", str(snapshot), str(result)]),
+        bundle, result = Path(folder, "survey.sojourn"), Path(folder, "result.json")
+        empty = Path(folder, "empty")
+        empty.mkdir()
+        for interpreter, cwd, arguments in (
+            (here, ROOT, ["-m", "demo.freeze", str(bundle)]),
+            (there, empty, ["-P", str(ROOT / "demo" / "finish.py"), str(bundle), str(result)]),
         ):
             say("")
+            environment = interpreter.environment()
+            del environment["PYTHONPATH"]
             code = subprocess.run(
-                [interpreter.path, *arguments], cwd=ROOT, env=interpreter.environment(ROOT), timeout=PATIENCE
+                [interpreter.path, *arguments], cwd=cwd, env=environment, timeout=PATIENCE
             ).returncode
             if code:
                 say(f"\nFAILED: {interpreter} ended with exit code {code}; nothing more was tried.")
@@ -60,13 +65,14 @@ def main() -> int:
     return 0
 
 
-def _choose(interpreters: tuple[Interpreter, ...]) -> tuple[Interpreter, Interpreter]:
-    """The interpreter that runs this, and the newest tested one of another version (the same one if there is none)."""
+def _choose(
+    interpreters: tuple[Interpreter, ...], prepared: tuple[Interpreter, ...]
+) -> tuple[Interpreter, Interpreter]:
+    """The interpreter that runs this, and the newest prepared one of another version (the same if there is none)."""
     here = next((one for one in interpreters if one.current), None)
     if here is None:
         here = Interpreter(sys.version_info[:3], sys.executable)
-    others = [one for one in interpreters if one.minor in TESTED and one.minor != here.minor]
-    return here, max(others, default=here)
+    return here, max(prepared, default=here)
 
 
 def _compare(outcome: dict[str, Any]) -> list[str]:

@@ -1,28 +1,42 @@
-"""Second process: take the survey out of the file and finish it. ``python -m demo.finish FILE [RESULT]``."""
+"""Second process: check the bundle, take the survey out of it and finish it. ``python finish.py FILE [RESULT]``.
+
+It imports nothing of the project: the agent's code is in the bundle. So it can be run anywhere, in an empty folder,
+with sojourn installed; ``python -P`` keeps even its own folder off the path.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
 import os
+import platform
 import sys
+import tempfile
 from pathlib import Path
 
-from demo.screen import say, show, stack, who
-from mobility import loads
+from mobility import Bundle, TrustStore, capture, unpack
+from mobility.trust import PublicIdentity
 
 __all__ = ["main"]
 
 
 def main(file: Path, result: Path | None) -> None:
-    """Resume the snapshot in ``file``, run it to its end, and write what came out to ``result`` as JSON."""
-    snapshot = file.read_bytes()
-    say(f"[{who()}] reads {len(snapshot)} bytes from {file}")
-    agent = loads(snapshot)
-    states = stack(agent)
+    """Resume the agent in ``file``, run it to its end, and write what came out to ``result`` as JSON."""
+    print(f"[Python {platform.python_version()}, process {os.getpid()}] reads {file}, in {Path.cwd()}")
+    with tempfile.TemporaryDirectory(prefix="sojourn-trust-") as folder:
+        trust = TrustStore(folder)
+        trust.trust(PublicIdentity.from_bytes(file.with_name(file.name + ".pub").read_bytes()))
+        verified = Bundle.read(file).verify(trust)
+    print(f"verified: agent {verified.passport.agent}, code and state signed by {verified.passport.owner}")
+    agent = unpack(verified)
+    print(f"resumed: {type(agent).__name__} {agent.__qualname__} of {agent.gi_frame.f_globals['__name__']}")
+    states, delegate = [], agent
+    while inspect.isgenerator(delegate):
+        states.append(capture(delegate))
+        delegate = delegate.gi_yieldfrom
+    for state in states:
+        print(f"    {state.function.qualname}, line {state.line}:  {state.source_line}")
     journal = inspect.getgeneratorlocals(agent)["journal"]  # the agent's own; a state's locals are copies
-    say(f"resumed: {type(agent).__name__} {agent.__qualname__}, suspended where it was")
-    show(states)
 
     steps = 0
     while True:
@@ -32,10 +46,10 @@ def main(file: Path, result: Path | None) -> None:
             summary = end.value
             break
         steps += 1
-    say(f"the agent went on for {steps} steps and returned:")
+    print(f"the agent went on for {steps} steps and returned:")
     for place, (mean, deviation) in summary.items():
-        say(f"{place}: mean {mean:.2f}, standard deviation {deviation:.2f}", indent=4)
-    say("its journal: " + ", ".join(journal))
+        print(f"    {place}: mean {mean:.2f}, standard deviation {deviation:.2f}")
+    print("its journal: " + ", ".join(journal))
     if result is not None:
         outcome = {
             "summary": summary,
@@ -50,5 +64,5 @@ def main(file: Path, result: Path | None) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python -m demo.finish FILE [RESULT]")
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else None)
+        sys.exit("usage: python finish.py FILE [RESULT]")
+    main(Path(sys.argv[1]).absolute(), Path(sys.argv[2]).absolute() if len(sys.argv) == 3 else None)

@@ -1,4 +1,7 @@
-"""First process: start the survey, stop in the middle, freeze it to a file. ``python -m demo.freeze FILE``."""
+"""First process: start the survey, stop in the middle, and put it into a signed bundle.
+
+``python -m demo.freeze FILE`` writes the bundle to FILE and the owner's public key to FILE with ``.pub`` behind it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from demo.agent import HOURS, start
 from demo.screen import say, show, stack, who
-from mobility import discard, dumps
+from mobility import Identity, discard, pack
 
 __all__ = ["main"]
 
@@ -15,7 +18,7 @@ STEPS = HOURS + 9  # all of the first station, and a part of the second
 
 
 def main(file: Path) -> None:
-    """Run the agent for a while, write its snapshot to ``file`` and leave it."""
+    """Run the agent for a while, pack it into ``file`` and leave it."""
     say(f"[{who()}] starts the survey and runs it for {STEPS} steps")
     journal: list[str] = []
     agent = start(journal)
@@ -25,9 +28,14 @@ def main(file: Path) -> None:
     say("the agent is now suspended, in two functions, inside a loop and an open try/finally:")
     show(stack(agent))
 
-    snapshot = dumps(agent)
-    file.write_bytes(snapshot)
-    say(f"frozen: {len(snapshot)} bytes in {file}")
+    owner = Identity.generate("survey-lab", "owner")
+    bundle = pack(agent, by=owner)
+    bundle.write(file, replace=True)
+    public = file.with_name(file.name + ".pub")
+    public.write_bytes(owner.public.to_bytes())
+    say(f"packed: {bundle.size} bytes in {file}, signed by {owner.public}")
+    for entry in bundle.claims().segments:
+        say(f"{entry.kind}: {entry.size} bytes", indent=4)
 
     discard(agent)
     say("discarded here, without running its finally block; journal so far: " + ", ".join(journal))

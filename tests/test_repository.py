@@ -19,6 +19,7 @@ from types import ModuleType
 import pytest
 
 from mobility.testing import Interpreter, found, interpreters
+from mobility.testing.companions import companions
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("mobility", "agents", "federated")
@@ -130,7 +131,9 @@ def test_the_public_names_of_mobility() -> None:
     """Exactly the names of the contract, no more to keep and no fewer to find."""
     import mobility
 
-    contract = {"ExecutionState", "capture", "discard", "dumps", "loads", "restore", "resumable"}
+    state = {"ExecutionState", "capture", "discard", "dumps", "loads", "restore", "resumable"}
+    bundle = {"Birth", "Bundle", "Identity", "Limits", "Passport", "TrustStore", "VerifiedBundle", "pack", "unpack"}
+    contract = state | bundle | {"environment"}
     errors = set(importlib.import_module("mobility.errors").__all__)
     assert contract <= set(mobility.__all__) <= contract | errors
 
@@ -146,14 +149,14 @@ def test_all_names_exist_and_are_listed_once() -> None:
 
 def test_each_public_name_has_one_home() -> None:
     """Of two definitions under one public name, users would catch the one and the code raise the other."""
-    homes: dict[str, set[str]] = {}
+    homes: dict[str, dict[int, str]] = {}
     for module in modules():
         for name in public_names(module) if is_public(module) else ():
             value = getattr(module, name)
             home = getattr(value, "__module__", module.__name__)
             if not re.fullmatch(r"mobility\.v\d+", home):  # names of the snapshot's format, which nobody calls
-                homes.setdefault(name, set()).add(f"{home} {id(value):x}")
-    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+                homes.setdefault(name, {})[id(value)] = home
+    assert {name: sorted(found.values()) for name, found in homes.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("site", [["-S"], []], ids=["nothing installed", "numpy installed"])
@@ -245,6 +248,8 @@ def test_readme_shows_the_same_installation_without_make() -> None:
     extra = re.search(r"^EXTRA := (\w+)$", MAKEFILE, re.MULTILINE)
     assert extra is not None
     command = ".venv/bin/python -m pip install " + arguments.replace("$(EXTRA)", extra[1])
+    (others,) = re.findall(r"python -m (mobility.testing.companions .*)$", MAKEFILE, re.MULTILINE)
+    assert f"$ .venv/bin/python -m {others.replace('$(VENV)', '.venv')}\n" in README
     assert f"$ {command}\n" in README
     assert extra[1] in PROJECT["project"]["optional-dependencies"]
 
@@ -252,8 +257,8 @@ def test_readme_shows_the_same_installation_without_make() -> None:
 def test_what_the_commands_run_exists() -> None:
     """`make bench` and `make demo` name files; so do the links of the pages."""
     assert (ROOT / "demo" / "__main__.py").is_file()
-    module = recipe("bench")[0].split()[-1]
-    assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+    for command in recipe("bench"):
+        assert (ROOT / f"{command.split()[-1].replace('.', '/')}.py").is_file()
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
@@ -288,12 +293,42 @@ def test_readme_example_works_as_shown(tmp_path: Path) -> None:
         assert (answer.stdout, answer.stderr) == (expected + "\n", "")
 
 
+def test_readme_bundle_works_as_shown(tmp_path: Path) -> None:
+    """The commands of the README, in a folder that has the code and in one that has the bundle alone."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    for name in ("survey", "stations"):
+        (code,) = re.findall(rf"```python\n(# {name}\.py\n.*?)```", README, re.DOTALL)
+        (here / f"{name}.py").write_text(code, encoding="utf-8")
+    python, sojourn = [sys.executable], [sys.executable, "-m", "agents.cli"]
+    blocks = re.findall(r"```console\n(\$ (?:python survey|sojourn).*?)```", README, re.DOTALL)
+    shown = [step for block in blocks for step in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)]
+    assert [command.split()[0] for command, _ in shown] == ["python", "sojourn", "sojourn"]
+    environment = {**ISOLATED, "SOJOURN_HOME": str(tmp_path / "home")}
+    for command, expected in shown:
+        program, *arguments = command.split()
+        answer = subprocess.run(
+            [*(python if program == "python" else sojourn), *arguments],
+            cwd=here if program == "python" else there,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert answer.returncode == 0, answer.stderr
+        if expected:
+            assert answer.stdout == expected
+        for file in ("survey.sojourn", "survey-lab.pub"):
+            if program == "python":
+                (here / file).rename(there / file)
+
+
 def test_readme_lists_the_public_names() -> None:
     """The table of names is complete."""
     import mobility
 
     names = set(mobility.__all__) - set(importlib.import_module("mobility.errors").__all__)
-    assert names <= set(re.findall(r"`(\w+)[`(]", README))
+    assert names <= set(re.findall(r"`(\w+)[`(.]", README))
 
 
 # -- the demonstration
@@ -314,9 +349,10 @@ def test_the_demo_finishes_in_the_other_process() -> None:
 
 def test_the_demo_resumes_at_the_line_it_left(tmp_path: Path) -> None:
     """Both processes show the same lines, and the second runs the finally block that the first was in."""
-    file, result = tmp_path / "a.snapshot", tmp_path / "result.json"
+    file, result = tmp_path / "a.sojourn", tmp_path / "result.json"
     frozen = run(sys.executable, "-m", "demo.freeze", str(file))
-    finished = run(found()[-1].path, "-m", "demo.finish", str(file), str(result))
+    last = companions()[-1].path if companions() else sys.executable
+    finished = run(last, "-P", str(ROOT / "demo" / "finish.py"), str(file), str(result), cwd=tmp_path)
     assert (frozen.returncode, finished.returncode) == (0, 0), frozen.stderr + finished.stderr
     where = re.compile(r"^ +(?:survey|measure), line (\d+): .*$", re.MULTILINE)
     assert where.findall(frozen.stdout) == where.findall(finished.stdout)
@@ -327,12 +363,16 @@ def test_the_demo_resumes_at_the_line_it_left(tmp_path: Path) -> None:
 
 
 def test_the_demo_fails_loudly(tmp_path: Path) -> None:
-    """A snapshot that cannot be resumed must not look like success to a script."""
-    damaged = tmp_path / "damaged.snapshot"
-    damaged.write_bytes(b"not a snapshot")
-    answer = run(sys.executable, "-m", "demo.finish", str(damaged))
+    """A bundle that was altered must not look like success to a script, and nothing of it may run."""
+    file = tmp_path / "a.sojourn"
+    assert run(sys.executable, "-m", "demo.freeze", str(file)).returncode == 0
+    data = bytearray(file.read_bytes())
+    data[-2000] ^= 1
+    file.write_bytes(data)
+    answer = run(sys.executable, str(ROOT / "demo" / "finish.py"), str(file))
     assert answer.returncode not in (0, 2)
-    assert "snapshot" in answer.stderr
+    assert "Error" in answer.stderr or "Mismatch" in answer.stderr
+    assert "resumed" not in answer.stdout
 
 
 def test_the_demo_notices_a_wrong_result() -> None:

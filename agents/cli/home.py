@@ -1,0 +1,150 @@
+"""The home folder: your own keys, and the store of those whom you trust.
+
+::
+
+    keys/NAME.key     a secret key, readable by you alone
+    keys/NAME.pub     its public part, to hand out
+    trust/            a `mobility.trust.TrustStore`
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mobility.trust import Identity, PublicIdentity, TrustStore
+
+__all__ = ["HomeFolder", "OwnKey", "existing_file", "usual_folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """One of your keys; `public` is None if its ``.pub`` file is missing or unreadable, and `problem` says why."""
+
+    name: str
+    path: Path
+    public: PublicIdentity | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeFolder:
+    """Where a command finds keys and trust.
+
+    Attributes
+    ----------
+    folder
+        The home folder; need not exist.
+    trust_folder
+        The trust store's.
+    """
+
+    folder: Path
+    trust_folder: Path
+
+    @classmethod
+    def of(cls, home: Path | None, store: Path | None = None) -> HomeFolder:
+        """From the options of a command."""
+        folder = usual_folder() if home is None else home
+        return cls(folder, folder / "trust" if store is None else store)
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "keys"
+
+    def key_file(self, name: str) -> Path:
+        return self.keys / f"{name}.key"
+
+    def public_file(self, name: str) -> Path:
+        return self.keys / f"{name}.pub"
+
+    def store(self, *, place: str | None = None) -> TrustStore:
+        """The trust store; `place` is for the sentences of its errors."""
+        from mobility.trust import TrustStore
+
+        if self.trust_folder.exists() and not self.trust_folder.is_dir():
+            from agents.cli.errors import FileUnusable
+
+            raise FileUnusable(self.trust_folder, "a trust store is a folder")
+        return TrustStore(self.trust_folder, place=place)
+
+    def own_keys(self) -> Iterator[OwnKey]:
+        """Your keys, by name."""
+        from mobility.trust import PublicIdentity, TrustError
+
+        if not self.keys.is_dir():
+            return
+        for path in sorted(self.keys.glob("*.key")):
+            try:
+                with open(path.with_suffix(".pub"), "rb") as file:
+                    public = PublicIdentity.from_bytes(file.read(1 << 17))
+            except FileNotFoundError:
+                yield OwnKey(path.stem, path, None, "its .pub file is missing")
+            except OSError as error:
+                yield OwnKey(path.stem, path, None, f"its .pub file cannot be read: {error.strerror}")
+            except TrustError as error:
+                yield OwnKey(path.stem, path, None, f"its .pub file is not readable as a key: {error.slug}")
+            else:
+                yield OwnKey(path.stem, path, public)
+
+    def identity(self, name: str, passphrase_file: Path | None) -> Identity:
+        """Your key of that name, opened; asks for a passphrase if it needs one.
+
+        Raises
+        ------
+        KeyMissing, KeyFileError
+        """
+        from mobility.trust import Identity
+        from mobility.trust.errors import WrongPassphrase
+
+        path = self.key_file(name)
+        if Path(name).name != name or not path.is_file():
+            from agents.cli.errors import KeyMissing
+
+            raise KeyMissing(name, self.keys)
+        try:
+            return Identity.load(path)
+        except WrongPassphrase:
+            from agents.cli.passphrase import known_passphrase
+
+            passphrase = known_passphrase(passphrase_file, path)
+        return Identity.load(path, passphrase)
+
+
+def usual_folder() -> Path:
+    """``$SOJOURN_HOME``, else the platform's folder for configuration (on Linux: XDG Base Directory Specification)."""
+    given = os.environ.get("SOJOURN_HOME")
+    if given:
+        return Path(given)
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "sojourn"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "sojourn"
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or "")
+    # A relative one is to be ignored, says the specification.
+    return (base if base.is_absolute() else Path.home() / ".config") / "sojourn"
+
+
+def existing_file(path: Path) -> Path:
+    """A file that is there.
+
+    Raises
+    ------
+    FileMissing, FileUnusable
+    """
+    from agents.cli.errors import FileMissing, FileUnusable
+
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileMissing(path) from None
+    except (OSError, ValueError) as error:
+        raise FileUnusable(path, getattr(error, "strerror", None) or str(error)) from None
+    if not path.is_file():
+        raise FileUnusable(path, "it is no regular file")
+    return path
