@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +16,15 @@ from typing import Any
 
 from mobility.bundle.manifest import Suspension, UnitKind
 from mobility.bundle.preview import preview_of
-from mobility.code import Namespace, Root, Shipment, close, namespace_of
-from mobility.data import DataSegment, NotPackable, Variables, current_values, encode_unit, unmovable
+from mobility.code import Namespace, Root, Shipment, SourceMissing, close, namespace_of
+from mobility.data import (
+    DataSegment,
+    NotPackable,
+    encode_unit,
+    state_of_modules,
+    state_of_namespace,
+    unmovable,
+)
 from mobility.resumable.plan import Plan, plan_of
 from mobility.resumable.registry import Bounded
 from mobility.resumable.shipped import home_name, original_name
@@ -83,7 +89,7 @@ def collect(unit: Any, kind: UnitKind) -> Collected:
     module, qualname = _entry(unit, plan)
     own = namespace_of(module)
     if own is not None:
-        data = encode_unit(unit, current_values(own), own)
+        data = encode_unit(unit, state_of_namespace(own), own)
         code, digest, outside = own.data, own.digest, own.outside | data.outside
     else:
         shipment, data = _settled(unit, (module, qualname, kind))
@@ -120,7 +126,7 @@ def _suspension(unit: types.GeneratorType[Any, Any, Any], plan: Plan) -> Suspens
         return None
     line = unit.gi_frame.f_lineno
     first = plan.source.node.lineno
-    rows = plan.source.text.splitlines()
+    rows = plan.source.text.split("\n")
     text = rows[line - first].strip() if 0 <= line - first < len(rows) else ""
     return Suspension.shown(function=plan.qualname, file=os.path.basename(plan.filename), line=line, text=text)
 
@@ -143,16 +149,19 @@ def _settled(unit: Any, entry: tuple[Any, ...]) -> tuple[Shipment, DataSegment]:
     guess = _usual.get(entry)
     roots, by_source = guess if guess is not None else (frozenset[Root](), frozenset[tuple[str, str]]())
     for _ in range(_ROUNDS):
-        shipment = _shipment(roots, by_source)
-        variables = _values(shipment)
         try:
-            data = encode_unit(unit, variables)
-        except Exception:
-            stuck = unmovable(variables) & shipment.sourced
-            if not stuck - by_source:
+            shipment = _shipment(roots, by_source)
+        except SourceMissing:
+            if guess is None:
                 raise
-            by_source |= stuck
+            guess, roots, by_source = None, frozenset(), frozenset()
             continue
+        modules = state_of_modules(shipment.values, shipment.early, shipment.made)
+        stuck = unmovable(modules) & shipment.sourced
+        if stuck - by_source:
+            by_source |= stuck  # like a lock: its own statement makes it anew
+            continue
+        data = encode_unit(unit, modules)
         if data.roots == roots or (data.roots < roots and guess is None):
             _usual[entry] = (roots, by_source)
             return shipment, data
@@ -161,12 +170,3 @@ def _settled(unit: Any, entry: tuple[Any, ...]) -> tuple[Shipment, DataSegment]:
         else:
             roots |= data.roots
     raise RuntimeError(f"the code of {entry[0]}.{entry[1]} did not settle")
-
-
-def _values(shipment: Shipment) -> Variables:
-    found: Variables = {}
-    for module, name in shipment.segment.variables:
-        namespace = vars(sys.modules[module])
-        if name in namespace:
-            found[module, name] = namespace[name]
-    return found

@@ -59,7 +59,10 @@ def unpack(
     namespace = open_namespace(code, manifest.code[0], limits)
     namespace.outside |= {module for needed in manifest.needs.distributions for module in needed.modules}
     unit = decode_unit(verified.state, verified.writable_buffers(), namespace, unit=not weak)
-    return namespace.entry(manifest.entry_point) if weak else unit
+    if weak:
+        unit = namespace.entry(manifest.entry_point)
+    namespace.serve(unit)
+    return unit
 
 
 def verdict_on(verified: VerifiedBundle, environment: Environment | None = None) -> Verdict:

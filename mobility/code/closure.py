@@ -17,82 +17,39 @@ objects without this one's knowing.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
 import sys
 import types
-import typing
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from enum import Enum, auto
 from typing import Any
 
 from mobility.code.errors import SourceMissing
+from mobility.code.late import find_late
 from mobility.code.origin import Origin, is_foreign, origin_of
 from mobility.code.rendering import render, spelled
 from mobility.code.segment import CodeSegment, ShippedModule
+from mobility.code.shipment import Root, Shipment
 from mobility.code.statements import Import, SourceText, Statement
+from mobility.code.values import (
+    BY_NAME,
+    TYPE_ALIASES,
+    is_literal,
+    is_made_at_once,
+    is_own,
+    is_told_of_subclasses,
+    stands_in,
+)
 from mobility.code.view import NO_TEXT, ModuleView
 
-__all__ = ["Closure", "Root", "Shipment", "close"]
+__all__ = ["close"]
 
 #: What every module has by itself.
 _OWN_NAMES = frozenset(
-    "__name__ __doc__ __package__ __loader__ __spec__ __path__ __file__ __cached__ __builtins__ __annotations__ "
-    "__all__".split()
+    "__name__ __package__ __loader__ __spec__ __path__ __file__ __cached__ __builtins__ __annotations__".split()
 )
-_BY_NAME = (type, types.FunctionType, typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, typing.NewType)
-_ALIAS: Any = typing.Annotated[int, 0]
-_TYPING = type(_ALIAS).__mro__[-2]  # the base of typing's own aliases
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """Something that the unit names.
-
-    Attributes
-    ----------
-    module
-        Where it was defined.
-    name
-        What it is called there; empty for the whole module.
-    filename, line
-        Of a function that is not found by its name: where it stands.
-    """
-
-    module: str
-    name: str
-    filename: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Shipment:
-    """The code of a unit.
-
-    Attributes
-    ----------
-    sourced
-        The variables that travel by value and that a statement binds, which may run again if the value cannot move.
-    outside
-        The modules of installed distributions that the text imports.
-    held
-        What the text stands for: module, name and object; as long as they are the same, the text is current.
-    """
-
-    segment: CodeSegment
-    data: bytes
-    digest: bytes
-    roots: frozenset[Root]
-    sourced: frozenset[tuple[str, str]]
-    outside: frozenset[str]
-    held: tuple[tuple[dict[str, Any], str, Any], ...]
-
-    @property
-    def is_current(self) -> bool:
-        """Whether no module has bound another object to one of the names since."""
-        return all(namespace.get(name) is value for namespace, name, value in self.held)
 
 
 def close(roots: Iterable[Root], by_source: Iterable[tuple[str, str]] = ()) -> Shipment:
@@ -108,7 +65,7 @@ def close(roots: Iterable[Root], by_source: Iterable[tuple[str, str]] = ()) -> S
     SourceMissing
         For the first thing whose text is not to be had.
     """
-    closure = Closure(frozenset(by_source))
+    closure = _Closure(frozenset(by_source))
     roots = frozenset(roots)
     for root in sorted(roots, key=astuple):
         closure.take(root)
@@ -119,8 +76,12 @@ def close(roots: Iterable[Root], by_source: Iterable[tuple[str, str]] = ()) -> S
         data,
         hashlib.sha256(data).digest(),
         roots,
+        frozenset(closure.variables),
+        frozenset(closure.early),
         frozenset(closure.sourced),
+        frozenset(closure.made),
         frozenset(name for name in closure.imported if is_foreign(name)),
+        tuple((name, view.module) for name, view in closure.views.items()),
         tuple(closure.held.values()),
     )
 
@@ -135,7 +96,7 @@ class _Way(Enum):
     MADE_UP = auto()
 
 
-class Closure:
+class _Closure:
     """Grows from the roots; each statement and each name is taken once, or twice if it is then also called early."""
 
     def __init__(self, by_source: frozenset[tuple[str, str]]) -> None:
@@ -145,7 +106,10 @@ class Closure:
         self.kept: dict[Statement, set[str]] = {}
         self.made_up: dict[str, dict[str, str]] = {}
         self.variables: set[tuple[str, str]] = set()
+        self.early: set[tuple[str, str]] = set()
         self.sourced: set[tuple[str, str]] = set()
+        self.made: set[tuple[str, str]] = set()
+        self.late: dict[str, ShippedModule] = {}
         self.imported: set[str] = set()
         self.held: dict[tuple[str, str], tuple[dict[str, Any], str, Any]] = {}
         self._done: set[tuple[Any, ...]] = set()
@@ -157,7 +121,10 @@ class Closure:
         """Take a root and all that it needs."""
         view = self._view(root.module)
         if root.filename:
-            self._include(view, *view.standing(root.filename, root.line, root.name), False)
+            text, statement = view.standing(root.filename, root.line, root.name)
+            if root.digest:
+                view.check_digest(statement, text, root.digest, root.name)
+            self._include(view, text, statement, False)
         elif not root.name:
             self._whole(view)
         else:
@@ -201,12 +168,19 @@ class Closure:
                 return
         self._done.add((module, name, present, called))
         view = self._view(module)
-        if name not in view.namespace or name in _OWN_NAMES:
-            return  # a builtin, or not bound yet
+        if name in _OWN_NAMES and (present or name != "__annotations__"):
+            return
         found = view.binding(name)
+        if name not in view.namespace:
+            # A builtin, or not bound yet; or bound no longer, and then a definition may have needed it.
+            self._hold(view, name)
+            for text, statement in (*found, *view.touching(name)) if present else ():
+                self._include(view, text, statement, called)
+            return
         match self._way(view, name, found):
             case _Way.SOURCE:
                 self._hold(view, name)
+                self.made.add((module, name))
                 for text, statement in (*found, *view.touching(name)):
                     self._include(view, text, statement, called)
             case _Way.IMPORT:
@@ -224,8 +198,8 @@ class Closure:
                     self._take_early(view, name, found)
 
     def _take_early(self, view: ModuleView, name: str, found: list[tuple[SourceText, Statement]]) -> None:
-        """A variable that must be there before the values are: what binds it runs again."""
-        self.by_source.add((view.name, name))
+        """A variable that must be there before the values are: what binds it runs as well."""
+        self.early.add((view.name, name))
         star = self._star(view, name)
         if not found and not star:
             self._make_up(view, name)
@@ -234,6 +208,8 @@ class Closure:
                 self._keep(view, text, statement, name, True)
             else:
                 self._include(view, text, statement, True)
+        for text, statement in view.touching(name):
+            self._include(view, text, statement, True)
 
     def _way(self, view: ModuleView, name: str, found: list[tuple[SourceText, Statement]]) -> _Way:
         value = view.namespace[name]
@@ -241,18 +217,20 @@ class Closure:
             return self._way_of_import(view, name, found)
         forced = (view.name, name) in self.by_source
         if not found:
-            if isinstance(value, type | types.FunctionType) and _is_own(view, name, value):
+            if isinstance(value, type | types.FunctionType) and is_own(view, name, value):
                 raise SourceMissing(f"{view.name}.{name}", "no text is known that defines it", NO_TEXT)
             # No text binds it: a cell that is gone, or a submodule that was imported.
             return _Way.MADE_UP if isinstance(value, types.ModuleType) else _Way.VALUE
-        if isinstance(value, types.ModuleType | types.GenericAlias | types.UnionType | _TYPING) or forced:
+        if isinstance(value, (types.ModuleType, *TYPE_ALIASES)) or forced:
             return _Way.SOURCE  # aliases of types are as immutable as classes are
         if all(statement.defines for _, statement in found):
             return _Way.SOURCE if view.check_binding(name, *found[-1]) else _Way.VALUE
-        if isinstance(value, _BY_NAME):
-            return _Way.SOURCE if _is_own(view, name, value) else _Way.VALUE
+        if isinstance(value, types.FunctionType) and stands_in(value, view, found[-1]):
+            return _Way.SOURCE
+        if isinstance(value, BY_NAME):
+            return _Way.SOURCE if is_own(view, name, value) else _Way.VALUE
         constant = all(statement.constant(name) for _, statement in found) and not view.rebinds(name)
-        return _Way.SOURCE if constant and _literal(found[-1][1]) == (type(value), repr(value)) else _Way.VALUE
+        return _Way.SOURCE if constant and is_literal(found[-1][1], value) else _Way.VALUE
 
     def _way_of_import(self, view: ModuleView, name: str, found: list[tuple[SourceText, Statement]]) -> _Way:
         """A variable of a module of the project stays one where it is imported from there."""
@@ -329,22 +307,26 @@ class Closure:
         self._waiting.append((view, statement, called))
 
     def _take_needs(self, view: ModuleView, statement: Statement, called: bool) -> None:
+        called |= statement.calls_itself or any(is_made_at_once(view.namespace.get(name)) for name in statement.binds)
         for imported in statement.imports:
             self._take_import(view, statement, imported, imported.bound in statement.binds, called)
+        if view.in_cells:
+            for name in statement.eager:
+                for text, other in view.binding_before(name, statement):
+                    self._include(view, text, other, True)
         for name in statement.eager:
-            early = name in statement.called or _is_told_of_subclasses(view.namespace.get(name))
+            early = name in statement.called or is_told_of_subclasses(view.namespace.get(name))
             self._use(view, statement, name, True, early)
         for name in statement.late:
             self._use(view, statement, name, called, called)
         for name in statement.binds if statement.defines else ():
             self._hold(view, name)
+            self.made.add((view.name, name))
             for text, other in view.touching(name):
                 self._include(view, text, other, called)
 
     def _use(self, view: ModuleView, statement: Statement, name: str, present: bool, called: bool) -> None:
         value = view.namespace.get(name, _MISSING)
-        if value is _MISSING:
-            return
         self._need(view.name, name, present, called)
         if isinstance(value, types.ModuleType) and origin_of(value.__name__) is Origin.LOCAL:
             for chain in statement.chains.get(name, {()}):
@@ -387,7 +369,8 @@ class Closure:
         source = self._resolved(view, imported)
         module = sys.modules.get(source)
         if module is None:
-            return  # a branch that was not taken, or a function that was not called yet
+            self._take_late(source, imported)  # a branch that was not taken, or a function that was not called yet
+            return
         if origin_of(source) is not Origin.LOCAL:
             self.imported.add(source)
             if f"{source}.{imported.name}" in sys.modules:
@@ -407,10 +390,51 @@ class Closure:
         value = inner.namespace.get(imported.name, whole)
         if value is whole is not None and origin_of(whole.__name__) is Origin.LOCAL:
             self._view(whole.__name__)
-        else:
+        elif imported.name in inner.namespace:
             self._need(source, imported.name, present, called)
+        else:
+            self._need(source, "__getattr__", present, True)
         if isinstance(value, types.ModuleType) and origin_of(value.__name__) is Origin.LOCAL:
             self._follow_chains(statement, imported.bound, value, present, called)
+
+    def _take_late(self, source: str, imported: Import) -> None:
+        """A module that is not imported yet: whole, and all that it imports."""
+        self.held["", source] = (sys.modules, source, None)
+        if source in self.late or source in sys.modules:
+            return
+        parent = source.rpartition(".")[0]
+        if parent:
+            self._take_by_name(parent, None)
+        found = find_late(source)
+        if found is None:
+            return
+        self.late[source] = found.shipped
+        for inner in found.imports:
+            name = inner.module
+            if inner.level:
+                try:
+                    name = importlib.util.resolve_name("." * inner.level + inner.module, found.package)
+                except ImportError:
+                    continue
+            self._take_by_name(name, inner.name)
+        if imported.name is not None:
+            self._take_by_name(f"{source}.{imported.name}", None)
+
+    def _take_by_name(self, module: str, name: str | None) -> None:
+        """What an import in a module that is not imported asks for."""
+        loaded = sys.modules.get(module)
+        if loaded is None:
+            self._take_late(module, Import(module, 0, name, "", False))
+        elif origin_of(module) is not Origin.LOCAL:
+            self.imported.add(module)
+        elif name is None:
+            self._whole(self._view(module))
+        elif name == "*":
+            self._take_all(self._view(module))
+        elif name in vars(loaded):
+            self._need(module, name, False, False)
+        else:
+            self._take_by_name(f"{module}.{name}", None)
 
     def _follow_chains(
         self, statement: Statement, name: str, module: types.ModuleType, present: bool, called: bool
@@ -429,43 +453,21 @@ class Closure:
 
     def segment(self) -> CodeSegment:
         """The texts of all modules that were reached."""
+        # A module moves to the end of this table when it has been executed: who imports others comes after them.
+        # Executed first, it imports them again at the same points, also in a cycle.
+        order = {name: -number for number, name in enumerate(list(sys.modules)) if name != "__main__"}
         modules = [
             ShippedModule(
                 name,
                 self.views[name].is_package,
                 render(self.views[name].texts, self.taken[name], self.kept, self.made_up.get(name, {})),
-                tuple(sorted(variable for module, variable in self.variables if module == name)),
             )
-            for name in sorted(self.views)
+            for name in sorted(self.views, key=lambda name: order.get(name, -len(order) - 1))
         ]
+        modules += [self.late[name] for name in sorted(self.late)]
         main = self.views.get("__main__")
         package = (main.namespace.get("__package__") or "") if main is not None else ""
         return CodeSegment(tuple(modules), package if package in self.views else "")
 
 
 _MISSING = object()
-
-
-def _is_own(view: ModuleView, name: str, value: Any) -> bool:
-    """Whether the value is found again by this module and this name."""
-    return getattr(value, "__module__", None) == view.name and getattr(value, "__name__", None) == name
-
-
-def _literal(statement: Statement) -> tuple[type, str]:
-    """Type and text of the value of a statement that binds an immutable literal."""
-    value = eval(compile(_expression(statement), "<literal>", "eval"), {"__builtins__": {}})  # constants alone
-    return type(value), repr(value)
-
-
-def _expression(statement: Statement) -> ast.Expression:
-    node = statement.nodes[0]
-    assert isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-    return ast.Expression(node.value)
-
-
-def _is_told_of_subclasses(value: Any) -> bool:
-    """Whether making a subclass runs code of this class."""
-    if not isinstance(value, type):
-        return False
-    own = [base for base in value.__mro__ if origin_of(base.__module__) is Origin.LOCAL]
-    return any("__init_subclass__" in vars(base) for base in own) or origin_of(type(value).__module__) is Origin.LOCAL

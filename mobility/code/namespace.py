@@ -1,21 +1,25 @@
-"""Shipped modules in this process: each code segment lives under a package that is named by its digest.
+"""Shipped modules in this process: each unit's live under a package that is named by the digest of its code.
 
-So two versions of a module live side by side, and neither hides a module of this host. An absolute import in a shipped
-module finds what was shipped along first. Nothing is executed before it is needed, and nothing is written to disk.
+So two versions of a module live side by side, and neither hides a module of this host. Two units of the same code share
+what was compiled and nothing else. An absolute import in a shipped module finds what was shipped along first. Nothing
+is written to disk.
 """
 
 from __future__ import annotations
 
 import builtins
+import collections
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import itertools
 import linecache
 import sys
 import threading
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,11 +45,13 @@ class Namespace:
     Attributes
     ----------
     name
-        ``sojourn_`` and 16 digits of the digest; a number behind it if its variables are its own.
+        ``sojourn_``, 16 digits of the digest, and a number.
     data, digest
         The document that was verified, and its SHA-256, to send on.
     outside
         The modules of installed distributions that the unit needs, as its sender said.
+    initial
+        By module, what executing it bound.
     """
 
     def __init__(self, name: str, segment: CodeSegment, data: bytes, digest: bytes) -> None:
@@ -54,6 +60,7 @@ class Namespace:
         self.data = data
         self.digest = digest
         self.outside: frozenset[str] = frozenset()
+        self.initial: dict[str, dict[str, Any]] = {}
         self.modules: dict[str, ShippedModule] = {module.name: module for module in segment.modules}
         self._tops = frozenset(name.partition(".")[0] for name in self.modules)
         self.builtins = {**vars(builtins), "__import__": self._import}
@@ -85,6 +92,17 @@ class Namespace:
         except Exception as error:
             raise LoadFailed(module, f"{type(error).__name__}: {error}") from error
 
+    def execute(self) -> None:
+        """Import all modules that the sender had imported, in its order.
+
+        Raises
+        ------
+        LoadFailed
+        """
+        for module in self.segment.modules:
+            if not module.late:
+                self.load(module.name)
+
     def entry(self, entry_point: str) -> Any:
         """What an entry point, ``module:qualname``, stands for.
 
@@ -108,7 +126,7 @@ class Namespace:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> types.ModuleType:
-        if level or name.partition(".")[0] not in self._tops:
+        if level or not self._has(name):
             return builtins.__import__(name, globals, locals, fromlist or (), level)
         full = f"{self.name}.{name}"
         if fromlist:
@@ -116,12 +134,40 @@ class Namespace:
         importlib.import_module(full)
         return sys.modules[f"{self.name}.{name.partition('.')[0]}"]
 
+    def _has(self, name: str) -> bool:
+        """Whether an absolute import is for what was shipped; of a namespace package (PEP 420), only a part may be."""
+        if name in self.modules:
+            return True
+        top = name.partition(".")[0]
+        if top not in self._tops:
+            return False
+        spec = importlib.util.find_spec(top)
+        return spec is None or spec.origin is not None
+
+    def serve(self, unit: Any) -> None:
+        """Stay until `unit` is gone, and for some time after it: its results may be of classes that live here."""
+        try:
+            weakref.finalize(unit, _retire, self).atexit = False
+        except TypeError:
+            return  # it cannot be watched
+
     def close(self) -> None:
         """Take its modules out of this process; what still holds their functions keeps those alive."""
         with _lock:
             _by_name.pop(self.name, None)
-            for name in [name for name in sys.modules if name == self.name or name.startswith(self.name + ".")]:
-                del sys.modules[name]
+            for name in (self.name, *(f"{self.name}.{module}" for module in self.modules)):
+                sys.modules.pop(name, None)
+
+
+_RETIRED = 256
+_retired: collections.deque[Namespace] = collections.deque()
+
+
+def _retire(namespace: Namespace) -> None:
+    with _lock:
+        _retired.append(namespace)
+        while len(_retired) > _RETIRED:
+            _retired.popleft().close()
 
 
 def namespace_of(module: str) -> Namespace | None:
@@ -137,7 +183,7 @@ def namespace_of(module: str) -> Namespace | None:
 
 
 def open_namespace(data: bytes, digest: bytes, limits: Limits = DEFAULT_LIMITS) -> Namespace:
-    """The namespace of a verified code segment: one for all units, or a fresh one if its variables travel by value.
+    """A fresh namespace for a verified code segment.
 
     Parameters
     ----------
@@ -148,17 +194,11 @@ def open_namespace(data: bytes, digest: bytes, limits: Limits = DEFAULT_LIMITS) 
     ------
     CodeInvalid, TooLarge
     """
-    name = package_name(digest)
     with _lock:
         segment = _segments.get(digest)
         if segment is None:
             segment = _segments[digest] = CodeSegment.from_bytes(data, limits)
-        own = bool(segment.variables)
-        known = None if own else _by_name.get(name)
-        if known is not None and known.digest == digest:
-            return known
-        if own or known is not None:
-            name = package_name(digest, next(_serial))
+        name = package_name(digest, next(_serial))
         namespace = Namespace(name, segment, data, digest)
         _by_name[name] = namespace
         package = types.ModuleType(name, "The modules of one bundle.")
@@ -203,9 +243,11 @@ class _Loader(importlib.abc.InspectLoader):
             main = self.namespace.segment.main_package
             namespace["__package__"] = self.namespace.name + (f".{main}" if main else "")
         text = self.module.source
-        # No modification time: such an entry is not checked against the disk.
-        linecache.cache[self.filename] = (len(text), None, text.splitlines(True), self.filename)
+        # No modification time: such an entry is not checked against the disk. Lines end as the compiler sees them.
+        lines = [line + "\n" for line in text.removesuffix("\n").split("\n")]
+        linecache.cache[self.filename] = (len(text), None, lines, self.filename)
         exec(self.get_code(module.__name__), namespace)
+        self.namespace.initial[self.module.name] = dict(namespace)
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from mobility.resumable.shipped import is_shipped
 
-__all__ = ["Origin", "is_foreign", "origin_of"]
+__all__ = ["Origin", "is_foreign", "is_project_file", "origin_of"]
 
 _OWN_PACKAGES = ("mobility", "agents", "federated")
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -93,6 +93,11 @@ def _origin(name: str) -> Origin:
     if found is not Origin.LOCAL:
         _origins[name] = found
     return found
+
+
+def is_project_file(path: str) -> bool:
+    """Whether a file belongs to the project: to no installed distribution, and not to the interpreter."""
+    return not os.path.abspath(path).startswith((*_site_folders(), *_interpreter_folders()))
 
 
 def is_foreign(name: str) -> bool:

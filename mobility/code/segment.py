@@ -28,14 +28,14 @@ class ShippedModule:
 
     Attributes
     ----------
-    variables
-        Its global variables whose values travel in the data segment. The state may set these and no others.
+    late
+        Whether it was not imported when the unit was packed, so that it is not executed before somebody asks for it.
     """
 
     name: str
     package: bool
     source: str
-    variables: tuple[str, ...] = ()
+    late: bool = False
 
 
 
@@ -53,7 +53,7 @@ class _Source:
 _ANY: Final = Text()
 _MODULE: Final = Record(
     ShippedModule,
-    {"name": _NAME, "package": Boolean(), "source": _Source(), "variables": Array(Text(), most=4096, unique=True)},
+    {"name": _NAME, "package": Boolean(), "source": _Source(), "late": Boolean()},
 )
 
 
@@ -64,18 +64,13 @@ class CodeSegment:
     Attributes
     ----------
     modules
-        Ordered by name; the packages of each are among them.
+        In the order in which they are to be imported; the packages of each are among them.
     main_package
         What relative imports of ``__main__`` start from, if it was run as part of a package.
     """
 
     modules: tuple[ShippedModule, ...]
     main_package: str = ""
-
-    @property
-    def variables(self) -> tuple[tuple[str, str], ...]:
-        """Module and name of each variable that travels by value."""
-        return tuple((module.name, name) for module in self.modules for name in module.variables)
 
     def to_bytes(self) -> bytes:
         """The document."""
@@ -111,8 +106,8 @@ _SEGMENT: Final = Record(
 
 def _check(segment: CodeSegment) -> None:
     names = [module.name for module in segment.modules]
-    if names != sorted(set(names)):
-        raise CodeInvalid("its modules are not in order, or one is there twice")
+    if len(set(names)) != len(names):
+        raise CodeInvalid("one of its modules is there twice")
     packages = {module.name for module in segment.modules if module.package}
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")) or unicodedata.normalize("NFKC", name) != name:

@@ -14,12 +14,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mobility.code.usage import FUNCTIONS, Usage
+
 __all__ = ["Import", "Statement", "SourceText", "read_text"]
 
 _OPTIMIZED = 0x1  # set for functions, not for the bodies of modules and classes
 _AT_ONCE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 _LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Statement:
         Names whose objects it may change: by attribute, by subscript, by calling a method.
     chains
         For each name, the chains of attributes by which it is used; an empty one for a use by itself.
+    calls_itself
+        Whether executing it may call a function or lambda that stands in it.
     """
 
     nodes: tuple[ast.stmt, ...]
@@ -78,11 +81,12 @@ class Statement:
     touches: frozenset[str]
     imports: tuple[Import, ...]
     chains: dict[str, set[tuple[str, ...]]]
+    calls_itself: bool
 
     @property
     def defines(self) -> bool:
         """Whether it is one ``def`` or ``class``."""
-        return len(self.nodes) == 1 and isinstance(self.nodes[0], (*_FUNCTIONS, ast.ClassDef))
+        return len(self.nodes) == 1 and isinstance(self.nodes[0], (*FUNCTIONS, ast.ClassDef))
 
     @property
     def only_imports(self) -> bool:
@@ -126,8 +130,13 @@ class SourceText:
         return next((s for s in self.statements if s.first <= line <= s.last), None)
 
 
-def read_text(filename: str, lines: Sequence[str]) -> SourceText:
+def read_text(filename: str, lines: Sequence[str], module: str = "") -> SourceText:
     """Take a text apart.
+
+    Parameters
+    ----------
+    module
+        Its ``__name__``, which decides between the branches of an ``if`` that asks for it.
 
     Raises
     ------
@@ -138,7 +147,7 @@ def read_text(filename: str, lines: Sequence[str]) -> SourceText:
         warnings.simplefilter("ignore")  # the first compilation has given them
         tree = ast.parse("".join(lines), filename)
         flags = _future_flags(tree) | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        statements = tuple(_statement(nodes, guard, filename, flags) for nodes, guard in _groups(tree))
+        statements = tuple(_statement(nodes, guard, filename, flags) for nodes, guard in _groups(tree, module))
     text = SourceText(
         filename,
         tuple(lines),
@@ -168,21 +177,21 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _is_main_guard(node: ast.stmt) -> bool:
-    match node:
-        case ast.If(
-            test=ast.Compare(
-                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
-            ),
-            orelse=[],
-        ):
-            return node.body[0].lineno > node.lineno  # not on one line
-    return False
+def _branch(node: ast.If, module: str) -> list[ast.stmt] | None:
+    """The branch that an ``if`` took that asks for nothing but ``__name__``; None for any other, and on one line."""
+    names = {inner.id for inner in ast.walk(node.test) if isinstance(inner, ast.Name)}
+    if names != {"__name__"} or any(isinstance(inner, ast.Call | ast.NamedExpr) for inner in ast.walk(node.test)):
+        return None
+    test = compile(ast.Expression(node.test), "<test>", "eval")
+    taken = node.body if eval(test, {"__name__": module, "__builtins__": {}}) else node.orelse  # nothing is called
+    if taken and (taken[0].lineno == node.lineno or taken[0].col_offset == node.col_offset):
+        return None  # on one line, or an elif
+    return taken
 
 
-def _groups(tree: ast.Module) -> Iterator[tuple[tuple[ast.stmt, ...], int | None]]:
+def _groups(tree: ast.Module, module: str) -> Iterator[tuple[tuple[ast.stmt, ...], int | None]]:
     """Statements that share no line with others, and those that do, together."""
-    for body, guard in _bodies(tree):
+    for body, guard in _bodies(tree, module):
         group: list[ast.stmt] = []
         for node in body:
             if group and _first_line(node) > (group[-1].end_lineno or group[-1].lineno):
@@ -193,15 +202,16 @@ def _groups(tree: ast.Module) -> Iterator[tuple[tuple[ast.stmt, ...], int | None
             yield tuple(group), guard
 
 
-def _bodies(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], int | None]]:
+def _bodies(tree: ast.Module, module: str) -> Iterator[tuple[list[ast.stmt], int | None]]:
     plain: list[ast.stmt] = []
     for node in tree.body:
-        if isinstance(node, ast.If) and _is_main_guard(node):
-            yield plain, None
-            yield node.body, node.lineno
-            plain = []
-        else:
+        taken = _branch(node, module) if isinstance(node, ast.If) else None
+        if taken is None:
             plain.append(node)
+            continue
+        yield plain, None
+        yield taken, node.lineno
+        plain = []
     yield plain, None
 
 
@@ -235,7 +245,7 @@ def _statement(nodes: tuple[ast.stmt, ...], guard: int | None, filename: str, fl
     names = _Names()
     code = compile(ast.Module(list(nodes), []), filename, "exec", flags, dont_inherit=True)
     names.read(code, True, True)
-    seen = _Seen()
+    seen = Usage()
     for node in nodes:
         seen.look(node, True)
     return Statement(
@@ -251,99 +261,8 @@ def _statement(nodes: tuple[ast.stmt, ...], guard: int | None, filename: str, fl
         frozenset(seen.touches),
         tuple(_imports(nodes)),
         seen.chains,
+        seen.calls_itself,
     )
-
-
-class _Seen:
-    """What the syntax tree tells and compiled code does not."""
-
-    def __init__(self) -> None:
-        self.called: set[str] = set()
-        self.touches: set[str] = set()
-        self.annotated: set[str] = set()
-        self.chains: dict[str, set[tuple[str, ...]]] = {}
-
-    def look(self, node: ast.AST, eager: bool, quiet: bool = False) -> None:
-        """Walk; `quiet`: in a base class or an annotation."""
-        if isinstance(node, ast.Attribute | ast.Name):
-            base, chain = _chain(node)
-            if isinstance(base, ast.Name):
-                self.chains.setdefault(base.id, set()).add(chain)
-                if eager and not quiet:
-                    self.called.add(base.id)
-                if quiet:
-                    self.annotated.add(base.id)
-            else:
-                self.look(base, eager, quiet)
-            return
-        if eager:
-            self._touched(node)
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                for decorator in node.decorator_list:
-                    self.look(decorator, eager)
-                for argument in ast.walk(node.args):
-                    if isinstance(argument, ast.arg) and argument.annotation is not None:
-                        self.look(argument.annotation, eager, True)
-                for default in (*node.args.defaults, *node.args.kw_defaults):
-                    if default is not None:
-                        self.look(default, eager)
-                if node.returns is not None:
-                    self.look(node.returns, eager, True)
-                for parameter in getattr(node, "type_params", ()):
-                    self.look(parameter, False, True)
-                for statement in node.body:
-                    self.look(statement, False)
-            case ast.Lambda():
-                self.look(node.args, eager)
-                self.look(node.body, False)
-            case ast.ClassDef():
-                for base in node.bases:
-                    self.look(base, eager, not isinstance(base, ast.Call))
-                for part in (*node.keywords, *node.decorator_list, *node.body):
-                    self.look(part, eager)
-            case ast.AnnAssign():
-                self.look(node.target, eager)
-                self.look(node.annotation, eager, True)
-                if node.value is not None:
-                    self.look(node.value, eager)
-            case _:
-                for child in ast.iter_child_nodes(node):
-                    self.look(child, eager, quiet)
-
-    def _touched(self, node: ast.AST) -> None:
-        match node:
-            case ast.Assign(targets=targets) | ast.Delete(targets=targets):
-                changed: list[ast.expr] = list(targets)
-            case ast.AugAssign(target=target) | ast.AnnAssign(target=target) | ast.For(target=target):
-                changed = [target]
-            case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
-                changed = [method]
-            case ast.Expr(value=ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[first, *_])):
-                self._add(first)
-                return
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                changed = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
-            case _:
-                return
-        for target in changed:
-            for part in ast.walk(target) if isinstance(target, ast.Tuple | ast.List) else (target,):
-                if isinstance(part, ast.Attribute | ast.Subscript):
-                    self._add(part)
-
-    def _add(self, target: ast.AST) -> None:
-        while isinstance(target, ast.Attribute | ast.Subscript | ast.Call):
-            target = target.func if isinstance(target, ast.Call) else target.value
-        if isinstance(target, ast.Name):
-            self.touches.add(target.id)
-
-
-def _chain(node: ast.expr) -> tuple[ast.expr, tuple[str, ...]]:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return node, tuple(reversed(parts))
 
 
 def _imports(nodes: tuple[ast.stmt, ...]) -> Iterator[Import]:

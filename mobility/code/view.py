@@ -14,7 +14,7 @@ from typing import Any
 from mobility.code.errors import SourceMissing
 from mobility.code.statements import SourceText, Statement, read_text
 from mobility.errors import ResumableError
-from mobility.resumable._source import check_text, find_source
+from mobility.resumable._source import FunctionNode, check_text, digest_of_function, find_source
 from mobility.resumable.plan import plan_of
 
 __all__ = ["NO_TEXT", "ModuleView"]
@@ -24,7 +24,8 @@ NO_TEXT = (
     "Define it in a file or a notebook cell; code given to exec(), to python -c or typed at the plain prompt keeps no "
     "text."
 )
-_texts: dict[str, tuple[tuple[str, ...], SourceText]] = {}
+_CHANGED = "The file changed after it was imported: start the process again."
+_texts: dict[tuple[str, str], tuple[tuple[str, ...], SourceText]] = {}
 
 
 class ModuleView:
@@ -63,19 +64,19 @@ class ModuleView:
     def _read(self, filename: str) -> SourceText | None:
         linecache.checkcache(filename)
         lines = tuple(linecache.getlines(filename, self.namespace))
-        known = _texts.get(filename)
+        known = _texts.get((filename, self.name))
         if known is not None and known[0] == lines:
             return known[1]
         if not lines:
             return None
         try:
-            text = read_text(filename, lines)
+            text = read_text(filename, lines, self.name)
         except SyntaxError as error:
             raise SourceMissing(
                 f"the module {self.name}", f"its file no longer parses ({error.msg}, line {error.lineno})",
                 "The file changed after it was imported: mend it and start the process again.",
             ) from error  # fmt: skip
-        _texts[filename] = (lines, text)
+        _texts[filename, self.name] = (lines, text)
         return text
 
     def _cells(self) -> Iterator[SourceText]:
@@ -88,7 +89,8 @@ class ModuleView:
                 text = self._read(filename)
             except SourceMissing:
                 continue  # not Python, or a cell with magic that was kept as it was typed
-            if text is not None and (filename in own or any(name in self.namespace for name in text.binding)):
+            names = (*text.binding, *text.touching) if text is not None else ()
+            if text is not None and (filename in own or any(name in self.namespace for name in names)):
                 yield text
 
     # -- from names and lines to statements
@@ -100,11 +102,19 @@ class ModuleView:
             # A cell that was run again replaces what it bound before.
             last = found[-1][0]
             found = [(text, statement) for text, statement in found if text is last]
-        definitions = [pair for pair in found if pair[1].defines]
-        if definitions and definitions[-1] is found[-1] and not found[-1][1].guard:
-            if len(definitions) == len(found) and name not in found[-1][1].called:
-                return found[-1:]  # redefined: only the last counts, unless its decorator takes the one before
         return found
+
+    def binding_before(self, name: str, reader: Statement) -> list[tuple[SourceText, Statement]]:
+        """What bound `name` when a statement of a cell was executed, if another cell has bound it since."""
+        before: list[tuple[SourceText, Statement]] = []
+        for text in self.texts:
+            here = reader in text.statements
+            found = [(text, statement) for statement in text.binding.get(name, ()) if statement is not reader]
+            if found and not (here and found[0][1].first > reader.first):
+                before = found
+            if here:
+                break
+        return before
 
     def stars(self) -> Iterator[tuple[SourceText, Statement]]:
         """Statements of the form ``from m import *``."""
@@ -145,7 +155,23 @@ class ModuleView:
             statement = text.at(line)
             if statement is not None:
                 return text, statement
-        raise SourceMissing(f"the function {self.name}.{name}", "its source text is not available", NO_TEXT)
+        what = f"the function {self.name}.{name}"
+        if texts:
+            raise SourceMissing(what, "its file no longer holds it where it was", _CHANGED)
+        raise SourceMissing(what, "its source text is not available", NO_TEXT)
+
+    def check_digest(self, statement: Statement, text: SourceText, digest: bytes, name: str) -> None:
+        """Refuse a text that no longer holds the function with this digest.
+
+        Raises
+        ------
+        SourceMissing
+        """
+        for node in statement.nodes:
+            for inner in ast.walk(node):
+                if isinstance(inner, FunctionNode) and digest_of_function(inner, text.lines) == digest:
+                    return
+        raise SourceMissing(f"the function {self.name}.{name}", "its file holds another text by now", _CHANGED)
 
     def _check(self, code: types.CodeType, qualname: str) -> None:
         try:
@@ -170,14 +196,19 @@ class ModuleView:
                 if function.__qualname__.startswith(f"{name}.") and function.__code__.co_filename == text.filename:
                     self._check_line(function, statement)
             return True
-        value = inspect.unwrap(value) if callable(value) else value
+        decorated = bool(getattr(node, "decorator_list", None))
+        if decorated:
+            try:
+                value = inspect.unwrap(value) if callable(value) else value
+            except ValueError:  # a proxy that claims to wrap itself
+                return True
         if not isinstance(value, types.FunctionType):
-            return True  # what a decorator returns may come from anywhere
+            return decorated  # what a decorator returns may come from anywhere
         own = value.__globals__ is self.namespace and value.__code__.co_name == name
         if own and "<locals>" not in value.__qualname__:
             self._check_line(value, statement)
             return True
-        return bool(getattr(node, "decorator_list", None))
+        return decorated
 
     def _check_line(self, function: types.FunctionType, statement: Statement) -> None:
         code = function.__code__
@@ -187,7 +218,7 @@ class ModuleView:
             raise SourceMissing(
                 f"the function {self.name}.{code.co_qualname}",
                 "its file no longer holds it where it was",
-                "The file changed after it was imported: start the process again.",
+                _CHANGED,
             )
 
 

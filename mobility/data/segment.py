@@ -1,14 +1,13 @@
 """The data segment: the values of a unit as a pickle of protocol 5, and its large buffers beside it.
 
-The state is two pickles with one memo, so that what both hold stays shared: the variables of modules that travel by
-value, by module and name, and the unit. Nothing here looks at who signed it: decode only what was verified.
+The state is two pickles with one memo, so that what both hold stays shared: what the modules hold (see
+`mobility.data.states`), and the unit. Nothing here looks at who signed it: decode only what was verified.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-import sys
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from typing import Any
 
 from mobility.code import CodeNotFound, Namespace, Root, SourceMissing
 from mobility.data.errors import NotPackable, StateInvalid
-from mobility.data.writing import UnitPickler
+from mobility.data.states import ModuleState, Place, put_in, resolve, shown_place
+from mobility.data.writing import UnitPickler, unit_pickler
 from mobility.errors import MobilityError
 from mobility.reducers.blame import culprit, explain, reason_for
 from mobility.reducers.by_dill import is_known
@@ -26,10 +26,7 @@ from mobility.reducers.values import remedy
 from mobility.resumable.plan import plan_of
 from mobility.resumable.shipped import original_name
 
-__all__ = ["DataSegment", "Variables", "current_values", "decode_unit", "encode_unit", "unmovable"]
-
-#: By module and name.
-Variables = dict[tuple[str, str], Any]
+__all__ = ["DataSegment", "decode_unit", "encode_unit", "unmovable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +56,8 @@ class DataSegment:
     bytecode: bool
 
 
-def encode_unit(unit: Any, variables: Variables, own: Namespace | None = None) -> DataSegment:
-    """Write a unit and the variables of its modules.
+def encode_unit(unit: Any, modules: ModuleState, own: Namespace | None = None) -> DataSegment:
+    """Write a unit and what its modules hold.
 
     Parameters
     ----------
@@ -81,14 +78,14 @@ def encode_unit(unit: Any, variables: Variables, own: Namespace | None = None) -
     try:
         while True:
             buffers: list[pickle.PickleBuffer] = []
-            pickler = UnitPickler(own, by_dill, buffers)
+            pickler = unit_pickler(own, by_dill, buffers, modules)
             try:
-                pickler.dump(variables)
+                pickler.dump((modules.assigned, modules.contents))
                 pickler.dump(unit)
             except MobilityError:
                 raise
             except Exception as error:
-                way, part, problem = _blamed((variables, unit), own, by_dill, error)
+                way, part, problem = _blamed(modules, unit, own, by_dill, error)
                 kind = type(part)
                 if kind in by_dill or remedy(part) is not None or not _for_dill(part, problem):
                     raise _explained(unit, way, part, problem, own, by_dill) from error
@@ -118,12 +115,11 @@ class _Dump:
 
 
 def _blamed(
-    top: tuple[Variables, Any], own: Namespace | None, by_dill: frozenset[type], error: BaseException
+    modules: ModuleState, unit: Any, own: Namespace | None, by_dill: frozenset[type], error: BaseException
 ) -> tuple[str, Any, BaseException]:
     """The way to the innermost value that cannot travel, that value, and what is wrong with it."""
     dump = _Dump(own, by_dill)
-    variables, unit = top
-    named = [(f"the variable {module}.{name}", value) for (module, name), value in variables.items()]
+    named = [(shown_place(place), value) for place, value in modules.values()]
     for way, value in (*named, ("the unit", unit)):
         problem = _problem(dump, value)
         if problem is None:
@@ -187,6 +183,10 @@ class _UnitUnpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(state), buffers=buffers)
         self.namespace = namespace
 
+    def persistent_load(self, pid: Any) -> Any:
+        place, kind = pid
+        return resolve(self.namespace, place, kind)
+
     def find_class(self, module: str, name: str) -> Any:
         original = original_name(module)
         if original not in self.namespace.modules:
@@ -208,7 +208,7 @@ def decode_unit(state: bytes | memoryview, buffers: Iterable[Any], namespace: Na
     Parameters
     ----------
     unit
-        Whether to go on to the unit itself, after the variables of its modules; None is returned otherwise.
+        Whether to go on to the unit itself, after what its modules hold; None is returned otherwise.
 
     Raises
     ------
@@ -218,8 +218,9 @@ def decode_unit(state: bytes | memoryview, buffers: Iterable[Any], namespace: Na
     session = Session(namespace.here)
     outer, sessions.current = sessions.current, session
     try:
+        namespace.execute()
         unpickler = _UnitUnpickler(state, buffers, namespace)
-        _set(unpickler.load(), namespace)
+        _put_in(unpickler.load(), namespace)
         made = unpickler.load() if unit else None
         session.prime()
     except MobilityError:
@@ -231,29 +232,14 @@ def decode_unit(state: bytes | memoryview, buffers: Iterable[Any], namespace: Na
     return made
 
 
-def _set(variables: Any, namespace: Namespace) -> None:
-    allowed = namespace.segment.variables
-    if type(variables) is not dict:
-        raise StateInvalid("it does not begin with the variables of the modules")
-    for key, value in variables.items():
-        if key not in allowed:
-            shown = ".".join(map(str, key)) if isinstance(key, tuple) else repr(key)
-            raise StateInvalid(f"it would set {shown}, which is no variable that travels by value")
-        module, name = key
-        vars(namespace.load(module))[name] = value
+def _put_in(loaded: Any, namespace: Namespace) -> None:
+    match loaded:
+        case (dict() as assigned, dict() as contents):
+            put_in(namespace, assigned, contents)
+        case _:
+            raise StateInvalid("it does not begin with what the modules hold")
 
 
-def current_values(namespace: Namespace) -> Variables:
-    """What the variables of a shipped unit's modules hold now."""
-    found: Variables = {}
-    for module, name in namespace.segment.variables:
-        loaded = sys.modules.get(f"{namespace.name}.{module}")
-        if loaded is not None and name in vars(loaded):
-            found[module, name] = vars(loaded)[name]
-    return found
-
-
-def unmovable(variables: Variables) -> set[tuple[str, str]]:
-    """The variables that cannot travel by value."""
-    dump = _Dump(None, frozenset())
-    return {key for key, value in variables.items() if _problem(dump, value) is not None}
+def unmovable(modules: ModuleState) -> set[Place]:
+    """The places whose values belong to this process, so that they cannot travel."""
+    return {place for place, value in modules.assigned.items() if remedy(value) is not None}

@@ -12,6 +12,7 @@ from typing import Any
 
 from mobility.code import ForeignCode, Namespace, Root
 from mobility.code.origin import Origin, is_foreign, origin_of
+from mobility.data.states import ModuleState, Place
 from mobility.reducers.by_dill import reduce_by_dill
 from mobility.reducers.closures import reduce_closure, shipped_module
 from mobility.reducers.functions import is_importable
@@ -20,7 +21,7 @@ from mobility.reducers.refusal import Refused
 from mobility.resumable.plan import Plan, inner_of, plan_of
 from mobility.resumable.shipped import package_name, shared_name
 
-__all__ = ["OUT_OF_BAND", "UnitPickler"]
+__all__ = ["OUT_OF_BAND", "UnitPickler", "unit_pickler"]
 
 #: Buffers of at least so many bytes travel as segments of their own.
 OUT_OF_BAND = 64 * 1024
@@ -31,6 +32,8 @@ class UnitPickler(Pickler):
 
     Attributes
     ----------
+    by_value
+        Identities of functions that are not to be named, although they could be.
     roots
         What the code segment must hold.
     outside
@@ -44,6 +47,7 @@ class UnitPickler(Pickler):
         super().__init__(self.file, _collector(buffers))
         self.own = own
         self.by_dill = by_dill
+        self.by_value: frozenset[int] = frozenset()
         self.roots: set[Root] = set()
         self.outside: set[str] = set()
         self.used_dill = False
@@ -69,7 +73,9 @@ class UnitPickler(Pickler):
 
     # -- whose code
 
-    def _note(self, module: str | None, qualname: str, filename: str = "", line: int = 0) -> None:
+    def _note(
+        self, module: str | None, qualname: str, filename: str = "", line: int = 0, digest: bytes = b""
+    ) -> None:
         if not isinstance(module, str):
             return
         origin = origin_of(module)
@@ -79,7 +85,7 @@ class UnitPickler(Pickler):
         elif origin is Origin.LOCAL and module in sys.modules:
             if self.own is not None:
                 raise ForeignCode(f"{module}.{qualname}")
-            self.roots.add(Root(module, qualname.partition(".")[0], filename, line))
+            self.roots.add(Root(module, qualname.partition(".")[0], filename, line, digest))
         elif origin is Origin.SHIPPED and not self._is_own(module):
             raise ForeignCode(f"{module}.{qualname}")
 
@@ -87,7 +93,7 @@ class UnitPickler(Pickler):
         return self.own is not None and shared_name(module).partition(".")[0] == package_name(self.own.digest)
 
     def _note_plan(self, plan: Plan) -> None:
-        self._note(plan.module, plan.qualname, plan.filename, plan.source.node.lineno)
+        self._note(plan.module, plan.qualname, plan.filename, plan.source.node.lineno, plan.digest)
 
     def _function(self, function: types.FunctionType) -> Any:
         code = function.__code__
@@ -97,7 +103,7 @@ class UnitPickler(Pickler):
             self._note_plan(plan)
         elif inner is not None:
             self._note_plan(inner.plan)
-        elif is_importable(function):
+        elif is_importable(function) and id(function) not in self.by_value:
             self._note(function.__module__, function.__qualname__)
             return NotImplemented
         else:
@@ -141,6 +147,30 @@ class UnitPickler(Pickler):
         self.used_dill = True
         self.bytecode |= bytecode
         return reduced
+
+
+class _ReferringPickler(UnitPickler):
+    """Writes objects that the text makes again as references to their place."""
+
+    known: dict[int, tuple[Place, type]]
+
+    def persistent_id(self, value: Any) -> tuple[Place, type] | None:
+        return self.known.get(id(value))
+
+
+def unit_pickler(
+    own: Namespace | None, by_dill: frozenset[type], buffers: list[pickle.PickleBuffer], modules: ModuleState
+) -> UnitPickler:
+    """The pickler for a unit and what its modules hold."""
+    if modules.contents:
+        pickler: UnitPickler = _ReferringPickler(own, by_dill, buffers)
+        pickler.known = modules.known  # type: ignore[attr-defined]  # of the one kind
+    else:
+        pickler = UnitPickler(own, by_dill, buffers)
+    # Found by their name here, because they were put there, and not where the text is executed.
+    assigned = modules.assigned.values()
+    pickler.by_value = frozenset(id(value) for value in assigned if isinstance(value, types.FunctionType))
+    return pickler
 
 
 _CACHED: type = type(functools.lru_cache(origin_of))

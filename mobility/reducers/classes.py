@@ -16,6 +16,7 @@ from typing import Any
 
 from mobility.reducers.closures import writing
 from mobility.reducers.functions import is_importable
+from mobility.reducers.generators import module_here
 from mobility.reducers.refusal import Refused
 from mobility.resumable.plan import inner_of, plan_of
 
@@ -90,7 +91,7 @@ def bear_class(
     meta: type, name: str, qualname: str, module: str, bases: tuple[type, ...], slots: Any
 ) -> type:
     """A class without its attributes."""
-    namespace: dict[str, Any] = {"__qualname__": qualname, "__module__": module}
+    namespace: dict[str, Any] = {"__qualname__": qualname, "__module__": module_here(module)}
     if slots is not None:
         namespace["__slots__"] = slots
     return types.new_class(name, bases, {"metaclass": meta}, lambda body: body.update(namespace))
@@ -168,7 +169,7 @@ def bear_enum(
     """An enumeration without its methods."""
     body = meta.__prepare__(name, bases)
     body["__qualname__"] = qualname
-    body["__module__"] = module
+    body["__module__"] = module_here(module)
     for member, value in members.items():
         body[member] = value
     make: Callable[..., type] = meta

@@ -6,6 +6,7 @@ Only where source travels: a snapshot by itself names what can be imported, and 
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import threading
 import types
@@ -74,12 +75,17 @@ def _code(module: types.ModuleType, qualname: str, digest: bytes) -> types.CodeT
     code = _codes.get(key)
     if code is None:
         whole = module.__loader__.get_code(module.__name__)  # type: ignore[union-attr]  # of a module with source
-        for candidate in _at(whole, qualname.split(".")):
+        path = re.sub(r"<(?:list|dict|set)comp>\.<locals>\.", "", qualname).split(".")
+        for candidate in _at(whole, path):
             if find_source(candidate, qualname, vars(module)).digest == digest:
                 code = _codes[key] = candidate
                 return code
         raise SnapshotInvalid(f"the source of {module.__name__} holds no function {qualname} with this text")
     return code
+
+
+# Python 3.12 compiles these into the function around them (PEP 709).
+_INLINED = ("<listcomp>", "<dictcomp>", "<setcomp>")
 
 
 def _at(code: types.CodeType, path: list[str]) -> Iterator[types.CodeType]:
@@ -94,7 +100,7 @@ def _at(code: types.CodeType, path: list[str]) -> Iterator[types.CodeType]:
                 yield from _at(constant, rest)
             else:
                 yield constant
-        elif constant.co_name.startswith("<generic parameters"):
+        elif constant.co_name.startswith("<generic parameters") or constant.co_name in _INLINED:
             yield from _at(constant, path)
 
 

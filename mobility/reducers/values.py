@@ -204,7 +204,7 @@ _REMEDIES: dict[str, str] = {
     **_names("_blake2", "blake2b blake2s", "Keep what was hashed, or take the digest before the move."),
     **_names("_md5 _sha1", "md5 sha1", "Keep what was hashed, or take the digest before the move."),
     **_names("zlib", "Compress Decompress", "Finish it before the move."),
-    **_names("_contextvars", "Context Token", "Set the variable again after the move."),
+    **_names("_contextvars", "Context ContextVar Token", "Set the variable again after the move."),
     **_names("_asyncio asyncio.futures asyncio.tasks", "Future Task", _LOOP),
     **_names("asyncio.events", "AbstractEventLoop Handle", "Keep the event loop outside of what moves."),
     **_names("asyncio.locks", "Lock Event Condition Semaphore Barrier", _LOCK),

@@ -230,12 +230,12 @@ def test_a_verified_state_that_is_broken_says_so() -> None:
     """What a trusted sender signed by mistake ends in an error of the tree, whatever is wrong with it."""
     segment = CodeSegment((ShippedModule("top", False, "def go(): pass\n"),))
     namespace = open_namespace(segment.to_bytes(), segment.digest)
-    good = pickle.dumps({}) + pickle.dumps([1, 2])
+    good = pickle.dumps(({}, {})) + pickle.dumps([1, 2])
     assert decode_unit(good, (), namespace) == [1, 2]
     for cut in range(len(good)):
         with pytest.raises(MobilityError):
             decode_unit(good[:cut], (), namespace)
-    for broken in (b"", b".", b"\x80\x05N.", pickle.dumps({"x": 1}) + good, b"\x80\xff", b"garbage"):
+    for broken in (b"", b".", b"\x80\x05N.", pickle.dumps(({"x": 1}, {})) + good, b"\x80\xff", b"garbage"):
         with pytest.raises(StateInvalid):
             decode_unit(broken, (), namespace)
 

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from mobility.bundle import UnitKind
+from mobility.bundle.collecting import collect
 from mobility.code import Namespace, Root, Shipment, close, open_namespace
+from mobility.data import decode_unit
 
 
 class Project:
@@ -46,14 +49,12 @@ class Project:
         self.opened.append(namespace)
         return namespace
 
-    def again(self, module: str, name: str, values: dict[tuple[str, str], Any] | None = None) -> Any:
+    def again(self, module: str, name: str) -> Any:
         """The member of a module, from what was shipped of it, with the variables that travel by value."""
-        shipment = self.close(module, name)
-        namespace = self.shipped(shipment)
-        loaded = namespace.load(module)
-        for where, variable in shipment.segment.variables:
-            vars(namespace.load(where))[variable] = vars(sys.modules[where])[variable]
-        return getattr(loaded, name)
+        parts = collect(getattr(self.load(module), name), UnitKind.FUNCTION)
+        namespace = open_namespace(parts.code, parts.code_digest)
+        self.opened.append(namespace)
+        return decode_unit(parts.data.state, parts.data.buffers, namespace)
 
     def text(self, shipment: Shipment, module: str) -> str:
         return next(m.source for m in shipment.segment.modules if m.name == module)

@@ -475,7 +475,7 @@ def test_a_function_that_was_replaced_travels_as_what_it_is_now(project: Project
     project.write(top="def helper(): return 1\ndef go(): return helper()", other="def better(): return 2")
     project.load("top").helper = project.load("other").better
     shipment = project.close("top", "go")
-    assert ("top", "helper") in shipment.segment.variables
+    assert ("top", "helper") in shipment.values
 
 
 def test_the_text_is_current_until_a_name_is_bound_anew(project: Project) -> None:

@@ -9,7 +9,6 @@ import dataclasses
 import enum
 import functools
 import itertools
-import pickle
 import re
 import sys
 import threading
@@ -506,17 +505,6 @@ def test_code_of_the_host_does_not_slip_in_at_a_hop(world: World) -> None:
     next(agent).append(Point(1))
     with pytest.raises(ForeignCode, match="Point"):
         pack(agent, by=world.place, passport=first.passport)
-
-
-def test_the_state_sets_no_other_variable(world: World) -> None:
-    """A place that signs a state cannot replace the owner's functions by way of the variables."""
-    from mobility.code import open_namespace
-    from mobility.data import StateInvalid, decode_unit
-
-    sent = world.sent(walk(["a"]))
-    namespace = open_namespace(sent.code[0], sent.manifest.code[0])
-    with pytest.raises(StateInvalid, match="no variable that travels"):
-        decode_unit(pickle.dumps({(__name__, "walk"): print}) + pickle.dumps(None), (), namespace)
 
 
 def test_what_is_not_verified_is_not_unpacked(world: World) -> None:
