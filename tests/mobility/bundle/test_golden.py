@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mobility.bundle import Bundle, VerifiedBundle, receive
+from mobility.bundle import Bundle, VerifiedBundle, receive, unpack
 from mobility.bundle.errors import SealedBundle
 from mobility.errors import MobilityError
 from mobility.trust import PublicIdentity, TrustEntry, TrustList
@@ -89,3 +89,19 @@ def test_one_bit_of_each_byte() -> None:
         with pytest.raises(MobilityError):
             Bundle.from_bytes(data).verify(trusted(), **options("moved-v1"))
         data[at] ^= 1 << at % 8
+
+
+def test_a_suspended_agent_of_format_version_1_goes_on() -> None:
+    """Code, values and execution state as version 0.1.0 wrote them, on whichever Python runs this."""
+    bundle = Bundle.read(HERE / "unit-v1.sojourn")
+    verified = bundle.verify(trusted(), now=make.BORN)
+    assert verified.manifest.suspension is not None and verified.manifest.suspension.text == "heard = yield place, hour"
+    agent, yielded = unpack(verified), []
+    try:
+        while True:
+            yielded.append(agent.send(True))
+    except StopIteration as end:
+        result = end.value
+    assert yielded == [(0, 11), ("oslo", 0), ("oslo", 1), ("oslo", 2), (1, 12)]
+    values = [0.0, 0.5, 1.0]
+    assert result == ([("baku", values, "clouds"), ("oslo", values, "clouds")], ["baku", "oslo"], 13)
