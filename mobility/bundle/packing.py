@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mobility.bundle.bundle import Bundle, seal_context, sealed_payload
-from mobility.bundle.chunks import digests_of_all
+from mobility.bundle.chunks import digests, digests_of_all
 from mobility.bundle.collecting import Collected, collect, unit_of
 from mobility.bundle.errors import CodeAltered
 from mobility.bundle.manifest import Encoding, Manifest, SealedPart, SegmentEntry, SegmentKind
@@ -31,6 +31,9 @@ from mobility.trust.trustlist import TrustedKey
 __all__ = ["Birth", "pack"]
 
 _DAY: Final = 24 * 60 * 60
+#: Where a bundle is read in one piece, its first large buffer begins at a multiple of this.
+_ALIGNMENT: Final = 64
+_NOTHING: Final = Needs()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,21 +125,36 @@ def pack(
     moment = int(time.time() if now is None else now)
     parts = _taken_apart(unit, args, kwargs or {})
     if passport is None:
-        return _born(parts, by, birth or Birth(), seal_to, needs, moment, limits)
-    if birth is not None:
+        born = birth or Birth()
+        agent, epoch, previous = born.agent or secrets.token_hex(8), 0, None
+    elif birth is not None:
         raise ValueError("an agent is born once: give birth for the first bundle, passport for every other")
-    if (parts.code_digest,) != passport.birth.certificate.code:
-        raise CodeAltered(
-            agent=passport.agent, signed=passport.birth.certificate.code, found=(parts.code_digest,)
-        )
-    agent, epoch = passport.agent, passport.epoch + 1
-    context = seal_context(agent, epoch, passport.digest)
-    manifest, payload = _described(parts, agent, epoch, seal_to, context, needs, limits)
-    body = manifest.to_bytes()
-    stamped = passport.stamped(
-        by, origin=origin or by.name, destination=to, manifest=hashlib.sha256(body).digest(), time=moment
-    )
-    return Bundle(stamped, body, payload)
+    elif (parts.code_digest,) != passport.birth.certificate.code:
+        signed = passport.birth.certificate.code
+        raise CodeAltered(agent=passport.agent, signed=signed, found=(parts.code_digest,))
+    else:
+        agent, epoch, previous = passport.agent, passport.epoch + 1, passport.digest
+
+    def signed_with(contents: _Contents) -> Bundle:
+        manifest = _manifest(parts, contents, agent, epoch, needs)
+        body = manifest.to_bytes()
+        digest = hashlib.sha256(body).digest()
+        if passport is None:
+            state = hashlib.sha256(contents.views[1]).digest()
+            stamped = _certified(parts, by, born, agent, state, digest, moment)
+        else:
+            stamped = passport.stamped(by, origin=origin or by.name, destination=to, manifest=digest, time=moment)
+        return Bundle(stamped, body, contents.payload)
+
+    contents = _Contents.of(parts, limits)
+    if seal_to is not None:
+        return signed_with(contents.sealed(parts.code_digest, seal_to, seal_context(agent, epoch, previous), limits))
+    bundle = signed_with(contents)
+    if parts.data.buffers:
+        gap = -(bundle.size - bundle.payload.size + sum(map(len, contents.views[:2]))) % _ALIGNMENT
+        if gap:
+            bundle = signed_with(contents.padded(gap))
+    return bundle
 
 
 def _taken_apart(unit: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Collected:
@@ -149,25 +167,16 @@ def _taken_apart(unit: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> C
         discard(generator)  # else its finally blocks would run here, when it is collected
 
 
-def _born(
-    parts: Collected,
-    by: Identity,
-    birth: Birth,
-    seal_to: TrustedKey | None,
-    needs: Needs | None,
-    moment: int,
-    limits: Limits,
-) -> Bundle:
-    agent = birth.agent or secrets.token_hex(8)
-    manifest, payload = _described(parts, agent, 0, seal_to, seal_context(agent, 0, None), needs, limits)
-    body = manifest.to_bytes()
+def _certified(
+    parts: Collected, by: Identity, birth: Birth, agent: str, state: bytes, manifest: bytes, moment: int
+) -> Passport:
     certificate = BirthCertificate(
         agent=agent,
         owner=by.key_id,
         entry_point=parts.entry_point,
         code=(parts.code_digest,),
-        arguments=hashlib.sha256(parts.data.state).digest(),
-        manifest=hashlib.sha256(body).digest(),
+        arguments=state,
+        manifest=manifest,
         home=birth.home,
         places=birth.places,
         in_order=birth.in_order,
@@ -176,42 +185,58 @@ def _born(
         not_after=moment + birth.lifetime,
         hop_limit=birth.hop_limit,
     )
-    return Bundle(Passport(certificate.sign(by)), body, payload)
+    return Passport(certificate.sign(by))
 
 
-def _described(
-    parts: Collected,
-    agent: str,
-    epoch: int,
-    seal_to: TrustedKey | None,
-    context: bytes,
-    needs: Needs | None,
-    limits: Limits,
-) -> tuple[Manifest, Payload]:
-    data = parts.data
-    contents = [
-        (SegmentKind.CODE, memoryview(parts.code)),
-        (SegmentKind.STATE, data.state),
-        *((SegmentKind.BUFFER, buffer) for buffer in data.buffers),
-        *((SegmentKind.PREVIEW, memoryview(preview)) for preview in (parts.preview,) if preview is not None),
-    ]
-    views = tuple(view.cast("B") for _, view in contents)
-    limits.check("code_bytes", len(parts.code), "the code segment")
-    limits.check("segments", len(views), "the number of segments")
-    limits.check("total_bytes", sum(map(len, views)), "the segments together")
-    part: SealedPart | None = None
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """The segments of a bundle in the making: code, state, buffers, preview."""
+
+    kinds: tuple[SegmentKind, ...]
+    views: tuple[memoryview, ...]
+    digests: tuple[tuple[bytes, ...], ...]
     payload: Payload
-    if seal_to is None:
-        digests = digests_of_all(views)
-        payload = Parts(views)
-    else:
-        part, payload = sealed_payload(views, seal_to, context, limits)
-        digests = [(parts.code_digest,), *[()] * (len(views) - 1)]
-    entries = tuple(
-        SegmentEntry(segment, len(view), segment is SegmentKind.BUFFER and not view.readonly, tuple(chunks))
-        for (segment, _), view, chunks in zip(contents, views, digests, strict=True)
-    )
-    manifest = Manifest(
+    seal: SealedPart | None = None
+
+    @classmethod
+    def of(cls, parts: Collected, limits: Limits) -> _Contents:
+        data = parts.data
+        segments = [
+            (SegmentKind.CODE, memoryview(parts.code)),
+            (SegmentKind.STATE, data.state),
+            *((SegmentKind.BUFFER, buffer) for buffer in data.buffers),
+            *((SegmentKind.PREVIEW, memoryview(preview)) for preview in (parts.preview,) if preview is not None),
+        ]
+        views = tuple(view.cast("B") for _, view in segments)
+        limits.check("code_bytes", len(parts.code), "the code segment")
+        limits.check("segments", len(views), "the number of segments")
+        limits.check("total_bytes", sum(map(len, views)), "the segments together")
+        kinds = tuple(kind for kind, _ in segments)
+        return cls(kinds, views, tuple(digests_of_all(views)), Parts(views))
+
+    def sealed(self, code: bytes, recipient: TrustedKey, context: bytes, limits: Limits) -> _Contents:
+        """The same as ciphertext: of what is in it, only the code's digest is told."""
+        seal, payload = sealed_payload(self.views, recipient, context, limits)
+        return replace(self, digests=((code,), *[()] * (len(self.views) - 1)), payload=payload, seal=seal)
+
+    def padded(self, gap: int) -> _Contents:
+        """The same with so many bytes behind the state, which nobody reads: the first buffer then begins well."""
+        code, state, *rest = self.views
+        longer = memoryview(bytes(state) + bytes(gap))
+        views = (code, longer, *rest)
+        return replace(
+            self, views=views, digests=(self.digests[0], digests(longer), *self.digests[2:]), payload=Parts(views)
+        )
+
+    def entries(self) -> tuple[SegmentEntry, ...]:
+        return tuple(
+            SegmentEntry(kind, len(view), kind is SegmentKind.BUFFER and not view.readonly, chunks)
+            for kind, view, chunks in zip(self.kinds, self.views, self.digests, strict=True)
+        )
+
+
+def _manifest(parts: Collected, contents: _Contents, agent: str, epoch: int, needs: Needs | None) -> Manifest:
+    return Manifest(
         agent=agent,
         epoch=epoch,
         unit=parts.kind,
@@ -221,10 +246,9 @@ def _described(
         encodings=_encodings(parts),
         needs=_needs(parts, needs),
         suspension=parts.suspension,
-        segments=entries,
-        sealed=part,
+        segments=contents.entries(),
+        sealed=contents.seal,
     )
-    return manifest, payload
 
 
 def _encodings(parts: Collected) -> tuple[Encoding, ...]:
@@ -234,6 +258,8 @@ def _encodings(parts: Collected) -> tuple[Encoding, ...]:
 
 def _needs(parts: Collected, given: Needs | None) -> Needs:
     """What code and values show, and what the caller says."""
+    if not parts.outside and not parts.data.bytecode:
+        return given or _NOTHING
     found = needs_of_modules(parts.outside)
     given = given or Needs()
     named = {distribution.name: distribution for distribution in (*found, *given.distributions)}

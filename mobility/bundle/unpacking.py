@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from mobility.bundle.manifest import Manifest, UnitKind
@@ -75,15 +76,20 @@ def verdict_on(verified: VerifiedBundle, environment: Environment | None = None)
     """
     manifest, needs = verified.manifest, verified.manifest.needs
     if environment is None:
-        environment = Environment.here(
-            memory=needs.memory is not None, accelerators=None if needs.accelerators else ()
-        )
+        changing = needs.memory is not None or needs.accelerators
+        environment = Environment.here() if changing else _lasting_environment()
     syntax = None
     if _minor(manifest.python) > _minor(environment.python):
         # Only then can the code be of a newer kind than what runs here.
         segments = [CodeSegment.from_bytes(code) for code in verified.code]
         syntax = oldest_python(module.source for segment in segments for module in segment.modules)
     return verdict(needs, environment, state=manifest.unit is not UnitKind.FUNCTION, syntax=syntax)
+
+
+@functools.cache
+def _lasting_environment() -> Environment:
+    """What does not change while a process runs; packages are looked up when they are asked for."""
+    return Environment.here(memory=False, accelerators=())
 
 
 def _minor(version: str) -> tuple[int, ...]:

@@ -560,3 +560,15 @@ def test_a_sealed_bundle(world: World) -> None:
     there = unpack(Bundle.from_bytes(data).verify(world.trust, identity=world.place))
     assert next(there).shape == (100_000,)
 
+
+
+def test_a_large_array_is_handed_out_where_it_was_read(world: World, tmp_path: Path) -> None:
+    """Once: the bundle is padded so that the buffer begins at an address that any array can use."""
+    for length in range(1, 20):
+        agent = holding(["x" * length, numpy.zeros(10_000 + length), numpy.ones(20_000)])
+        pack(agent, by=world.owner).write(tmp_path / "large.sojourn", replace=True)
+        verified = Bundle.read(tmp_path / "large.sojourn").verify(world.trust)
+        _, first, second = next(unpack(verified))
+        assert first.flags.aligned and second.flags.aligned and first.flags.writeable
+        assert numpy.shares_memory(first, numpy.frombuffer(verified.buffers[0]))
+        assert numpy.shares_memory(second, numpy.frombuffer(verified.buffers[1])) == (length % 2 == 0)
