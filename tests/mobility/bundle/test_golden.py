@@ -95,7 +95,8 @@ def test_a_suspended_agent_of_format_version_1_goes_on() -> None:
     """Code, values and execution state as version 0.1.0 wrote them, on whichever Python runs this."""
     bundle = Bundle.read(HERE / "unit-v1.sojourn")
     verified = bundle.verify(trusted(), now=make.BORN)
-    assert verified.manifest.suspension is not None and verified.manifest.suspension.text.endswith("yield from measure(place)")
+    suspension = verified.manifest.suspension
+    assert suspension is not None and suspension.text.endswith("yield from measure(place)")
     agent, yielded = unpack(verified), []
     try:
         while True:
