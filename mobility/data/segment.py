@@ -92,7 +92,7 @@ def encode_unit(unit: Any, modules: ModuleState, own: Namespace | None = None) -
                 by_dill |= {kind}
                 continue
             return DataSegment(
-                pickler.file.getbuffer(),
+                memoryview(pickler.file.getvalue()),
                 tuple(buffer.raw() for buffer in buffers),
                 frozenset(pickler.roots),
                 frozenset(pickler.outside),
