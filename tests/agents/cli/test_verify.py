@@ -102,8 +102,8 @@ def test_an_old_epoch(world: World) -> None:
 def test_altered_contents(world: World) -> None:
     """Manifest and segments; one bit is enough."""
     path = world.suspended(units.counting, [1])
-    manifest = Bundle.read(path).manifest
-    refused(world, altered(path, manifest=manifest.replace(b"3.11", b"3.12")), "manifest-mismatch", "contents")
+    manifest = Bundle.read(path).manifest.replace(b'"python":"3.', b'"python":"4.')
+    refused(world, altered(path, manifest=manifest), "manifest-mismatch", "contents")
     refused(world, flipped(world.suspended(units.counting, [1]), 1), "segment-mismatch", "contents")
 
 

@@ -75,5 +75,5 @@ def test_limits_are_whole_numbers(value: object) -> None:
 
 def test_limits_are_documented() -> None:
     """Each field by its name."""
-    documented = set(re.findall(r"^    (\w+)$", Limits.__doc__ or "", re.MULTILINE))
+    documented = set(re.findall(r"^(\w+)$", inspect.getdoc(Limits) or "", re.MULTILINE))
     assert set(Limits.__dataclass_fields__) <= documented
