@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from mobility.trust import Identity, PublicIdentity, TrustStore
 
-__all__ = ["HomeFolder", "OwnKey", "existing_file", "usual_folder"]
+__all__ = ["HomeFolder", "OwnKey", "existing_file", "open_bundle", "usual_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +148,18 @@ def existing_file(path: Path) -> Path:
     if not path.is_file():
         raise FileUnusable(path, "it is no regular file")
     return path
+
+
+def open_bundle(path: Path) -> BinaryIO:
+    """A bundle's file, to be read from its beginning.
+
+    Raises
+    ------
+    FileMissing, FileUnusable
+    """
+    from agents.cli.errors import FileUnusable
+
+    try:
+        return existing_file(path).open("rb")
+    except OSError as error:
+        raise FileUnusable(path, error.strerror or str(error)) from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
-from agents.cli.home import HomeFolder, existing_file
+from agents.cli.home import HomeFolder, open_bundle
 from agents.cli.options import (
     AsOption,
     BundleArgument,
@@ -46,10 +47,14 @@ def run_file(
     called, and so is an object that can be called or has a method run().
     """
     from agents.cli.finishing import finish
-    from mobility.bundle import Bundle, unpack
+    from mobility.bundle import receive, unpack
 
+    if timeout is not None and not math.isfinite(timeout):
+        raise typer.BadParameter("a number of seconds is wanted", param_hint="--timeout")
     place = HomeFolder.of(home, store)
     key = place.identity(identity, passphrase_file) if identity is not None else None
-    bundle = Bundle.read(existing_file(file))
-    verified = bundle.verify(place.store(place=audience), audience=audience, identity=key)
+    trusted = place.store(place=audience)
+    # Signatures are checked before the segments are read, and a sealed bundle is opened while it is.
+    with open_bundle(file) as stream:
+        verified = receive(stream, trusted, audience=audience, identity=key)
     finish(unpack(verified), output, timeout)

@@ -87,9 +87,9 @@ class Namespace:
             raise CodeNotFound(f"the module {module}")
         try:
             return importlib.import_module(f"{self.name}.{module}")
-        except MobilityError:
+        except (MobilityError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # SystemExit as well: the host does not end because a module says so
             raise LoadFailed(module, f"{type(error).__name__}: {error}") from error
 
     def execute(self) -> None:

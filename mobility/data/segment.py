@@ -223,9 +223,9 @@ def decode_unit(state: bytes | memoryview, buffers: Iterable[Any], namespace: Na
         _put_in(unpickler.load(), namespace)
         made = unpickler.load() if unit else None
         session.prime()
-    except MobilityError:
+    except (MobilityError, KeyboardInterrupt):
         raise
-    except Exception as error:  # of the bytes, or of what the types of its values do when they are made
+    except BaseException as error:  # of the bytes, or of what the types of its values do when they are made
         raise StateInvalid(f"{type(error).__name__}: {error}") from error
     finally:
         sessions.current = outer

@@ -200,7 +200,7 @@ class TrustStore:
         with locked(self.folder / ".lock"):
             if not self._index_path.exists():
                 self._require_no_keys()
-                if self._at_least == 0 and self._seen is None:
+                if self._at_least == 0 and (self._seen is None or self._seen.index.version == 0):
                     # From now on a missing index is damage, not a new store.
                     self._write_index(_Index(0))
             yield self._refreshed().trusted

@@ -382,3 +382,14 @@ def test_trust_list_rolled_back_after_a_host_restart(tmp_path: Path) -> None:
     refused(Rollback, store.current)
     refused(Rollback, lambda: TrustStore(tmp_path / "trusted", at_least=version).current())
     assert TrustStore(tmp_path / "trusted", at_least=version - 1).version == version - 1
+
+
+def test_agent_rolled_back_after_a_host_restart() -> None:
+    """A host that was put back to yesterday offers the agent as it was then: the epoch that was seen still counts."""
+    yesterday, today = travelled("oslo"), travelled("oslo", "lima", "oslo")
+    seen = today.verify(trusted(), now=NOW, audience="oslo")
+    refused(StaleEpoch, lambda: check(yesterday, "oslo", last_epoch=seen.epoch, last_record=seen.digest))
+    # Nor does it help to let it travel on from there until the epoch is high enough.
+    replayed = hopped(hopped(hopped(yesterday, destination="baku"), destination="oslo"), destination="oslo")
+    known = {"last_epoch": seen.epoch, "last_record": seen.digest}
+    refused(BrokenChain, lambda: check(replayed, "oslo", **known))

@@ -17,7 +17,7 @@ import mobility.data.segment
 from mobility import Bundle, Identity, TrustStore, pack, unpack
 from mobility.bundle import SegmentKind
 from mobility.bundle.errors import BundleError, SegmentMismatch
-from mobility.code import CodeSegment, ShippedModule, open_namespace
+from mobility.code import CodeSegment, LoadFailed, ShippedModule, open_namespace
 from mobility.data import StateInvalid, decode_unit
 from mobility.errors import MobilityError
 from mobility.plain import PlainInvalid
@@ -112,7 +112,7 @@ class Thing:
     """What is honestly sent."""
 
     def __init__(self) -> None:
-        self.text = "x" * 400
+        self.text = "x" * 70_000  # so that each gadget fits in its place
 
 
 class World:
@@ -180,7 +180,8 @@ def test_in_a_bundle_of_a_stranger(name: str, world: World, nothing_decoded: Cal
     honest = pack(Thing(), by=world.stranger)
     size = next(entry.size for entry in honest.claims().segments if entry.kind is SegmentKind.STATE)
     gadget = GADGETS[name](str(world.canary))
-    bundle = _with_state(honest, gadget) if len(gadget) <= size else honest
+    assert len(gadget) <= size
+    bundle = _with_state(honest, gadget)
     with pytest.raises(UntrustedSigner):
         Bundle.from_bytes(bundle.to_bytes()).verify(world.trust)
     assert nothing_decoded() and not world.canary.exists()
@@ -238,6 +239,20 @@ def test_a_verified_state_that_is_broken_says_so() -> None:
     for broken in (b"", b".", b"\x80\x05N.", pickle.dumps(({"x": 1}, {})) + good, b"\x80\xff", b"garbage"):
         with pytest.raises(StateInvalid):
             decode_unit(broken, (), namespace)
+
+
+@pytest.mark.parametrize("exception", [SystemExit, GeneratorExit, ValueError])
+def test_what_a_state_or_a_module_raises_does_not_end_the_host(exception: type[BaseException]) -> None:
+    """An error of the tree, whatever it is; only a person's interrupt passes."""
+    name = exception.__name__
+    raising = CodeSegment((ShippedModule("top", False, f"raise {name}(0)\n"),))
+    good = pickle.dumps(({}, {})) + pickle.dumps(None)
+    with pytest.raises(LoadFailed, match=name):
+        decode_unit(good, (), open_namespace(raising.to_bytes(), raising.digest))
+    calm = CodeSegment((ShippedModule("top", False, f"def leave(): raise {name}(0)\n"),))
+    state = pickle.dumps(({}, {})) + b"\x80\x05" + _global("top", "leave") + b")R."
+    with pytest.raises(StateInvalid, match=name):
+        decode_unit(state, (), open_namespace(calm.to_bytes(), calm.digest))
 
 
 def test_code_that_is_no_code_segment_is_not_executed(world: World) -> None:

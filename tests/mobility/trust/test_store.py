@@ -309,13 +309,14 @@ CRASHES = (
 import shutil
 first, second = (Identity.generate(name, "place") for name in ("first", "second"))
 def change(store):
-    if mode == "first": store.trust(first.public)
+    if mode == "asked": store.current()
+    if mode in ("first", "asked"): store.trust(first.public)
     if mode == "add": store.trust(second.public)
     if mode == "revoke": store.revoke(first.key_id)
 survived = []
 for number in range(100):
     shutil.rmtree(folder, ignore_errors=True)
-    if mode != "first":
+    if mode not in ("first", "asked"):
         TrustStore(folder).trust(first.public)
     before = TrustStore(folder).current()
     child = os.fork()
@@ -370,7 +371,7 @@ def test_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("mode", ["first", "add", "revoke"])
+@pytest.mark.parametrize("mode", ["first", "asked", "add", "revoke"])
 def test_crash_at_every_step(tmp_path: Path, mode: str) -> None:
     """A write that is interrupted has happened or has not; the next one works and tidies up."""
     steps, ordered, lost, kept = run(CRASHES, tmp_path / "t", mode).split()
