@@ -95,7 +95,8 @@ def place(node: _N, at: ast.AST) -> _N:
             setattr(node, name, getattr(at, name))
         if node.end_lineno != node.lineno:  # type: ignore[attr-defined]  # set just now
             # What is made up must not show on the last line of a statement that it stands for.
-            node.end_lineno, node.end_col_offset = node.lineno, node.col_offset  # type: ignore[attr-defined]
+            start = node.lineno, node.col_offset  # type: ignore[attr-defined]  # set just now
+            node.end_lineno, node.end_col_offset = start  # type: ignore[attr-defined]  # likewise
     for child in ast.iter_child_nodes(node):
         place(child, at)
     return node

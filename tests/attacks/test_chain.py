@@ -50,7 +50,7 @@ from tests.mobility.trust.people import (
 
 
 def check(passport: Passport, audience: str | None = None, **options: object) -> object:
-    return passport.verify(trusted(), now=NOW, audience=audience, **options)  # type: ignore[arg-type]
+    return passport.verify(trusted(), now=NOW, audience=audience, **options)  # type: ignore[arg-type]  # any of its options
 
 
 WHOLE = travelled("oslo", "lima", "baku")

@@ -6,6 +6,7 @@ import copyreg
 import os
 import pickle
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import numpy
 import pytest
 
 import mobility.data.segment
-from mobility import Bundle, Identity, TrustStore, pack, unpack
+from agents.cli.claims import examine
+from agents.cli.suspended import variables
+from mobility import Bundle, Identity, TrustStore, pack, resumable, unpack
 from mobility.bundle import SegmentKind
 from mobility.bundle.errors import BundleError, SegmentMismatch
 from mobility.code import CodeSegment, LoadFailed, ShippedModule, open_namespace
@@ -115,6 +118,13 @@ class Thing:
         self.text = "x" * 70_000  # so that each gadget fits in its place
 
 
+@resumable
+def waiting() -> Any:
+    secret = 1
+    yield
+    return secret
+
+
 class World:
     def __init__(self, folder: Path) -> None:
         self.canary = folder / "canary"
@@ -127,8 +137,8 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """With the extension code of the EXT gadget registered: the attack must be able to work."""
-    monkeypatch.setitem(copyreg._extension_registry, ("os", "mkdir"), 0xF0)  # type: ignore[attr-defined]
-    monkeypatch.setitem(copyreg._inverted_registry, 0xF0, ("os", "mkdir"))  # type: ignore[attr-defined]
+    monkeypatch.setitem(copyreg._extension_registry, ("os", "mkdir"), 0xF0)  # type: ignore[attr-defined]  # private
+    monkeypatch.setitem(copyreg._inverted_registry, 0xF0, ("os", "mkdir"))  # type: ignore[attr-defined]  # private
     return World(tmp_path)
 
 
@@ -171,7 +181,7 @@ def test_the_gadget_would_work(name: str, world: World) -> None:
         pickle.loads(gadget)
     finally:
         if "__setstate__" in vars(Planted):
-            del Planted.__setstate__  # type: ignore[attr-defined]
+            del Planted.__setstate__  # type: ignore[attr-defined]  # planted by the gadget
     assert world.canary.exists()
 
 
@@ -218,12 +228,21 @@ def test_as_a_hostile_result_on_the_way_back(name: str, world: World) -> None:
 
 
 @pytest.mark.parametrize("name", GADGETS)
-def test_as_the_preview_of_a_bundle(name: str, world: World, nothing_decoded: Callable[[], bool]) -> None:
-    """``sojourn inspect`` shows the preview of anybody's bundle."""
-    from mobility.plain import PlainLimits
-
-    with pytest.raises(PlainInvalid):
-        decode_plain(GADGETS[name](str(world.canary)), limits=PlainLimits())
+def test_as_the_preview_of_a_bundle(
+    name: str, world: World, nothing_decoded: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``sojourn inspect`` shows the preview of anybody's bundle, whoever signed it."""
+    agent = waiting()
+    next(agent)
+    honest = pack(agent, by=world.owner)
+    monkeypatch.setattr("mobility.bundle.collecting.preview_of", lambda _: GADGETS[name](str(world.canary)))
+    hostile = pack(agent, by=world.owner)
+    shown = [
+        variables(examine(Bundle.from_bytes(bundle.to_bytes()), world.trust.current(), now=time.time()))
+        for bundle in (honest, hostile)
+    ]
+    assert shown[0] is not None and [row["name"] for row in shown[0]["variables"]] == ["secret"]
+    assert shown[1] is not None and shown[1]["problem"] and shown[1]["variables"] == []
     assert nothing_decoded() and not world.canary.exists()
 
 
