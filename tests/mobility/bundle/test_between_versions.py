@@ -41,6 +41,17 @@ CELLS = [
             return float(np.mean(self.values)) + OFFSET
     """,
     """
+    class Base:
+        kind = "first"
+
+    class Sub(Base):
+        pass
+    """,
+    """
+    class Base:
+        kind = "run again"
+    """,
+    """
     @resumable
     def survey(places):
         raise RuntimeError("an earlier version of the cell")
@@ -73,6 +84,7 @@ CELLS = [
             "means": [round(r.mean(), 6) for r in readings],
             "values": [r.values for r in readings],
             "visited": visited,
+            "kinds": [Sub.kind, Base.kind],
             "total": float(total.sum()),
             "steps": step(),
             "line": repr(readings[0]),

@@ -45,6 +45,18 @@ CASES: dict[str, dict[str, str]] = {
                     yield f(), CFG["level"], f.__defaults__[0] is CFG
         """
     },
+    "a table that is a method's default value": {
+        "app": """
+            CFG = {"level": 1}
+            class K:
+                def level(self, cfg=CFG): return cfg["level"], cfg is CFG
+            @resumable
+            def run():
+                for _ in range(4):
+                    CFG["level"] += 1
+                    yield K().level()
+        """
+    },
     "a registry that is a class attribute too": {
         "app": """
             REGISTRY = {}
