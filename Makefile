@@ -2,7 +2,7 @@
 #
 #   make test     run the tests                make demo     freeze an agent here, finish it in another Python
 #   make check    ruff, mypy, import-linter    make bench    measure (ARGS=--json for a program to read)
-#   make clean    remove all that these made
+#   make clean    remove all that these made   make chaos    kill nodes and places while agents travel, for long
 #
 # Another interpreter:                       make test PYTHON=/path/to/python3.13
 # and without losing the usual environment:  make test PYTHON=/path/to/python3.13 VENV=.venv-3.13
@@ -19,14 +19,14 @@ endif
 MINOR := import sys; print("%d.%d" % sys.version_info[:2])
 VERSION := $(if $(PYTHON),$(shell "$(PYTHON)" -c '$(MINOR)' 2>/dev/null))
 
-# The extra `test` is all that today's targets need. Notebooks come later; installing jupyterlab for every run of the
-# tests would only keep a fresh machine waiting.
-EXTRA := test
+# The extras that the targets need. Notebooks come later; installing jupyterlab for every run of the tests would only
+# keep a fresh machine waiting.
+EXTRA := test,demo
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(VERSION)
 
-.PHONY: help test check demo bench clean
+.PHONY: help test check demo bench chaos clean
 
 help:
 	@sed -n '3,8s/^# \{0,1\}//p' Makefile
@@ -45,6 +45,10 @@ demo: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.execution_state $(ARGS)
 	$(BIN)/python -m benchmarks.bundle $(ARGS)
+	$(BIN)/python -m benchmarks.hop $(ARGS)
+
+chaos: $(INSTALLED)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \

@@ -1,8 +1,107 @@
 """Agents: units of running code that visit places.
 
-This package will hold the platform: places that admit and host agents, the directory that knows where each agent is,
-the handoff protocol by which one moves, handles, mailboxes, itineraries and the command line. It is empty in this
-version; what a moving agent is made of is already in :mod:`mobility`.
+An agent is an ordinary generator function. It yields what it wants done; to `hop` is to go on at that very line on
+another node.
+
+==================  ==================================================================================================
+mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`
+messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
+waiting             `sleep`, `call`, `checkpoint`
+the platform        `connect`, `Platform`, `PlaceInfo`
+a reference         `Handle`, `Status`, `Trail`
+what may go wrong   `AgentsError` and the tree in `agents.errors`
+==================  ==================================================================================================
+
+>>> from agents import agent, hop
+>>> @agent
+... def survey(here, places):
+...     means = {}
+...     for place in places:
+...         here = yield hop(place)
+...         means[here.name] = here.resource("readings").mean()
+...     return means
+
+The protocol by which an agent moves is in `agents.handoff`, a platform for tests in `agents.testing`.
 """
 
-__all__: list[str] = []
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.decorating import agent
+    from agents.effects import (
+        Clone,
+        Received,
+        ask,
+        call,
+        checkpoint,
+        clone,
+        hop,
+        receive,
+        reply,
+        send,
+        sleep,
+        spawn,
+    )
+    from agents.errors import AgentsError
+    from agents.handle import Handle
+    from agents.here import Here
+    from agents.platform import PlaceInfo, Platform
+    from agents.starting import connect
+    from agents.status import Status
+    from agents.trail import Trail
+
+__all__ = [
+    "AgentsError",
+    "Clone",
+    "Handle",
+    "Here",
+    "PlaceInfo",
+    "Platform",
+    "Received",
+    "Status",
+    "Trail",
+    "agent",
+    "ask",
+    "call",
+    "checkpoint",
+    "clone",
+    "connect",
+    "hop",
+    "receive",
+    "reply",
+    "send",
+    "sleep",
+    "spawn",
+]
+
+# Loaded when first asked for: the command line lives in this package too, and has to start at once.
+_ROOMS = {
+    "agent": "agents.decorating",
+    **dict.fromkeys(
+        (
+            *("Clone", "Received", "ask", "call", "checkpoint", "clone"),
+            *("hop", "receive", "reply", "send", "sleep", "spawn"),
+        ),
+        "agents.effects",
+    ),
+    "AgentsError": "agents.errors",
+    "Handle": "agents.handle",
+    "Here": "agents.here",
+    **dict.fromkeys(("PlaceInfo", "Platform"), "agents.platform"),
+    "connect": "agents.starting",
+    "Status": "agents.status",
+    "Trail": "agents.trail",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_ROOMS[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -31,11 +31,12 @@ from mobility.state import ExecutionState, capture, discard, dumps, loads, resto
 
 if TYPE_CHECKING:
     from mobility import environment
-    from mobility.bundle import Birth, Bundle, VerifiedBundle, pack, unpack
+    from mobility.bundle import Birth, Branch, Bundle, VerifiedBundle, pack, unpack
     from mobility.trust import Identity, Limits, Passport, TrustStore
 
 __all__ = [
     "Birth",
+    "Branch",
     "Bundle",
     "ExecutionState",
     "Identity",
@@ -56,7 +57,7 @@ __all__ = [
 
 # Loaded when first asked for: capturing and restoring need nothing that has to be installed.
 _ROOMS = {
-    **dict.fromkeys(("Birth", "Bundle", "VerifiedBundle", "pack", "unpack"), "mobility.bundle"),
+    **dict.fromkeys(("Birth", "Branch", "Bundle", "VerifiedBundle", "pack", "unpack"), "mobility.bundle"),
     **dict.fromkeys(("Identity", "Limits", "Passport", "TrustStore"), "mobility.trust"),
 }
 

@@ -83,10 +83,10 @@ def test_every_dependency_is_pinned() -> None:
     """A requirement without a pin would be resolved anew, and differently, on each machine."""
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["test"], *extras["notebook"]]
+    wanted = [*project["dependencies"], *extras["test"], *extras["demo"], *extras["notebook"]]
     names = {normalised(re.split(r"[\s\[<>=!~;]", requirement)[0]) for requirement in wanted}
     assert names <= {normalised(line.partition("==")[0]) for line in CONSTRAINTS}
-    assert extras["all"] == [f"{project['name']}[test,notebook]"]
+    assert extras["all"] == [f"{project['name']}[test,demo,notebook]"]
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:
@@ -212,7 +212,7 @@ def test_import_rules_bite(copied: Path, path: str, statement: str) -> None:
 def test_import_rules_leave_room_for_the_engines(copied: Path) -> None:
     """The rooms that may know Ray and Flower need no change of the rules when they come."""
     for room, engine in (("agents/_ray", "ray"), ("federated/_flower", "flwr")):
-        (copied / room).mkdir()
+        (copied / room).mkdir(exist_ok=True)
         (copied / room / "__init__.py").write_text(f"import {engine}\n", encoding="utf-8")
         (copied / room / "part.py").write_text(f"import {engine}\n", encoding="utf-8")
         (copied / room.split("/")[0] / "user.py").write_text(f"import {room.replace('/', '.')}\n", encoding="utf-8")
@@ -235,7 +235,7 @@ def test_readme_names_the_targets_that_exist() -> None:
     assert set(re.findall(r"`make ([a-z]+)`", README)) == TARGETS - {"help"}
 
 
-@pytest.mark.parametrize("target", ["test", "check", "demo", "bench"])
+@pytest.mark.parametrize("target", ["test", "check", "demo", "bench", "chaos"])
 def test_readme_shows_the_same_commands_without_make(target: str) -> None:
     """Whoever has no make gets the same result."""
     row = next(line for line in README.splitlines() if f"`make {target}`" in line)
@@ -245,20 +245,21 @@ def test_readme_shows_the_same_commands_without_make(target: str) -> None:
 def test_readme_shows_the_same_installation_without_make() -> None:
     """Installed without the constraints, or without the extra, the tests would run against other versions."""
     (arguments,) = re.findall(r"-m pip install .*?(-c .*?);", MAKEFILE)
-    extra = re.search(r"^EXTRA := (\w+)$", MAKEFILE, re.MULTILINE)
+    extra = re.search(r"^EXTRA := ([\w,]+)$", MAKEFILE, re.MULTILINE)
     assert extra is not None
     command = ".venv/bin/python -m pip install " + arguments.replace("$(EXTRA)", extra[1])
     (others,) = re.findall(r"python -m (mobility.testing.companions .*)$", MAKEFILE, re.MULTILINE)
     assert f"$ .venv/bin/python -m {others.replace('$(VENV)', '.venv')}\n" in README
     assert f"$ {command}\n" in README
-    assert extra[1] in PROJECT["project"]["optional-dependencies"]
+    assert set(extra[1].split(",")) <= PROJECT["project"]["optional-dependencies"].keys()
 
 
 def test_what_the_commands_run_exists() -> None:
-    """`make bench` and `make demo` name files; so do the links of the pages."""
+    """`make bench`, `make demo` and `make chaos` name files; so do the links of the pages."""
     assert (ROOT / "demo" / "__main__.py").is_file()
-    for command in recipe("bench"):
-        assert (ROOT / f"{command.split()[-1].replace('.', '/')}.py").is_file()
+    for command in [*recipe("bench"), *recipe("chaos")]:
+        module = ROOT / command.split()[-1].replace(".", "/")
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), command
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"

@@ -23,7 +23,7 @@ from mobility.bundle.payload import Parts
 from mobility.errors import MobilityError
 from mobility.trust import DEFAULT_LIMITS, Envelope, Limits, Role, TrustError, TrustList, VerifiedPassport
 from mobility.trust.certificate import BIRTH_CERTIFICATE_TYPE, verify_by_known
-from mobility.trust.passport import HOP_RECORD_TYPE
+from mobility.trust.passport import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE
 from mobility.trust.strict import Json, load_strict
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ _HOP: Final[_Fields] = {
     "time": ("time", _is_number),
     "previous": ("previous", _is_text),
     "manifest": ("manifest", _is_text),
+    "child": ("child", _is_text),
 }
 
 
@@ -189,26 +190,28 @@ def _links(bundle: Bundle, trusted: TrustList, now: float, limits: Limits) -> tu
     links = [
         {"epoch": 0, "what": "birth", "from": None, "to": birth["home"], "time": None, **signed, "continues": True}
     ]
-    previous = passport.birth.digest
+    previous, agent = passport.birth.digest, birth["agent"]
     for number, envelope in enumerate(passport.hops[: limits.hops], 1):
         hop = _read(envelope, _HOP, limits)
         time = now if hop["time"] is None else hop["time"]
-        signed = _signature(envelope, HOP_RECORD_TYPE, Role.PLACE, time, number, trusted, limits)
+        branches = envelope.payload_type == BRANCH_RECORD_TYPE
+        kind = BRANCH_RECORD_TYPE if branches else HOP_RECORD_TYPE
+        signed = _signature(envelope, kind, Role.PLACE, time, number, trusted, limits)
         if signed["signature"] == VERIFIED and signed["name"] != hop["from"]:
             signed["signature"] = "broken-chain"
         links.append(
             {
                 "epoch": hop["epoch"],
-                "what": "hop",
+                "what": f"branch to {hop['child'] or '?'}" if branches else "hop",
                 "from": hop["from"],
                 "to": hop["to"],
                 "time": hop["time"],
                 **signed,
-                "continues": hop["previous"] == previous.hex()
-                and hop["epoch"] == number
-                and hop["agent"] == birth["agent"],
+                "continues": hop["previous"] == previous.hex() and hop["epoch"] == number and hop["agent"] == agent,
             }
         )
+        if branches:
+            agent = hop["child"]
         previous = envelope.digest
     return tuple(links)
 

@@ -182,11 +182,12 @@ def _show_chain(screen: Screen, chain: dict[str, Any]) -> None:
     rows = []
     for link in chain["links"]:
         signature = _MARKS.get(link["signature"], link["signature"])
+        way = f"{link['from'] or '?'} -> {link['to'] or 'anybody'}"
         rows.append(
             (
                 "?" if link["epoch"] is None else link["epoch"],
-                link["what"] if link["what"] == "birth" else f"{link['from'] or '?'} -> {link['to'] or 'anybody'}",
-                _time(link["time"]) if link["what"] == "hop" else "",
+                {"birth": "birth", "hop": way}.get(link["what"], f"{way}, {link['what']}"),
+                _time(link["time"]) if link["what"] != "birth" else "",
                 f"{link['name'] or '?'} ({(link['key_id'] or 'no key id')[:16]})",
                 signature,
                 "continues" if link["continues"] else "DOES NOT CONTINUE",

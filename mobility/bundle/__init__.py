@@ -14,7 +14,7 @@ anything is decoded. Not claimed: that what a trusted party signed is harmless.
 from mobility.bundle.bundle import Bundle
 from mobility.bundle.errors import BundleError
 from mobility.bundle.manifest import Encoding, Manifest, SealedPart, SegmentEntry, SegmentKind, Suspension, UnitKind
-from mobility.bundle.packing import Birth, pack
+from mobility.bundle.packing import Birth, Branch, pack
 from mobility.bundle.payload import Payload
 from mobility.bundle.sealed import seal_context, sealed_payload
 from mobility.bundle.streaming import receive
@@ -23,6 +23,7 @@ from mobility.bundle.verified import VerifiedBundle
 
 __all__ = [
     "Birth",
+    "Branch",
     "Bundle",
     "BundleError",
     "Encoding",

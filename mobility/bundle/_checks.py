@@ -89,7 +89,7 @@ def check_manifest(data: bytes, passport: VerifiedPassport, limits: Limits) -> M
     for field, said, signed in (
         ("agent", manifest.agent, passport.agent),
         ("epoch", manifest.epoch, passport.epoch),
-        ("entry_point", manifest.entry_point, certificate.entry_point),
+        ("entry_point", manifest.entry_point, passport.entry_point),
     ):
         if said != signed:
             raise ManifestMismatch(f"it names the {field} {said}, and the passport {signed}", field=field)

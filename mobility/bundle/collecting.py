@@ -77,8 +77,13 @@ def unit_of(unit: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
     return unit, UnitKind.GENERATOR if isinstance(unit, types.GeneratorType) else UnitKind.OBJECT
 
 
-def collect(unit: Any, kind: UnitKind) -> Collected:
+def collect(unit: Any, kind: UnitKind, *, preview: bool = True) -> Collected:
     """Take a unit apart; it stays as it is.
+
+    Parameters
+    ----------
+    preview
+        Whether to show the variables of a generator.
 
     Raises
     ------
@@ -101,7 +106,7 @@ def collect(unit: Any, kind: UnitKind) -> Collected:
         code,
         digest,
         data,
-        preview_of(unit) if plan is not None else None,
+        preview_of(unit) if preview and plan is not None else None,
         outside,
         own,
     )

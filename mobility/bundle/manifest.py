@@ -3,8 +3,8 @@
 Rules
 -----
 1. Canonical JSON, read strictly (`mobility.trust.strict`): every field is there, none is unknown, all are bounded.
-2. Segments come in the order code, state, buffers, preview: any number of code segments, which all differ; exactly one
-   state; any number of buffers; at most one preview. Code is one chunk at most.
+2. Segments come in the order code, state, buffers, preview, luggage: any number of code segments, which all differ;
+   exactly one state; any number of buffers; at most one preview and one luggage. Code is one chunk at most.
 3. A segment has a digest for each chunk. In a sealed bundle only code has: its digest is in the birth certificate
    anyway, and those of what is secret would tell who guesses it that the guess is right.
 4. There are no names of files here. What has a name is shown, or asked of a directory, and is never part of a path.
@@ -54,6 +54,7 @@ class SegmentKind(StrEnum):
     STATE = "state"
     BUFFER = "buffer"
     PREVIEW = "preview"
+    LUGGAGE = "luggage"
 
 
 def _require_count(size: int, chunks: tuple[bytes, ...]) -> None:
@@ -186,11 +187,12 @@ class Manifest:
     def __post_init__(self) -> None:
         kinds = [entry.kind for entry in self.segments]
         if any(_RANK[kind] > _RANK[following] for kind, following in pairwise(kinds)):
-            raise ValueError("the segments are not in the order code, state, buffers, preview")
+            raise ValueError("the segments are not in the order code, state, buffers, preview, luggage")
         if kinds.count(SegmentKind.STATE) != 1:
             raise ValueError(f"there are {kinds.count(SegmentKind.STATE)} segments of state, and there must be one")
-        if kinds.count(SegmentKind.PREVIEW) > 1:
-            raise ValueError("there is more than one preview")
+        for kind in (SegmentKind.PREVIEW, SegmentKind.LUGGAGE):
+            if kinds.count(kind) > 1:
+                raise ValueError(f"there is more than one {kind}")
         if len(set(self.code)) != len(self.code):
             raise ValueError("a code segment occurs twice")
         for entry in self.segments:

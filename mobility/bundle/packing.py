@@ -1,7 +1,7 @@
 """`pack`: from a unit to a signed bundle.
 
 A bundle is signed once. At birth the owner's certificate names the manifest, at a move the hop record of the sending
-place does; and the manifest names everything else.
+place does, at a branch its branch record; and the manifest names everything else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mobility.trust.limits import DEFAULT_LIMITS, Limits
 from mobility.trust.passport import Passport, VerifiedPassport
 from mobility.trust.trustlist import TrustedKey
 
-__all__ = ["Birth", "pack"]
+__all__ = ["Birth", "Branch", "pack"]
 
 _DAY: Final = 24 * 60 * 60
 #: Where a bundle is read in one piece, its first large buffer begins at a multiple of this.
@@ -67,6 +67,19 @@ class Birth:
     hop_limit: int = 32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """That the unit goes on as another agent: a clone, or what the agent spawns from its own code.
+
+    Attributes
+    ----------
+    child
+        The id of the new agent, which none of its ancestors has had.
+    """
+
+    child: str
+
+
 def pack(
     unit: Any,
     *,
@@ -77,6 +90,9 @@ def pack(
     passport: VerifiedPassport | None = None,
     origin: str | None = None,
     to: str | None = None,
+    branch: Branch | None = None,
+    luggage: bytes | None = None,
+    preview: bool = True,
     seal_to: TrustedKey | None = None,
     needs: Needs | None = None,
     now: float | None = None,
@@ -101,6 +117,13 @@ def pack(
     origin, to
         From and to which place the hop leads, by the names that the others know. `origin` is the signer's name unless
         given; `to` None: any place where the itinerary allows it.
+    branch
+        Then the bundle is the first one of a child, whose passport goes on from `passport`; a generator is cloned, a
+        function of the same signed code is spawned with its arguments. The agent and its own passport stay as they are.
+    luggage
+        What a platform gives along beside the unit: its own bytes, signed with the rest and never decoded here.
+    preview
+        Whether the bundle shows the variables of a generator, for people to look at.
     seal_to
         Whose key alone opens the bundle.
     needs
@@ -121,9 +144,13 @@ def pack(
     BrokenChain, OffItinerary, HopLimitReached
         If no place would accept the hop.
     TooLarge
+    ValueError
+        For a birth after the birth, and a branch before it.
     """
     moment = int(time.time() if now is None else now)
-    parts = _taken_apart(unit, args, kwargs or {})
+    if branch is not None and passport is None:
+        raise ValueError("only an agent can branch: give the passport with which it came")
+    parts = _taken_apart(unit, args, kwargs or {}, preview)
     if passport is None:
         born = birth or Birth()
         agent, epoch, previous = born.agent or secrets.token_hex(8), 0, None
@@ -134,6 +161,8 @@ def pack(
         raise CodeAltered(agent=passport.agent, signed=signed, found=(parts.code_digest,))
     else:
         agent, epoch, previous = passport.agent, passport.epoch + 1, passport.digest
+        if branch is not None:
+            agent = branch.child
 
     def signed_with(contents: _Contents) -> Bundle:
         manifest = _manifest(parts, contents, agent, epoch, needs)
@@ -143,10 +172,18 @@ def pack(
             state = hashlib.sha256(contents.views[1]).digest()
             stamped = _certified(parts, by, born, agent, state, digest, moment)
         else:
-            stamped = passport.stamped(by, origin=origin or by.name, destination=to, manifest=digest, time=moment)
+            stamped = passport.stamped(
+                by,
+                origin=origin or by.name,
+                destination=to,
+                manifest=digest,
+                time=moment,
+                child=branch.child if branch else None,
+                entry_point=parts.entry_point if branch else None,
+            )
         return Bundle(stamped, body, contents.payload)
 
-    contents = _Contents.of(parts, limits)
+    contents = _Contents.of(parts, luggage, limits)
     if seal_to is not None:
         return signed_with(contents.sealed(parts.code_digest, seal_to, seal_context(agent, epoch, previous), limits))
     bundle = signed_with(contents)
@@ -157,12 +194,12 @@ def pack(
     return bundle
 
 
-def _taken_apart(unit: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Collected:
+def _taken_apart(unit: Any, args: Sequence[Any], kwargs: Mapping[str, Any], preview: bool) -> Collected:
     if not isinstance(unit, ExecutionState):
-        return collect(*unit_of(unit, args, kwargs))
+        return collect(*unit_of(unit, args, kwargs), preview=preview)
     generator = restore(unit)
     try:
-        return collect(*unit_of(generator, args, kwargs))
+        return collect(*unit_of(generator, args, kwargs), preview=preview)
     finally:
         discard(generator)  # else its finally blocks would run here, when it is collected
 
@@ -190,7 +227,7 @@ def _certified(
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """The segments of a bundle in the making: code, state, buffers, preview."""
+    """The segments of a bundle in the making: code, state, buffers, preview, luggage."""
 
     kinds: tuple[SegmentKind, ...]
     views: tuple[memoryview, ...]
@@ -199,14 +236,16 @@ class _Contents:
     seal: SealedPart | None = None
 
     @classmethod
-    def of(cls, parts: Collected, limits: Limits) -> _Contents:
+    def of(cls, parts: Collected, luggage: bytes | None, limits: Limits) -> _Contents:
         data = parts.data
         segments = [
             (SegmentKind.CODE, memoryview(parts.code)),
             (SegmentKind.STATE, data.state),
             *((SegmentKind.BUFFER, buffer) for buffer in data.buffers),
-            *((SegmentKind.PREVIEW, memoryview(preview)) for preview in (parts.preview,) if preview is not None),
         ]
+        for kind, more in ((SegmentKind.PREVIEW, parts.preview), (SegmentKind.LUGGAGE, luggage)):
+            if more is not None:
+                segments.append((kind, memoryview(more)))
         views = tuple(view.cast("B") for _, view in segments)
         limits.check("code_bytes", len(parts.code), "the code segment")
         limits.check("segments", len(views), "the number of segments")

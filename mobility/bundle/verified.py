@@ -43,6 +43,9 @@ class VerifiedBundle(Verified):
         Read-only; `writable_buffers` is for the one agent that is made from them.
     preview
         What the sender shows of the state, if anything.
+    luggage
+        What the sender's platform gave along beside the unit, if anything: its bytes, read-only. Nothing here reads
+        them; that they are signed says who sent them, not that they are harmless.
     """
 
     bundle: Bundle
@@ -52,6 +55,7 @@ class VerifiedBundle(Verified):
     state: memoryview
     buffers: tuple[memoryview, ...]
     preview: memoryview | None
+    luggage: memoryview | None
     proof: InitVar[object]
     _own: tuple[memoryview, ...] = field(repr=False)
     _spent: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
@@ -119,6 +123,7 @@ def accepted(
     for entry, view in zip(entries, carried, strict=True):
         by_kind[entry.kind].append(view)
     buffers, preview = tuple(by_kind[SegmentKind.BUFFER]), by_kind[SegmentKind.PREVIEW]
+    luggage = by_kind[SegmentKind.LUGGAGE]
     return VerifiedBundle(
         bundle=bundle,
         manifest=manifest,
@@ -127,6 +132,7 @@ def accepted(
         state=by_kind[SegmentKind.STATE][0].toreadonly(),
         buffers=tuple(view.toreadonly() for view in buffers),
         preview=preview[0].toreadonly() if preview else None,
+        luggage=luggage[0].toreadonly() if luggage else None,
         proof=_PROOF,
         _own=buffers,
     )

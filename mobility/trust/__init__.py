@@ -22,7 +22,7 @@ from mobility.trust.limits import DEFAULT_LIMITS, Limits
 from mobility.trust.passport import HopRecord, Passport, VerifiedPassport
 from mobility.trust.sealing import seal, unseal
 from mobility.trust.store import TrustStore
-from mobility.trust.trustlist import TrustedKey, TrustEntry, TrustList
+from mobility.trust.trustlist import TrustedKey, TrustEntry, TrustList, TrustSource
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -38,6 +38,7 @@ __all__ = [
     "TrustEntry",
     "TrustError",
     "TrustList",
+    "TrustSource",
     "TrustStore",
     "TrustedKey",
     "VerifiedCertificate",

@@ -1,4 +1,4 @@
-"""The chain of hops: who held an agent, in what state, and when, from its birth on.
+"""The chain of hops and branches: who held an agent, in what state, and when, from its birth on.
 
 Rules
 -----
@@ -13,8 +13,15 @@ Rules
 5. A key that was revoked from an epoch on is refused for the hops from there on; the owner's, for the whole agent.
 6. The audience is the place to which the last hop leads. Without a hop the agent is still at home.
 7. The last link names the manifest of what is sent along, and so signs it: there is no further signature.
+8. A branch is a hop with which a child begins: another unit of the code that the owner signed, with an id and an entry
+   point of its own. Its record is signed under a type of its own, as the agent that branches; what follows in this
+   chain is the child's. No id occurs twice in a line. The parent's chain goes on without the record.
+9. A branch counts for epoch and hop limit, and leads where a hop might.
+10. A record that stays where it is, of a branch or of a checkpoint from which the agent goes on, leads to no stop of the
+   itinerary and uses none up.
 
-Not handled: which of two chains of the same epoch came first. The directory decides that, by compare-and-swap.
+Not handled: which of two chains of the same epoch came first, and whether a child's id is that of an agent of another
+line. The directory decides that, by compare-and-swap.
 
 Binary form: ``SJP1``, the count of envelopes as 4 big-endian bytes, then each with its length before it; the first is
 the birth certificate.
@@ -23,8 +30,9 @@ the birth certificate.
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import InitVar, dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from mobility.trust._naming import DIGEST, NAME, TIME
 from mobility.trust._proof import Proof, Verified
@@ -49,13 +57,14 @@ from mobility.trust.errors import (
 )
 from mobility.trust.keys import Identity, Role
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
-from mobility.trust.strict import Integer, Maybe, Record, write_canonical
+from mobility.trust.strict import Integer, Maybe, Record, Schema, Text, write_canonical
 from mobility.trust.trustlist import TrustedKey, TrustList, TrustSource
 
-__all__ = ["HOP_RECORD_TYPE", "HopRecord", "Passport", "VerifiedPassport"]
+__all__ = ["BRANCH_RECORD_TYPE", "HOP_RECORD_TYPE", "HopRecord", "Passport", "VerifiedPassport"]
 
 #: Names form and version, and is signed with the body: one version cannot pass for another.
 HOP_RECORD_TYPE: Final = "application/vnd.sojourn.hop-record.v1+json"
+BRANCH_RECORD_TYPE: Final = "application/vnd.sojourn.branch-record.v1+json"
 _MAGIC: Final = b"SJP1"
 _NUMBER: Final = struct.Struct(">I")
 _PROOF: Final = Proof()
@@ -63,12 +72,12 @@ _PROOF: Final = Proof()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HopRecord:
-    """One move.
+    """One move, or the branch with which a child begins.
 
     Attributes
     ----------
     agent
-        The agent's id.
+        The agent's id; in a branch, the parent's.
     epoch
         1 for the first hop.
     previous
@@ -79,6 +88,13 @@ class HopRecord:
         From and to which place; without a destination, to whoever has the bundle.
     time
         Unix time at the sending place.
+    child, entry_point
+        In a branch, the id of the child, and what is run as it; both None in a hop.
+
+    Raises
+    ------
+    ValueError
+        For one of `child` and `entry_point` without the other.
     """
 
     agent: str
@@ -88,6 +104,17 @@ class HopRecord:
     origin: str
     destination: str | None
     time: int
+    child: str | None = None
+    entry_point: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.child is None) != (self.entry_point is None):
+            raise ValueError("a branch has both a child and its entry point, and a hop neither")
+
+    @property
+    def stays(self) -> bool:
+        """Whether nothing leaves the place: of a branch, or of a checkpoint that a place writes for itself."""
+        return self.origin == self.destination
 
     def sign(self, place: Identity) -> Envelope:
         """Sign it as the sending place.
@@ -97,12 +124,12 @@ class HopRecord:
         SchemaError
             If a field cannot travel.
         """
-        return Envelope.sign(HOP_RECORD_TYPE, write_canonical(self, _HOP), place)
+        kind = HOP_RECORD_TYPE if self.child is None else BRANCH_RECORD_TYPE
+        return Envelope.sign(kind, write_canonical(self, _FORMS[kind]), place)
 
 
-_HOP: Final = Record(
-    HopRecord,
-    {
+def _form(**more: Schema[str]) -> Record[HopRecord]:
+    fields: dict[str, Schema[Any]] = {
         "agent": NAME,
         "epoch": Integer(low=1),
         "previous": DIGEST,
@@ -110,10 +137,12 @@ _HOP: Final = Record(
         "from": NAME,
         "to": Maybe(NAME),
         "time": TIME,
-    },
-    constants={"version": 1},
-    attributes={"from": "origin", "to": "destination"},
-)
+    }
+    attributes = {"from": "origin", "to": "destination"}
+    return Record(HopRecord, {**fields, **more}, constants={"version": 1}, attributes=attributes)
+
+
+_FORMS: Final = {HOP_RECORD_TYPE: _form(), BRANCH_RECORD_TYPE: _form(child=NAME, entry_point=Text())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +154,7 @@ class VerifiedPassport(Verified):
     birth
         The birth certificate and its owner.
     hops, senders
-        The hop records, and the trusted place that signed each.
+        The records of hops and branches, and the trusted place that signed each.
     passport
         The bytes that were verified, to send on.
     digest
@@ -144,7 +173,24 @@ class VerifiedPassport(Verified):
 
     @property
     def agent(self) -> str:
-        return self.birth.certificate.agent
+        """The id now: after a branch, the child's."""
+        return self.lineage[-1]
+
+    @property
+    def entry_point(self) -> str:
+        """What is run as the agent that it is now."""
+        points = [hop.entry_point for hop in self.hops if hop.entry_point is not None]
+        return points[-1] if points else self.birth.certificate.entry_point
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """All ids of the line, from the one that the owner gave to the one now."""
+        return (self.birth.certificate.agent, *(hop.child for hop in self.hops if hop.child is not None))
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the agent from which this one branched off; None if the owner launched it itself."""
+        return self.lineage[-2] if len(self.lineage) > 1 else None
 
     @property
     def owner(self) -> TrustedKey:
@@ -170,8 +216,18 @@ class VerifiedPassport(Verified):
         """Who vouches for the state: the place of the last hop; before the first, the owner."""
         return self.senders[-1] if self.senders else self.owner
 
-    def stamped(self, by: Identity, *, origin: str, destination: str | None, manifest: bytes, time: int) -> Passport:
-        """The passport with the next hop, signed by the place that sends.
+    def stamped(
+        self,
+        by: Identity,
+        *,
+        origin: str,
+        destination: str | None,
+        manifest: bytes,
+        time: int,
+        child: str | None = None,
+        entry_point: str | None = None,
+    ) -> Passport:
+        """The passport with the next hop, signed by the place that sends; or the first one of a child.
 
         Parameters
         ----------
@@ -181,11 +237,15 @@ class VerifiedPassport(Verified):
             Where to; None: to whoever has the bundle.
         manifest
             SHA-256 of the manifest that is sent along.
+        child, entry_point
+            For a branch, the id of the child, and what is run as it. The agent's own passport stays as it is.
 
         Raises
         ------
         BrokenChain, OffItinerary, HopLimitReached
             If no receiver would accept the hop; better known before the agent has been packed.
+        ValueError
+            For one of `child` and `entry_point` without the other.
         """
         record = HopRecord(
             agent=self.agent,
@@ -195,14 +255,17 @@ class VerifiedPassport(Verified):
             origin=origin,
             destination=destination,
             time=time,
+            child=child,
+            entry_point=entry_point,
         )
+        _check_child(record, self.lineage)
         _check_way(self.birth.certificate, (*self.hops, record))
         return replace(self.passport, hops=(*self.passport.hops, record.sign(by)))
 
 
 @dataclass(frozen=True, slots=True)
 class Passport:
-    """Birth certificate and hop chain as they travel: nothing in it is to be believed before `verify`."""
+    """Birth certificate and chain as they travel: nothing in it is to be believed before `verify`."""
 
     birth: Envelope
     hops: tuple[Envelope, ...] = ()
@@ -227,7 +290,8 @@ class Passport:
         audience
             The place that receives; None only to look at a passport, not to let an agent in.
         last_epoch
-            The highest epoch of this agent that is known; None if it was never seen.
+            The highest epoch of this agent that is known; None if it was never seen. A child is an agent of its own,
+            whatever is known of its parent.
         last_record
             Digest of the link of that epoch: a chain with another one there has another history.
         next_only
@@ -240,11 +304,11 @@ class Passport:
         limits.check("hops", len(self.hops), "the number of hops")
         trusted = trust.current()  # one version of the list for the whole chain
         birth = verify_by_known(self.birth, trusted, BIRTH_CERTIFICATE_TYPE, limits)
-        links = [verify_by_known(hop, trusted, HOP_RECORD_TYPE, limits) for hop in self.hops]
-        hops = tuple(link.parse(_HOP, limits) for link in links)
+        links = [verify_by_known(hop, trusted, _type_of(hop), limits) for hop in self.hops]
+        hops = tuple(link.parse(_FORMS[link.payload_type], limits) for link in links)
         verified = accept_certificate(birth, trusted, now=now, epoch=len(hops), limits=limits)
         digests = [birth.digest, *(link.digest for link in links)]
-        _check_links(verified.certificate, hops, digests)
+        agent = _check_links(verified.certificate, hops, digests)
         senders = tuple(
             _sender(hop, link, trusted, now if hop is hops[-1] else None, limits)
             for hop, link in zip(hops, links, strict=True)
@@ -252,7 +316,7 @@ class Passport:
         _check_way(verified.certificate, hops)
         _check_times(verified.certificate, hops, now, limits)
         _check_audience(verified.certificate, hops, audience)
-        _check_fence(verified.certificate, digests, last_epoch, last_record, next_only)
+        _check_fence(agent, digests, last_epoch, last_record, next_only)
         return VerifiedPassport(verified, hops, senders, self, digests[-1], _PROOF)
 
     # -- the binary form
@@ -295,16 +359,36 @@ class Passport:
         return cls(envelopes[0], tuple(envelopes[1:]))
 
 
-def _check_links(certificate: BirthCertificate, hops: tuple[HopRecord, ...], digests: list[bytes]) -> None:
+def _type_of(envelope: Envelope) -> str:
+    """The type under which it must be signed: that of a branch only if it says so itself, which is signed as well."""
+    return BRANCH_RECORD_TYPE if envelope.payload_type == BRANCH_RECORD_TYPE else HOP_RECORD_TYPE
+
+
+def _check_links(certificate: BirthCertificate, hops: tuple[HopRecord, ...], digests: list[bytes]) -> str:
+    """That each record continues the one before; returns the id at the end."""
+    agent = certificate.agent
+    line = {agent}
     for number, hop in enumerate(hops, 1):
-        if hop.agent != certificate.agent:
-            raise BrokenChain(f"it is a hop of agent {hop.agent}, not of {certificate.agent}", hop=number)
+        if hop.agent != agent:
+            what = "hop" if hop.child is None else "branch"
+            raise BrokenChain(f"it is a {what} of agent {hop.agent}, not of {agent}", hop=number)
         if hop.epoch < number:
             raise StaleEpoch(agent=hop.agent, epoch=hop.epoch, last=number - 1)
         if hop.epoch > number:
             raise SkippedEpoch(agent=hop.agent, epoch=hop.epoch, expected=number)
         if hop.previous != digests[number - 1]:
             raise BrokenChain("it does not continue the record before it", hop=number)
+        if hop.child is not None:
+            _check_child(hop, line)
+            agent = hop.child
+            line.add(agent)
+    return agent
+
+
+def _check_child(hop: HopRecord, line: Collection[str]) -> None:
+    if hop.child in line:
+        whose = "its own parent" if hop.child == hop.agent else "an ancestor"
+        raise BrokenChain(f"agent {hop.agent} branches into {hop.child}, which is the id of {whose}", hop=hop.epoch)
 
 
 def _sender(
@@ -321,13 +405,15 @@ def _sender(
 
 def _check_way(certificate: BirthCertificate, hops: tuple[HopRecord, ...]) -> None:
     here = certificate.home
+    stop = 0
     for hop in hops:
         if here is not None and hop.origin != here:
             raise BrokenChain(f"it was sent from {hop.origin}, and the agent was at {here}", hop=hop.epoch)
         if hop.epoch > certificate.hop_limit:
             raise HopLimitReached(agent=hop.agent, hops=hop.epoch, limit=certificate.hop_limit)
-        if not certificate.allows(hop.destination, hop.epoch):
-            allowed = certificate.allowed(hop.epoch)
+        stop += not hop.stays
+        if not hop.stays and not certificate.allows(hop.destination, stop):
+            allowed = certificate.allowed(stop)
             raise OffItinerary(agent=hop.agent, place=hop.destination, allowed=allowed, hop=hop.epoch)
         here = hop.destination
 
@@ -352,7 +438,7 @@ def _check_audience(certificate: BirthCertificate, hops: tuple[HopRecord, ...], 
 
 
 def _check_fence(
-    certificate: BirthCertificate,
+    agent: str,
     digests: list[bytes],
     last_epoch: int | None,
     last_record: bytes | None,
@@ -364,8 +450,8 @@ def _check_fence(
             raise ValueError("what is known of the agent needs a last epoch")
         return
     if epoch <= last_epoch:
-        raise StaleEpoch(agent=certificate.agent, epoch=epoch, last=last_epoch)
+        raise StaleEpoch(agent=agent, epoch=epoch, last=last_epoch)
     if next_only and epoch != last_epoch + 1:
-        raise SkippedEpoch(agent=certificate.agent, epoch=epoch, expected=last_epoch + 1)
+        raise SkippedEpoch(agent=agent, epoch=epoch, expected=last_epoch + 1)
     if last_record is not None and digests[last_epoch] != last_record:
         raise BrokenChain("it is not the record that was seen at this epoch", hop=last_epoch)

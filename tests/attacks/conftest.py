@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 #: The modules whose attacks end before there is anything to decode; the others watch for themselves.
-_WATCHED = ("test_chain", "test_envelope")
+_WATCHED = ("test_branches", "test_chain", "test_envelope")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -302,7 +302,7 @@ def test_names_that_differ_in_case_or_form() -> None:
 def test_symlinks_and_other_files() -> None:
     """There are no names of files in the format, and no kinds of files: a field that would be one is unknown."""
     assert set(SegmentEntry.__dataclass_fields__) == {"kind", "size", "writable", "chunks"}
-    assert set(SegmentKind) == {"code", "state", "buffer", "preview"}
+    assert set(SegmentKind) == {"code", "state", "buffer", "preview", "luggage"}
     for field, value in (("name", "a"), ("path", "a"), ("link", "/etc/passwd"), ("mode", 0o777), ("target", "../x")):
 
         def add(manifest: Any, field: str = field, value: object = value) -> None:

@@ -51,13 +51,15 @@ class Content:
     buffers: tuple[bytes, ...] = ()
     preview: bytes | None = None
     writable: bool = True
+    luggage: bytes | None = None
 
     @property
     def segments(self) -> list[tuple[SegmentKind, bytes]]:
         result = [(SegmentKind.CODE, code) for code in self.code]
         result.append((SegmentKind.STATE, self.state))
         result += [(SegmentKind.BUFFER, buffer) for buffer in self.buffers]
-        return result + [(SegmentKind.PREVIEW, preview) for preview in (self.preview,) if preview is not None]
+        last = ((SegmentKind.PREVIEW, self.preview), (SegmentKind.LUGGAGE, self.luggage))
+        return result + [(kind, data) for kind, data in last if data is not None]
 
     @property
     def views(self) -> list[bytes]:

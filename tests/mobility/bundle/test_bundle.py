@@ -74,6 +74,7 @@ def contents(bundle: Bundle, **options: Any) -> Content:
         bytes(verified.state),
         tuple(map(bytes, verified.buffers)),
         None if verified.preview is None else bytes(verified.preview),
+        luggage=None if verified.luggage is None else bytes(verified.luggage),
     )
 
 
@@ -103,6 +104,7 @@ blobs = st.binary(max_size=40)
         buffers=st.lists(blobs, max_size=5).map(tuple),
         preview=st.none() | blobs,
         writable=st.booleans(),
+        luggage=st.none() | blobs,
     ),
     stops=st.lists(st.sampled_from(["oslo", "lima"]), max_size=2),
     mutable=st.booleans(),
@@ -353,7 +355,7 @@ def test_only_verifying_makes_a_verified_bundle() -> None:
     verified = check(BUNDLE)
     fields = {name: getattr(verified, name) for name in ("bundle", "manifest", "passport", "code", "state", "buffers")}
     with pytest.raises(TypeError, match="by verifying"):
-        VerifiedBundle(**fields, preview=None, proof=object(), _own=())
+        VerifiedBundle(**fields, preview=None, luggage=None, proof=object(), _own=())
     for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError):
             duplicate(verified)  # type: ignore[operator]

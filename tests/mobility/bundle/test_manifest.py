@@ -17,7 +17,7 @@ from mobility.trust.errors import SchemaError, TooLarge
 from mobility.trust.limits import Limits
 from tests.mobility.bundle.bundles import SMALL, SOURCE, manifest_of, refused
 
-CODE, STATE, BUFFER, PREVIEW = SegmentKind
+CODE, STATE, BUFFER, PREVIEW, LUGGAGE = SegmentKind
 OPEN = manifest_of(SMALL, 3, suspension=Suspension("survey", "survey.py", 12, "here = yield place"))
 PART = SealedPart("ab" * 32, 2 * CHUNK + 1, (b"1" * 32, b"2" * 32, b"3" * 32))
 SEALED = manifest_of(SMALL, 3, PART)
@@ -80,7 +80,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
     hidden = sealed is not None
     code = draw(st.lists(entries(CODE, False), max_size=3, unique_by=lambda entry: entry.chunks))
     buffers = draw(st.lists(entries(BUFFER, hidden), max_size=4))
-    previews = draw(st.lists(entries(PREVIEW, hidden), max_size=1))
+    shown = (draw(st.lists(entries(kind, hidden), max_size=1)) for kind in (PREVIEW, LUGGAGE))
+    previews = [entry for kind in shown for entry in kind]
     dotted = st.lists(names, min_size=1, max_size=3).map(".".join)
     unit = draw(st.sampled_from(UnitKind))
     text = st.text(max_size=700)
@@ -136,6 +137,13 @@ WRONG: dict[str, Callable[[Any], object]] = {
     "no state": without("segments", 1),
     "two states": lambda value: value["segments"].insert(1, value["segments"][1]),
     "two previews": lambda value: value["segments"].append(value["segments"][-1]),
+    "two pieces of luggage": lambda value: value["segments"].extend([{**value["segments"][-1], "kind": "luggage"}] * 2),
+    "luggage before the preview": lambda value: value["segments"].insert(
+        -1, {**value["segments"][1], "kind": "luggage"}
+    ),
+    "writable luggage": lambda value: value["segments"].append(
+        {**value["segments"][-1], "kind": "luggage", "writable": True}
+    ),
     "code twice": lambda value: value["segments"].insert(0, value["segments"][0]),
     "segments reordered": lambda value: value["segments"].reverse(),
     "no segments": put("segments", []),
@@ -176,6 +184,13 @@ WRONG: dict[str, Callable[[Any], object]] = {
     "negative line": put("suspension", "line", -1),
     "not an object": lambda value: value.clear(),
 }
+
+
+def test_luggage_is_the_last() -> None:
+    """What the three above do wrong can also be done right."""
+    more = {**json.loads(OPEN.to_bytes())["segments"][-1], "kind": "luggage"}
+    read = Manifest.from_bytes(changed(lambda value: value["segments"].append(more)))
+    assert [entry.kind for entry in read.segments] == [CODE, STATE, BUFFER, BUFFER, BUFFER, PREVIEW, LUGGAGE]
 
 
 @pytest.mark.parametrize("name", WRONG)

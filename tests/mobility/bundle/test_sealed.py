@@ -128,6 +128,7 @@ def test_contexts_differ() -> None:
         replace(SMALL, buffers=SMALL.buffers[:-1], preview=b"x"),
         replace(SMALL, preview=SMALL.preview + b"x"),  # type: ignore[operator]  # it has one
         replace(SMALL, preview=None),
+        replace(SMALL, luggage=b"x"),
         replace(SMALL, code=(SOURCE, SOURCE)),
     ],
 )

@@ -52,7 +52,13 @@ blobs = st.binary(max_size=40)
 
 @settings(max_examples=60, deadline=None)
 @given(
-    content=st.builds(Content, state=blobs, buffers=st.lists(blobs, max_size=4).map(tuple), preview=st.none() | blobs),
+    content=st.builds(
+        Content,
+        state=blobs,
+        buffers=st.lists(blobs, max_size=4).map(tuple),
+        preview=st.none() | blobs,
+        luggage=st.none() | blobs,
+    ),
     step=st.integers(1, 300),
     sealed=st.booleans(),
     omitted=st.booleans(),
@@ -66,6 +72,7 @@ def test_like_verify(content: Content, step: int, sealed: bool, omitted: bool) -
         assert verified.manifest == made.claims() and verified.code == (SOURCE,)
         assert (bytes(verified.state), tuple(map(bytes, verified.buffers))) == (content.state, content.buffers)
         assert (verified.preview is None) == (content.preview is None)
+        assert (None if verified.luggage is None else bytes(verified.luggage)) == content.luggage
         if sealed:
             refused(SealedBundle, verified.bundle.to_bytes)
         else:

@@ -69,8 +69,10 @@ def hopped(passport: Passport, by: Identity | None = None, **changes: Any) -> Pa
     here = "baku" if not passport.hops else _field(passport.hops[-1].body, '"to":"')
     links = (passport.birth, *passport.hops)
     number = len(links)
+    children = [_field(hop.body, '"child":"') for hop in passport.hops if b'"child":"' in hop.body]
+    now = children[-1] if children else _field(passport.birth.body, '"agent":"')
     fields: dict[str, Any] = {
-        "agent": _field(passport.birth.body, '"agent":"'),
+        "agent": now,
         "epoch": number,
         "previous": links[-1].digest,
         "manifest": hashlib.sha256(b"manifest %d" % number).digest(),
@@ -80,6 +82,11 @@ def hopped(passport: Passport, by: Identity | None = None, **changes: Any) -> Pa
     }
     record = HopRecord(**{**fields, **changes})
     return Passport(passport.birth, (*passport.hops, record.sign(by or PLACES[here])))
+
+
+def branched(passport: Passport, child: str, **changes: Any) -> Passport:
+    """One more record, by which a child begins."""
+    return hopped(passport, **{"child": child, "entry_point": "survey:count", **changes})
 
 
 def _field(body: bytes, opening: str) -> str:

@@ -1,0 +1,414 @@
+"""What somebody outside the places can do: launch, find, write to, move and wait for agents.
+
+Every wait has a deadline, also those of which the caller says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from agents.directory import Entry
+from agents.errors import (
+    AgentEnded,
+    AgentFrozen,
+    AgentLost,
+    AgentsError,
+    Busy,
+    NotAnAgent,
+    PlaceUnreachable,
+    UnknownAgent,
+    UnknownPlace,
+    WaitedTooLong,
+)
+from agents.eventlog import EventKind, LogEvent
+from agents.handoff import NEVER, Holder, Status
+from agents.luggage import Luggage
+from agents.place.outcomes import read_outcome
+from agents.place.posting import encoded, post
+from agents.protocol import (
+    Control,
+    Deliver,
+    Description,
+    Done,
+    Failure,
+    HeldBack,
+    LooksAt,
+    NotHere,
+    PlaceReply,
+    Transfer,
+    TransferRefused,
+    Verb,
+)
+from agents.sending import send_new
+from agents.standing import Fresh
+from agents.transport import Transport
+from mobility.bundle import Birth, Bundle, pack
+from mobility.errors import MobilityError
+from mobility.plain import decode
+from mobility.trust import Identity, TrustSource
+
+__all__ = ["Client", "is_agent_id"]
+
+#: Seconds that a call of the directory or a place may take, where the caller says nothing else.
+CALL: Final = 10.0
+_AGENT_ID: Final = re.compile(r"[0-9a-f]{16}(?:\.\d+-\d+)*")
+_MIB: Final = 1 << 20
+
+
+def is_agent_id(text: str) -> bool:
+    """Whether a text has the form of an agent's id, so that it cannot be a name."""
+    return _AGENT_ID.fullmatch(text) is not None
+
+
+class Client:
+    """A connection to a platform.
+
+    Parameters
+    ----------
+    transport
+        To the places and the directory.
+    owner
+        With whose key agents are launched; None where none are, as at a place.
+    trust
+        By which passports are verified.
+    """
+
+    def __init__(
+        self, transport: Transport, *, owner: Identity | None = None, trust: TrustSource | None = None
+    ) -> None:
+        self.transport = transport
+        self.owner = owner
+        self.trust = trust
+        self.sender = f"client-{secrets.token_hex(8)}"
+        self._lock = threading.Lock()
+        self._numbers: dict[str, int] = {}
+        self._unsent: dict[str, list[Deliver]] = {}
+        self._writing: dict[str, threading.Lock] = {}
+        self._hints: dict[str, str | None] = {}
+        self._questions = 0
+
+    # -- finding
+
+    def find(self, agent: str, *, timeout: float = CALL) -> Entry:
+        """What the directory knows of an agent, by id, name or the beginning of its id.
+
+        Raises
+        ------
+        UnknownAgent, DirectoryUnreachable
+        """
+        entry: Entry | None = self.transport.ask_directory("find", agent, timeout=timeout)
+        if entry is None:
+            raise UnknownAgent(agent)
+        return entry
+
+    def entries(self, *, ended: bool = False, limit: int = 1000, timeout: float = CALL) -> list[Entry]:
+        """All agents, the youngest first."""
+        found: list[Entry] = self.transport.ask_directory("entries", limit, ended, timeout=timeout)
+        return found
+
+    def describe_place(self, place: str, *, agents: bool = False, timeout: float = CALL) -> Description:
+        """What a place tells of itself.
+
+        Raises
+        ------
+        UnknownPlace, PlaceUnreachable
+        """
+        reply = self.transport.ask_place(place, LooksAt(agents), timeout=timeout)
+        if isinstance(reply, Description):
+            return reply
+        raise reply.error if isinstance(reply, Failure) else PlaceUnreachable(place, "it does not describe itself")
+
+    def place_of(self, agent: str, *, timeout: float = CALL) -> str | None:
+        """Where an agent is; None if it has ended or is frozen."""
+        place, row = self.transport.ask_directory("locate", agent, timeout=timeout)
+        if row is None:
+            raise UnknownAgent(agent)
+        return str(place) if place is not None else None
+
+    # -- launching
+
+    def launch(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        at: str | None = None,
+        name: str | None = None,
+        owner: Identity | None = None,
+        birth: Birth | None = None,
+        timeout: float = 60.0,
+    ) -> str:
+        """Start an agent at a place; returns its id.
+
+        Raises
+        ------
+        NotAnAgent, UnknownPlace, MoveRefused, MoveFailed, mobility.errors.MobilityError
+            It was not born.
+        """
+        if not callable(function):
+            raise NotAnAgent(f"a {type(function).__qualname__}")
+        if name is not None and (not name or is_agent_id(name) or name.startswith("client-")):
+            raise ValueError(f"an agent cannot be called {name!r}: it looks like an id")
+        signer = owner or self.owner
+        if signer is None:
+            raise ValueError("an agent needs an owner: connect with one, or pass owner=")
+        place = self._chosen(at)
+        agent = secrets.token_hex(8)
+        born = birth or Birth(hop_limit=256)
+        luggage = Luggage(name or agent, standing=Fresh())
+        started = time.time()
+        bundle = pack(
+            function,
+            by=signer,
+            args=args,
+            kwargs=kwargs,
+            birth=Birth(
+                agent=agent,
+                home=place,
+                places=born.places,
+                in_order=born.in_order,
+                capabilities=born.capabilities,
+                lifetime=born.lifetime,
+                hop_limit=born.hop_limit,
+            ),
+            luggage=luggage.to_bytes(),
+        )
+        request = Transfer(agent, NEVER, bundle.to_bytes(), None, started)
+        self._send_new(request, place, bundle.passport.birth.digest, timeout)
+        return agent
+
+    def thaw(self, bundle: Bundle, *, at: str | None = None, timeout: float = 60.0) -> str:
+        """Let a frozen agent go on at a place; returns its id.
+
+        Raises
+        ------
+        AgentEnded
+            If it was thawed before, or has ended.
+        UnknownPlace, MoveRefused, MoveFailed
+            It lies in its file as before.
+        """
+        agent = bundle.claims().agent
+        place = self._chosen(at)
+        _, row = self.transport.ask_directory("locate", agent, timeout=CALL)
+        if row is not None and row.status is not Status.FROZEN:
+            raise AgentEnded(agent, "thawed again") if row.status is Status.ENDED else _thawed(agent, row.holder)
+        link = (bundle.passport.hops or (bundle.passport.birth,))[-1]
+        epoch = row.epoch if row is not None else NEVER
+        request = Transfer(agent, epoch, bundle.to_bytes(), None, time.time())
+        self._send_new(request, place, link.digest, timeout)
+        self.log(EventKind.THAWED, agent, to=place)
+        return agent
+
+    def _send_new(self, request: Transfer, place: str, record: bytes, timeout: float) -> None:
+        def send(to: str, transfer: Transfer) -> PlaceReply:
+            seconds = timeout + len(transfer.bundle) / _MIB / 10
+            try:
+                return self.transport.ask_place(to, transfer, timeout=seconds)
+            except AgentsError as error:
+                return TransferRefused(transfer.epoch, error.slug, error.reason, error.remedy)
+
+        send_new(
+            self.transport,
+            request,
+            to=place,
+            record=record,
+            by=Holder("outside", self.sender),
+            send=send,
+            here="where it was launched",
+            timeout=timeout,
+        )
+
+    def _chosen(self, at: str | None) -> str:
+        known = self.transport.places()
+        if at is None:
+            if not known:
+                raise UnknownPlace("", known)
+            return known[secrets.randbelow(len(known))]
+        if at not in known:
+            raise UnknownPlace(at, known, state="No agent was sent.")
+        return at
+
+    # -- waiting
+
+    def result(self, agent: str, *, timeout: float) -> Any:
+        """What an agent returns, once it has ended.
+
+        Raises
+        ------
+        WaitedTooLong, AgentLost, AgentFrozen, AgentStopped
+        Exception
+            What it raised.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            wait = max(0.0, min(left, 2.0))
+            row, outcome, gone = self.transport.ask_directory("fate", agent, wait, timeout=wait + CALL)
+            if row is None:
+                raise UnknownAgent(agent)
+            if row.status is Status.ENDED:
+                if outcome is None:
+                    raise AgentEnded(agent, "asked for a result, which is kept no more")
+                return read_outcome(agent, outcome)
+            if row.status is Status.FROZEN:
+                raise AgentFrozen(agent, "waited for")
+            if gone:
+                raise AgentLost(agent, row.holder.place)
+            if left <= 0:
+                where = row.holder.place if row.holder is not None else "its place"
+                raise WaitedTooLong(f"the result of {agent}", timeout, state=f"It goes on on {where}.")
+
+    # -- steering
+
+    def control(self, agent: str, verb: Verb, argument: str | None = None, *, timeout: float = 30.0) -> Any:
+        """Have something done to an agent at its next suspension, wherever it is.
+
+        Raises
+        ------
+        UnknownAgent, AgentEnded, AgentFrozen, Busy, PlaceUnreachable, mobility.errors.MobilityError
+        """
+        deadline = time.monotonic() + timeout
+        pause = 0.01
+        while True:
+            left = max(0.05, deadline - time.monotonic())
+            place, row = self.transport.ask_directory("locate", agent, timeout=min(CALL, left))
+            place = self._where(agent, verb, place, row)
+            reply = self.transport.ask_place(place, Control(agent, verb, argument, left), timeout=left + 5.0)
+            match reply:
+                case Done():
+                    return reply.value
+                case Failure():
+                    raise reply.error
+                case NotHere() | HeldBack() if time.monotonic() < deadline:
+                    time.sleep(min(pause, left))
+                    pause = min(pause * 2, 0.25)
+                case _:
+                    raise Busy(agent, f"asked ({verb})", timeout)
+
+    def _where(self, agent: str, verb: Verb, place: Any, row: Any) -> str:
+        if row is None:
+            raise UnknownAgent(agent)
+        if row.status is Status.ENDED:
+            raise AgentEnded(agent, f"asked to {verb}")
+        if row.status is Status.FROZEN:
+            raise AgentFrozen(agent, f"asked to {verb}")
+        return str(place)
+
+    # -- messages
+
+    def send(self, agent: str, value: Any, *, timeout: float = 60.0, question: str | None = None) -> None:
+        """Send plain data to an agent: exactly once, and after what was sent before.
+
+        Raises
+        ------
+        ValueNotPlain, UnknownAgent, AgentEnded, AgentFrozen, WaitedTooLong
+        """
+        body = encoded(value, "the message")
+        with self._lock:
+            writing = self._writing.setdefault(agent, threading.Lock())
+        if not writing.acquire(timeout=timeout):
+            raise WaitedTooLong(f"the turn to write to {agent}", timeout, state="The message was not sent.")
+        try:
+            number = self._numbers.get(agent, 0)
+            letters = self._unsent.setdefault(agent, [])
+            letters.append(Deliver(agent, self.sender, number, body, question))
+            self._numbers[agent] = number + 1
+            try:
+                self._hints[agent] = post(self.transport, agent, letters, timeout=timeout, hint=self._hints.get(agent))
+            except WaitedTooLong:
+                raise
+            except AgentsError:
+                letters.clear()
+                raise
+        finally:
+            writing.release()
+
+    def ask(self, agent: str, value: Any, *, timeout: float = 60.0) -> Any:
+        """Ask an agent, and wait for its answer.
+
+        Raises
+        ------
+        As `send`; `WaitedTooLong` if no answer comes.
+        """
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            self._questions += 1
+            question = f"{self.sender}?{self._questions}"
+        self.send(agent, value, timeout=timeout, question=question)
+        while True:
+            left = deadline - time.monotonic()
+            wait = max(0.0, min(left, 5.0))
+            reply = self.transport.ask_directory("take_reply", question, wait, timeout=wait + CALL)
+            if reply is not None:
+                return decode(reply)
+            if left <= 0:
+                raise WaitedTooLong(f"the answer of {agent}", timeout, state="The question was delivered.")
+
+    # -- the log
+
+    def log(self, kind: EventKind, agent: str | None, **data: Any) -> None:
+        """Write to the event log in the name of this client."""
+        event = LogEvent(
+            id=f"{self.sender}:{secrets.token_hex(6)}",
+            time=time.time(),
+            place=None,
+            agent=agent,
+            kind=kind,
+            epoch=None,
+            data=data,
+        )
+        self.transport.ask_directory("log", [event], timeout=CALL)
+
+    def events(
+        self,
+        *,
+        agent: str | None = None,
+        kinds: Iterable[EventKind] | None = None,
+        after: int = 0,
+        last: int | None = None,
+        limit: int = 1000,
+    ) -> list[LogEvent]:
+        """What happened, in order: after a number, or the last ones."""
+        wanted = {"agent": agent, "kinds": None if kinds is None else list(kinds)}
+        found: list[LogEvent]
+        if last is not None:
+            found = self.transport.ask_directory("last_events", last, timeout=CALL, **wanted)
+        else:
+            found = self.transport.ask_directory("events", timeout=CALL, after=after, limit=limit, **wanted)
+        return found
+
+    def follow(self, *, agent: str | None = None, after: int = 0, seconds: float) -> Iterator[LogEvent]:
+        """Events as they come, for so many seconds."""
+        deadline = time.monotonic() + seconds
+        seen = after
+        while True:
+            found = self.events(agent=agent, after=after)
+            for event in found:
+                after = event.number or after
+                yield event
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            if not found:
+                wait = min(left, 2.0)
+                grown = self.transport.ask_directory("wait_events", seen, wait, timeout=wait + CALL)
+                seen = max(seen, grown)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.transport.close()
+
+
+def _thawed(agent: str, holder: Holder | None) -> MobilityError:
+    where = holder.place if holder is not None else "a place"
+    return AgentsError(
+        f"{agent} is not frozen: it was thawed, and is on {where}",
+        state="It goes on there; the file was not used.",
+        remedy=f"Find it with: sojourn ps; its handle is platform.get({agent!r}).",
+    )

@@ -1,0 +1,60 @@
+"""The decorator `agent`: an ordinary generator function becomes one whose execution state can travel."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from mobility.resumable import resumable
+from mobility.resumable.plan import plan_of
+
+__all__ = ["agent", "is_agent"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@overload
+def agent(function: _F) -> _F: ...
+@overload
+def agent() -> Callable[[_F], _F]: ...
+
+
+def agent(function: Any = None) -> Any:
+    """Make a generator function an agent; its first parameter is the place where it is, whatever it is called.
+
+    >>> from agents import agent, hop
+    >>> @agent
+    ... def survey(here, places):
+    ...     for place in places:
+    ...         here = yield hop(place)
+
+    A function without ``yield`` is an agent too: it is born at a place, and ends there.
+
+    Raises
+    ------
+    mobility.errors.ResumableError
+        For a construct that cannot be suspended; says which, where, and what to write instead.
+    TypeError
+        If it has no parameter for the place, or is no function.
+    """
+    if function is None:
+        return agent
+    if not callable(function):
+        raise TypeError(f"a function can be an agent, not a {type(function).__qualname__}")
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    ):
+        raise TypeError(f"{function.__qualname__} needs a first parameter for the place, as in def survey(here): ...")
+    if not inspect.isgeneratorfunction(function):
+        return function
+    return function if is_agent(function) else resumable(function)
+
+
+def is_agent(function: Any) -> bool:
+    """Whether the generators of a function can travel."""
+    code = getattr(function, "__code__", None)
+    return code is not None and plan_of(code) is not None

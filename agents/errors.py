@@ -1,0 +1,421 @@
+"""What the platform raises on purpose, in the tree of all errors.
+
+::
+
+    AgentsError
+    ├── UnknownPlace         unknown-place         no place of this platform has this name
+    ├── PlaceUnreachable     place-unreachable     a place that is known, and does not answer
+    ├── MoveFailed           move-failed           a hop, clone or spawn did not come about; the agent goes on here
+    │   └── MoveRefused      move-refused          the destination does not let it in; `why` has the slug
+    ├── LandingRefused       (that of its cause)   at the destination, on its way to the sender
+    ├── UnknownAgent         unknown-agent         nobody knows this name or id
+    ├── AgentEnded           agent-ended           it has ended, and cannot do that any more
+    ├── AgentFailed          agent-failed          it raised an exception of a kind that this process does not have
+    ├── AgentStopped         agent-stopped         somebody stopped it
+    ├── AgentLost            agent-lost            its place died, and no checkpoint of it can be found
+    ├── AgentFrozen          agent-frozen          it lies in a file
+    ├── Busy                 agent-busy            it did not reach a suspension in time
+    ├── DirectoryUnreachable directory-unreachable nobody answers for the directory
+    ├── WaitedTooLong        timed-out             a deadline has passed: of a result, an answer, a message
+    ├── ResultNotPlain       result-not-plain      what it returned cannot leave
+    ├── ValueNotPlain        value-not-plain       what it wants to send cannot leave
+    ├── NotAnEffect          not-an-effect         it yielded something that is no effect
+    ├── NotAnAgent           not-an-agent          what is to be launched is no function
+    ├── ResourceMissing      resource-missing      this place has no such resource
+    ├── ResourceFileInvalid  resource-file         a place's TOML file cannot be used
+    ├── StoreFailed          store-failed          a place cannot write to its disk
+    └── NotConnected         not-connected         this process knows no platform
+
+Every error carries its ``slug``, says what happened and why, how things stand now and what to do next, and survives
+``pickle``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from mobility.errors import MobilityError
+
+__all__ = [
+    "AgentEnded",
+    "AgentFailed",
+    "AgentFrozen",
+    "AgentLost",
+    "AgentStopped",
+    "AgentsError",
+    "Busy",
+    "DirectoryUnreachable",
+    "LandingRefused",
+    "MoveFailed",
+    "MoveRefused",
+    "NotAnAgent",
+    "NotAnEffect",
+    "NotConnected",
+    "PlaceUnreachable",
+    "ResourceFileInvalid",
+    "ResourceMissing",
+    "ResultNotPlain",
+    "StoreFailed",
+    "UnknownAgent",
+    "UnknownPlace",
+    "ValueNotPlain",
+    "WaitedTooLong",
+]
+
+
+class AgentsError(MobilityError):
+    """Base of the tree.
+
+    Attributes
+    ----------
+    reason, state, remedy
+        What happened and why; how things stand now; what to do next.
+    """
+
+    slug = "agents"
+    usual_state: ClassVar[str] = "Nothing was changed."
+    usual_remedy: ClassVar[str] = ""
+
+    def __init__(self, reason: str, *, state: str | None = None, remedy: str | None = None) -> None:
+        self.reason = reason
+        self.state = self.usual_state if state is None else state
+        self.remedy = self.usual_remedy if remedy is None else remedy
+        super().__init__(f"{reason} ({self.slug}). {self.state} {self.remedy}".rstrip())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "none"
+
+
+class UnknownPlace(AgentsError):
+    """No place of this platform has this name."""
+
+    slug = "unknown-place"
+
+    def __init__(self, place: str, known: Sequence[str], *, state: str | None = None) -> None:
+        super().__init__(
+            f"there is no place {place!r}",
+            state=state,
+            remedy=f"The places are: {_listed(known)}. See them with: sojourn places",
+        )
+        self.place = place
+        self.known = tuple(known)
+
+
+class PlaceUnreachable(AgentsError):
+    """A place that is known, and does not answer.
+
+    Attributes
+    ----------
+    place
+        Its name.
+    unsent
+        Whether it is certain that the request did not reach it.
+    """
+
+    slug = "place-unreachable"
+
+    def __init__(self, place: str, problem: str, *, unsent: bool = False, state: str | None = None) -> None:
+        super().__init__(
+            f"{place} does not answer: {problem}",
+            state="Its agents go on if it lives, and come back from their checkpoints if it is started again."
+            if state is None
+            else state,
+            remedy="See which places answer with: sojourn places; then try again.",
+        )
+        self.place = place
+        self.problem = problem
+        self.unsent = unsent
+
+
+class MoveFailed(AgentsError):
+    """A hop, clone or spawn did not come about; raised at the agent's ``yield``, and the agent goes on.
+
+    Attributes
+    ----------
+    place
+        Where it should have led.
+    why
+        The slug of the cause.
+    here
+        Where the agent is.
+    """
+
+    slug = "move-failed"
+
+    def __init__(
+        self, place: str | None, problem: str, *, why: str, here: str, remedy: str = "Try again, or go elsewhere."
+    ) -> None:
+        super().__init__(problem, state=f"The agent is unharmed and still runs on {here}.", remedy=remedy)
+        self.place = place
+        self.why = why
+        self.here = here
+
+
+class MoveRefused(MoveFailed):
+    """The destination does not let it in; `why` has the slug of the reason."""
+
+    slug = "move-refused"
+
+
+class LandingRefused(AgentsError):
+    """What a place says to the sender of a bundle that it does not let in.
+
+    Attributes
+    ----------
+    place
+        Which place.
+    why
+        Slug of the cause.
+    """
+
+    slug = "landing-refused"
+
+    def __init__(self, place: str, why: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{place} refused the bundle: {problem}", state="Nothing of it runs there.", remedy=remedy)
+        self.place = place
+        self.why = why
+        self.problem = problem
+
+
+class UnknownAgent(AgentsError):
+    """Nobody knows this name or id."""
+
+    slug = "unknown-agent"
+    usual_remedy = "See all agents with: sojourn ps --all"
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(f"there is no agent {agent!r}")
+        self.agent = agent
+
+
+class AgentEnded(AgentsError):
+    """It has ended, and cannot do that any more."""
+
+    slug = "agent-ended"
+
+    def __init__(self, agent: str, action: str) -> None:
+        super().__init__(
+            f"{agent} has ended, and cannot be {action}",
+            state="Its result is kept.",
+            remedy="Ask for it with result(), or launch a new agent.",
+        )
+        self.agent = agent
+
+
+class AgentFailed(AgentsError):
+    """It raised an exception of a kind that this process does not have.
+
+    Attributes
+    ----------
+    kind, text
+        The exception's type and message.
+    trace
+        Its traceback at the place, with the agent's own lines.
+    places
+        Where the agent had been, the last one first to fail.
+    """
+
+    slug = "agent-failed"
+
+    def __init__(self, agent: str, kind: str, text: str, trace: str, places: Sequence[str]) -> None:
+        super().__init__(
+            f"{agent} raised {kind}{f': {text}' if text else ''}",
+            state=f"It has ended on {places[-1] if places else 'its place'}, after {' -> '.join(places)}.",
+            remedy="Its traceback shows the line; mend the cause and launch it anew.",
+        )
+        self.agent = agent
+        self.kind = kind
+        self.text = text
+        self.trace = trace
+        self.places = tuple(places)
+
+
+class AgentStopped(AgentsError):
+    """Somebody stopped it."""
+
+    slug = "agent-stopped"
+
+    def __init__(self, agent: str, place: str) -> None:
+        super().__init__(
+            f"{agent} was stopped on {place}", state="It has ended without a result.", remedy="Launch it anew."
+        )
+        self.agent = agent
+        self.place = place
+
+
+class AgentLost(AgentsError):
+    """Its place died, and no checkpoint of it can be found."""
+
+    slug = "agent-lost"
+
+    def __init__(self, agent: str, place: str) -> None:
+        super().__init__(
+            f"{agent} was on {place}, which died, and no checkpoint of it was found",
+            state=f"It does not run anywhere. Should {place} come back with its folder, the agent comes back too.",
+            remedy=f"Start {place} again with the folder that it had, or launch the agent anew.",
+        )
+        self.agent = agent
+        self.place = place
+
+
+class AgentFrozen(AgentsError):
+    """It lies in a file."""
+
+    slug = "agent-frozen"
+
+    def __init__(self, agent: str, action: str) -> None:
+        super().__init__(
+            f"{agent} is frozen, and cannot be {action}",
+            state="It lies in its file, and is unharmed.",
+            remedy="Let it go on with: sojourn thaw FILE --at PLACE",
+        )
+        self.agent = agent
+
+
+class Busy(AgentsError):
+    """It did not reach a suspension in time; the request was withdrawn."""
+
+    slug = "agent-busy"
+
+    def __init__(self, agent: str, action: str, seconds: float) -> None:
+        super().__init__(
+            f"{agent} computes and has not come to a yield within {seconds:g} seconds, so it was not {action}",
+            state="It goes on undisturbed; the request was withdrawn.",
+            remedy="Wait longer, or let it yield more often.",
+        )
+        self.agent = agent
+        self.seconds = seconds
+
+
+class DirectoryUnreachable(AgentsError):
+    """Nobody answers for the directory."""
+
+    slug = "directory-unreachable"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"the directory does not answer: {problem}",
+            state="Agents go on where they are as long as their places' leases run; moves wait for its answer.",
+            remedy="It is started again by itself if its node lives; try again, and see: sojourn doctor",
+        )
+        self.problem = problem
+
+
+class WaitedTooLong(AgentsError, TimeoutError):
+    """A deadline has passed: of a result, an answer, a message."""
+
+    slug = "timed-out"
+
+    def __init__(self, what: str, seconds: float, *, state: str, remedy: str = "Wait longer.") -> None:
+        super().__init__(f"{what} did not come within {seconds:g} seconds", state=state, remedy=remedy)
+        self.seconds = seconds
+
+
+class ResultNotPlain(AgentsError):
+    """What it returned cannot leave."""
+
+    slug = "result-not-plain"
+
+    def __init__(self, agent: str, problem: str) -> None:
+        super().__init__(
+            f"what {agent} returned is no plain data: {problem}",
+            state="It has ended without a result.",
+            remedy="Return numbers, text, containers, dates, arrays or registered dataclasses.",
+        )
+        self.agent = agent
+
+
+class ValueNotPlain(AgentsError):
+    """What it wants to send cannot leave."""
+
+    slug = "value-not-plain"
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(
+            f"{what} is no plain data: {problem}",
+            state="Nothing was sent.",
+            remedy="Send numbers, text, containers, dates, arrays or registered dataclasses.",
+        )
+
+
+class NotAnEffect(AgentsError):
+    """It yielded something that is no effect."""
+
+    slug = "not-an-effect"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"the agent yielded {kind}, which is no effect",
+            state="It goes on at that line if it handles this.",
+            remedy="Yield what hop(), send(), sleep() and the others return; or nothing at all.",
+        )
+        self.kind = kind
+
+
+class NotAnAgent(AgentsError):
+    """What is to be launched is no function."""
+
+    slug = "not-an-agent"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"{kind} cannot be launched", remedy="Launch a function decorated with @agent, and give its arguments."
+        )
+        self.kind = kind
+
+
+class ResourceMissing(AgentsError):
+    """This place has no such resource."""
+
+    slug = "resource-missing"
+
+    def __init__(self, place: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"{place} has no resource {name!r}",
+            state="The agent goes on at that line if it handles this.",
+            remedy=f"It has: {_listed(known)}.",
+        )
+        self.place = place
+        self.name = name
+
+
+class ResourceFileInvalid(AgentsError):
+    """A place's TOML file cannot be used."""
+
+    slug = "resource-file"
+
+    def __init__(self, path: object, problem: str) -> None:
+        super().__init__(
+            f"the resource file {path} cannot be used: {problem}",
+            state="The place was not started with it.",
+            remedy="Mend the file; docs/reference-resources.md shows its form.",
+        )
+        self.path = str(path)
+
+
+class StoreFailed(AgentsError):
+    """A place cannot write to its disk."""
+
+    slug = "store-failed"
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(
+            f"{place} cannot write down what it has to keep: {problem}",
+            state="What it holds goes on; what wanted to come in stays where it was.",
+            remedy=f"Make room on the disk of {place}, then try again.",
+        )
+        self.place = place
+
+
+class NotConnected(AgentsError):
+    """This process knows no platform."""
+
+    slug = "not-connected"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this process is connected to no platform",
+            remedy="Call agents.connect(), or use the handle in a process of the cluster.",
+        )

@@ -1,0 +1,105 @@
+"""What the platform sends along with an agent, beside its code, data and execution state; signed like those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.errors import AgentsError
+from agents.mailbox import Mailbox
+from agents.standing import Arrives, Standing, standing_from_plain, standing_to_plain
+from mobility.errors import MobilityError
+from mobility.plain import decode, encode
+
+__all__ = ["Luggage", "LuggageInvalid"]
+
+_VERSION = 1
+
+
+class LuggageInvalid(AgentsError):
+    """What came along with an agent is not what a place writes."""
+
+    slug = "luggage-invalid"
+    usual_state = "The agent was not let in."
+    usual_remedy = "Send it from a place that runs the same version of sojourn."
+
+
+@dataclass(slots=True)
+class Luggage:
+    """What belongs to an agent and is kept by its place.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    standing
+        What its ``yield`` is to give, or what it waits for.
+    mailbox
+        Messages that it has not read, and how far each sender has got.
+    numbers
+        By recipient: the number of the next message to it.
+    unsent
+        By recipient: messages whose delivery is unknown, which go before the next one.
+    visited
+        Names of the places where it was, in order.
+    children
+        How many clones and agents it has made, for their ids.
+    questions
+        How many questions it has asked, for their ids.
+    """
+
+    name: str
+    standing: Standing = field(default_factory=Arrives)
+    mailbox: Mailbox = field(default_factory=Mailbox)
+    numbers: dict[str, int] = field(default_factory=dict)
+    unsent: dict[str, list[list[Any]]] = field(default_factory=dict)
+    visited: list[str] = field(default_factory=list)
+    children: int = 0
+    questions: int = 0
+
+    def to_bytes(self, standing: Standing | None = None) -> bytes:
+        """As plain data; with another standing, if one is given.
+
+        Raises
+        ------
+        mobility.plain.NotPlain
+            If the value that its ``yield`` is to give is no plain data.
+        """
+        return encode(
+            {
+                "version": _VERSION,
+                "name": self.name,
+                "standing": standing_to_plain(self.standing if standing is None else standing),
+                "mailbox": self.mailbox.to_plain(),
+                "numbers": self.numbers,
+                "unsent": self.unsent,
+                "visited": self.visited,
+                "children": self.children,
+                "questions": self.questions,
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> Luggage:
+        """From what `to_bytes` gave.
+
+        Raises
+        ------
+        LuggageInvalid
+        """
+        try:
+            told = decode(bytes(data))
+            if told["version"] != _VERSION:
+                raise ValueError(f"it is of version {told['version']}")
+            return cls(
+                told["name"],
+                standing_from_plain(told["standing"]),
+                Mailbox.from_plain(told["mailbox"]),
+                told["numbers"],
+                told["unsent"],
+                told["visited"],
+                told["children"],
+                told["questions"],
+            )
+        except (MobilityError, KeyError, TypeError, ValueError) as error:
+            raise LuggageInvalid(f"what came along with the agent cannot be read: {error}") from error

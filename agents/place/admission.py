@@ -1,0 +1,155 @@
+"""Letting an agent in: verify, judge the environment, decode, write down. Nothing of it runs, and nothing is believed
+before it is verified.
+
+Code that is not known here is fetched from the sender by its SHA-256, once, however many agents need it at that moment;
+what comes is checked against the digest that the owner signed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from agents.checkpoints import Checkpoint
+from agents.errors import LandingRefused, StoreFailed
+from agents.here import Here, Surroundings
+from agents.luggage import Luggage
+from agents.place.core import PlaceCore
+from agents.place.resident import Staged
+from agents.protocol import FetchCode, Fetched, Transfer
+from agents.standing import Fresh
+from mobility.bundle import Bundle, VerifiedBundle
+from mobility.errors import MobilityError
+from mobility.trust.errors import UntrustedSigner
+
+__all__ = ["Admission"]
+
+_LONGEST_FETCH = 20.0
+
+
+@dataclass(slots=True, eq=False)
+class Admission:
+    """Of one place."""
+
+    core: PlaceCore
+    surroundings: Surroundings
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _fetching: dict[bytes, Future[bytes | None]] = field(default_factory=dict, init=False)
+
+    def admit(self, transfer: Transfer) -> Staged:
+        """Verify and decode what came in, and write it down; it is dormant.
+
+        Raises
+        ------
+        LandingRefused
+            Says why, for the sender. Nothing is kept.
+        """
+        try:
+            began = time.perf_counter()
+            bundle = Bundle.from_bytes(transfer.bundle, self.core.options.limits)
+            verified = self._verified(bundle, transfer.source)
+            if verified.passport.agent != transfer.agent:
+                raise LandingRefused(
+                    self.core.name,
+                    "another-agent",
+                    f"it was announced as {transfer.agent}, and is {verified.passport.agent}",
+                    "Send it under its own id.",
+                )
+            checked = time.perf_counter()
+            staged = self._decoded(verified, bundle, transfer.source, transfer.started)
+            staged.verify_ms = (checked - began) * 1000
+            self.core.store.save_code(verified.manifest.code[0], verified.code[0])
+            lean = transfer.bundle if bundle.omits_code else bundle.without_code().to_bytes()
+            self.core.store.save(transfer.agent, transfer.epoch + 1, lean)
+            staged.thaw_ms = (time.perf_counter() - checked) * 1000
+            return staged
+        except LandingRefused:
+            raise
+        except MobilityError as error:
+            raise self._refusal(error) from error
+        except Exception as error:  # whatever an agent's own classes raise when they are made
+            raise LandingRefused(
+                self.core.name,
+                "landing-failed",
+                f"it could not be made there ({type(error).__name__}: {str(error)[:500]})",
+                "Mend the class that raises when it is made, or leave its object behind.",
+            ) from error
+
+    def reopen(self, checkpoint: Checkpoint) -> Staged:
+        """The same for a checkpoint of this place's own, with the messages that came after it.
+
+        Raises
+        ------
+        mobility.errors.MobilityError
+        """
+        bundle = Bundle.from_bytes(checkpoint.bundle, self.core.options.limits)
+        verified = self._verified(bundle, None)
+        staged = self._decoded(verified, bundle, None, time.time())
+        staged.restored = True
+        for message in checkpoint.journal:
+            staged.luggage.mailbox.deliver(message)
+        return staged
+
+    def _verified(self, bundle: Bundle, source: str | None) -> VerifiedBundle:
+        return bundle.verify(
+            self.core.trust,
+            audience=self.core.name,
+            codes=lambda digest: self.code(digest, source),
+            limits=self.core.options.limits,
+        )
+
+    def _decoded(self, verified: VerifiedBundle, bundle: Bundle, source: str | None, started: float) -> Staged:
+        passport = verified.passport
+        here = Here(self.surroundings, passport.agent)
+        cell = self.core.cell_kind(verified, here)
+        if verified.luggage is None:  # packed by hand, as for a first bundle
+            luggage = Luggage(name=passport.agent, standing=Fresh())
+        else:
+            luggage = Luggage.from_bytes(verified.luggage)
+        return Staged(
+            cell=cell,
+            here=here,
+            luggage=luggage,
+            passport=passport,
+            entry_point=verified.manifest.entry_point,
+            size=bundle.size,
+            started=started,
+            source=source,
+            verify_ms=0.0,
+            thaw_ms=0.0,
+        )
+
+    def _refusal(self, error: MobilityError) -> LandingRefused:
+        problem = getattr(error, "reason", None) or str(error)
+        remedy = getattr(error, "remedy", "")
+        if isinstance(error, UntrustedSigner):
+            remedy = f"On {self.core.name} run:  sojourn key trust FILE.pub  with the public key of that signer."
+        if isinstance(error, StoreFailed):
+            problem, remedy = f"it cannot write it down ({error.reason})", error.remedy
+        return LandingRefused(self.core.name, error.slug, f"{problem} ({error.slug})", remedy)
+
+    # -- code
+
+    def code(self, digest: bytes, source: str | None) -> bytes | None:
+        """A code segment: what is kept here, else what the sender gives; None if neither has it."""
+        known = self.core.store.code(digest)
+        if known is not None or source is None or source == self.core.name:
+            return known
+        with self._lock:
+            fetching = self._fetching.get(digest)
+            mine = fetching is None
+            if fetching is None:
+                fetching = self._fetching[digest] = Future()
+        if not mine:
+            return fetching.result(_LONGEST_FETCH)
+        data: bytes | None = None
+        try:
+            reply = self.core.transport.ask_place(source, FetchCode(digest), timeout=_LONGEST_FETCH / 2)
+            data = reply.data if isinstance(reply, Fetched) else None
+        finally:
+            with self._lock:
+                del self._fetching[digest]
+            fetching.set_result(data)
+        return data

@@ -1,0 +1,134 @@
+"""Children: clones, which begin in the state of their parent, and spawned agents, which begin at their entry.
+
+A child is packed as the parent's passport with a branch in it, signed by this place; the owner's signature on the code
+covers it. It is born when the directory has granted its first epoch, and until then it is nowhere.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from agents import effects as does
+from agents import standing as at
+from agents.errors import MoveFailed
+from agents.eventlog import EventKind
+from agents.handoff import NEVER
+from agents.luggage import Luggage
+from agents.place.core import PlaceCore
+from agents.place.moving import Moving
+from agents.place.resident import Resident
+from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
+from agents.sending import refused_move, send_new
+from mobility.bundle import Branch, Bundle, pack
+
+__all__ = ["Branching"]
+
+
+@dataclass(slots=True, eq=False)
+class Branching:
+    """Of one place."""
+
+    core: PlaceCore
+    moving: Moving
+
+    def clone(self, resident: Resident, to: str, name: str | None, standing: at.Standing | None = None) -> str:
+        """Set a second agent into the state of a resident; returns the child's id.
+
+        Parameters
+        ----------
+        standing
+            How the clone is to stand; unless given, it gets a `Clone` from its ``yield``, as the original does.
+
+        Raises
+        ------
+        MoveRefused, MoveFailed, mobility.errors.MobilityError
+            There is no clone.
+        """
+        started, began = time.time(), time.perf_counter()
+        with resident.lock:
+            child = self._next_id(resident)
+            cell, parent = resident.cell, resident.luggage
+            passport = resident.passport
+            assert cell is not None and parent is not None and passport is not None
+            # What lies in the mailbox was written to the original, and is read by it alone.
+            luggage = Luggage(
+                name or child,
+                standing=standing if standing is not None else at.Cloned(True, resident.agent),
+                visited=list(parent.visited),
+            )
+            bundle = cell.pack(
+                by=self.core.identity,
+                passport=passport,
+                origin=self.core.name,
+                to=to,
+                luggage=luggage.to_bytes(),
+                branch=Branch(child=child),
+            )
+        self._send(resident, child, to, bundle, started, began)
+        self.core.event(EventKind.CLONED, resident.agent, resident.machine.visit.epoch, child=child, to=to)
+        return child
+
+    def spawn(self, resident: Resident, effect: does.Spawn, to: str) -> str:
+        """Start another agent of the same code; returns the child's id.
+
+        Raises
+        ------
+        MoveRefused, MoveFailed, mobility.errors.MobilityError
+            There is no child.
+        """
+        started, began = time.time(), time.perf_counter()
+        with resident.lock:
+            child = self._next_id(resident)
+            passport, parent = resident.passport, resident.luggage
+            assert passport is not None and parent is not None
+            luggage = Luggage(effect.name or child, standing=at.Fresh())
+            bundle = pack(
+                effect.function,
+                by=self.core.identity,
+                args=effect.args,
+                kwargs=effect.kwargs,
+                passport=passport,
+                origin=self.core.name,
+                to=to,
+                luggage=luggage.to_bytes(),
+                branch=Branch(child=child),
+                preview=False,
+            )
+        self._send(resident, child, to, bundle, started, began)
+        self.core.event(EventKind.SPAWNED, resident.agent, resident.machine.visit.epoch, child=child, to=to)
+        return child
+
+    def _next_id(self, resident: Resident) -> str:
+        """An id that tells whose child it is; a second one of the same number, after a restore, is another agent."""
+        luggage = resident.luggage
+        assert luggage is not None
+        luggage.children += 1
+        return f"{resident.agent}.{resident.machine.visit.stay}-{luggage.children}"
+
+    def _send(self, resident: Resident, child: str, to: str, bundle: Bundle, started: float, began: float) -> None:
+        outbound = self.moving.outbound(bundle, to, started, began)
+        request = Transfer(child, NEVER, outbound.bundle, self.core.name, started)
+        if to == self.core.name:
+            reply: PlaceReply = self.moving.receive(request)
+            if isinstance(reply, TransferAccepted):
+                return
+            if isinstance(reply, TransferRefused):
+                raise refused_move(reply, to, self.core.name)
+            raise MoveFailed(
+                to,
+                f"{child} lies dormant on {to}, and the directory does not answer; it may be born later",
+                why="undecided",
+                here=self.core.name,
+                remedy=f"Ask later whether {child} lives, before you try again.",
+            )
+        send_new(
+            self.core.transport,
+            request,
+            to=to,
+            record=outbound.record,
+            by=self.core.holder,
+            send=self.moving.send,
+            here=self.core.name,
+            timeout=self.core.options.transfer_seconds,
+        )

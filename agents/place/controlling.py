@@ -1,0 +1,153 @@
+"""What somebody outside wants of an agent: noted at once, and done at its next suspension."""
+
+from __future__ import annotations
+
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents import standing as at
+from agents.cell import Raised
+from agents.errors import Busy, UnknownPlace
+from agents.eventlog import EventKind
+from agents.handoff import State
+from agents.handoff import events as on
+from agents.place.branching import Branching
+from agents.place.core import PlaceCore
+from agents.place.moving import Moving
+from agents.place.outcomes import failed, stopped
+from agents.place.resident import PendingControl, Resident
+from agents.protocol import Control, Done, Failure, HeldBack, NotHere, PlaceReply, Verb
+from mobility.errors import MobilityError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Controlling"]
+
+_DONE = {
+    Verb.MOVE: "moved",
+    Verb.CLONE: "cloned",
+    Verb.FREEZE: "frozen",
+    Verb.STOP: "stopped",
+    Verb.STATE: "looked at",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Controlling:
+    """Of one place.
+
+    Attributes
+    ----------
+    run
+        Steps a resident.
+    """
+
+    core: PlaceCore
+    moving: Moving
+    branching: Branching
+    run: Callable[[Resident], None]
+
+    def wish(self, control: Control) -> PlaceReply:
+        """Note what is wanted, and wait until it is done; if that takes too long, it is withdrawn."""
+        resident = self.core.known(control.agent)
+        if resident is None:
+            return NotHere()
+        pending = PendingControl(control.verb, control.argument)
+        with resident.lock:
+            visit = resident.machine.visit
+            if visit.state in (State.GONE, State.ENDED, State.ABSENT):
+                if control.verb is Verb.FREEZE and visit.state is State.GONE and visit.to is None:
+                    return self._frozen_before(resident)
+                return NotHere(visit.to)
+            if not visit.runs:
+                return HeldBack()
+            resident.wants(pending)
+        self.core.schedule(resident, self.run)
+        try:
+            return pending.answer.result(control.seconds)
+        except FutureTimeout:
+            pending.answer.cancel()
+            return Failure(Busy(control.agent, _DONE[control.verb], control.seconds))
+
+    def _frozen_before(self, resident: Resident) -> PlaceReply:
+        """Of an agent that was frozen here, the bundle is kept: who has asked may not have got it."""
+        kept = self.core.store.load(resident.agent)
+        return NotHere() if kept is None else Done(kept.bundle)
+
+    def can(self, resident: Resident, control: PendingControl) -> bool:
+        """Whether it can be done where the agent stands now; else after its next step."""
+        luggage = resident.luggage
+        if control.verb in (Verb.STATE, Verb.STOP):
+            return True
+        return luggage is not None and at.can_travel(luggage.standing)
+
+    def carry_out(self, resident: Resident, control: PendingControl) -> None:
+        """Do it; whoever wanted it is told."""
+        try:
+            match control.verb:
+                case Verb.MOVE:
+                    place = self._known(control.argument)
+                    assert resident.luggage is not None
+                    self.moving.depart(resident, place, resident.luggage.standing, control)
+                case Verb.CLONE:
+                    place = self._known(control.argument)
+                    assert resident.luggage is not None
+                    child = self.branching.clone(resident, place, None, resident.luggage.standing)
+                    control.settle(Done(child))
+                case Verb.FREEZE:
+                    self._freeze(resident, control)
+                case Verb.STOP:
+                    self._stop(resident, control)
+                case Verb.STATE:
+                    control.settle(Done(self._look(resident)))
+        except MobilityError as error:
+            control.settle(Failure(error))
+
+    def _known(self, place: str | None) -> str:
+        known = self.core.transport.places()
+        if place is None or place not in known:
+            raise UnknownPlace(str(place), known, state=f"The agent is unharmed and still runs on {self.core.name}.")
+        return place
+
+    def _freeze(self, resident: Resident, control: PendingControl) -> None:
+        with resident.lock:
+            if not resident.machine.visit.runs:
+                control.settle(HeldBack())
+                return
+            assert resident.luggage is not None
+            outbound = self.moving.capture(resident, None, resident.luggage.standing, control)
+            self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)
+            resident.outbound = outbound
+        self.moving.feed(resident, on.Releases())
+
+    def _stop(self, resident: Resident, control: PendingControl) -> None:
+        with resident.lock:
+            cell, luggage = resident.cell, resident.luggage
+            if cell is None or luggage is None or not resident.machine.visit.runs:
+                control.settle(HeldBack())
+                return
+        raised = cell.close()
+        places = luggage.visited
+        problem = isinstance(raised, Raised)
+        resident.outcome = failed(raised, places) if raised is not None else stopped(self.core.name, places)
+        kind = EventKind.FAILED if problem else EventKind.ENDED
+        self.core.event(kind, resident.agent, resident.machine.visit.epoch, name=luggage.name, stopped=True)
+        self.moving.feed(resident, on.Finishes())
+        control.settle(Done(None))
+
+    def _look(self, resident: Resident) -> dict[str, Any]:
+        assert resident.cell is not None and resident.luggage is not None
+        look = resident.cell.look()
+        return {
+            "place": self.core.name,
+            "standing": type(resident.luggage.standing).__name__.lower(),
+            "function": look.function,
+            "file": look.file,
+            "line": look.line,
+            "text": look.text,
+            "variables": [list(variable) for variable in look.variables],
+            "mail": len(resident.luggage.mailbox.waiting),
+            "visited": list(resident.luggage.visited),
+        }

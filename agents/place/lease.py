@@ -1,0 +1,150 @@
+"""The place's lease: renewed in good time; when it runs out, nothing runs until it is back.
+
+The place counts from when it has asked, the directory from when the question arrived, so the place stops first. The
+margin is for clocks that do not run equally fast, and for a thread that is woken late.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agents.errors import DirectoryUnreachable
+from agents.eventlog import EventKind
+from agents.handoff import events as on
+from agents.place.core import PlaceCore
+from agents.place.moving import Moving
+from mobility.errors import MobilityError
+
+__all__ = ["Lease"]
+
+#: Of its length, the part that a place believes in.
+_BELIEVED: Final = 0.8
+_RENEWALS: Final = 4
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """Of one place.
+
+    Attributes
+    ----------
+    seconds
+        Its length, as the directory says.
+    members_changed
+        Called when the directory says that places have come or gone.
+    superseded
+        Called when another process is the place now.
+    """
+
+    core: PlaceCore
+    moving: Moving
+    seconds: float
+    members_changed: Callable[[int], None]
+    superseded: Callable[[], None]
+    asked: float = field(default_factory=time.monotonic)
+    _stop: threading.Event = field(default_factory=threading.Event, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Renew from now on."""
+        self._thread = threading.Thread(target=self._run, name="sojourn-lease", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Renew no more."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    @property
+    def left(self) -> float:
+        """Seconds for which the place may believe in it."""
+        return self.asked + self.seconds * _BELIEVED - time.monotonic()
+
+    def _run(self) -> None:
+        pause = self.seconds / _RENEWALS
+        while not self._stop.wait(max(0.01, min(pause, self.left))):
+            try:
+                renewed = self._renew()
+            except BaseException as error:  # a place without this thread would stop without a word
+                self.core.failed(error)
+                renewed = False
+            pause = self.seconds / _RENEWALS if renewed else min(0.25, self.seconds / 10)
+            if not renewed and self.left <= 0 and self.core.leased:
+                self._lost()
+
+    def _renew(self) -> bool:
+        asked = time.monotonic()
+        # Whatever the directory's answer would be, it is of no use after the lease has run out.
+        seconds = max(0.2, min(self.seconds / 2, self.left if self.core.leased else self.seconds / 2))
+        try:
+            told: Any = self.core.transport.ask_directory("renew", self.core.name, self.core.writer, timeout=seconds)
+        except DirectoryUnreachable:
+            return False
+        if told.stop:
+            self._lost()
+            self._stop.set()
+            self.superseded()
+            return False
+        self.asked = asked
+        if told.expired or not self.core.leased:
+            if self.core.leased:
+                self._lost()
+            self._back()
+        self.members_changed(told.members_version)
+        if told.orphans:
+            self.core.soon(self.take_back)
+        return True
+
+    def _lost(self) -> None:
+        self.core.leased = False
+        self.core.event(EventKind.LEASE_LOST, None)
+        for resident in self.core.residents():
+            self.moving.feed(resident, on.LeaseLost())
+
+    def _back(self) -> None:
+        held = self.core.transport.ask_directory(
+            "holdings", self.core.name, self.core.writer, timeout=self.core.options.directory_seconds
+        )
+        self.core.leased = True
+        self.core.event(EventKind.LEASE_HELD, None)
+        for resident in self.core.residents():
+            epoch = resident.machine.visit.epoch
+            self.moving.feed(resident, on.LeaseHeld(held.get(resident.agent) == epoch))
+
+    # -- what an earlier process of this place has left
+
+    def take_back(self) -> int:
+        """Restore the agents that this place holds under an earlier writer, each from its checkpoint; how many."""
+        rows = self.core.transport.ask_directory(
+            "orphans", self.core.name, self.core.writer, timeout=self.core.options.directory_seconds
+        )
+        count = 0
+        for row in rows:
+            resident = self.core.resident(row.agent)
+            if self.moving.recover(resident, row.epoch):
+                count += 1
+            else:
+                self.core.event(EventKind.LOST, row.agent, row.epoch, why="no checkpoint")
+        if rows:
+            self._tidy()
+        return count
+
+    def _tidy(self) -> None:
+        """Drop checkpoints of agents that the directory knows elsewhere, at a later epoch than theirs."""
+        for agent, stay in self.core.store.agents().items():
+            resident = self.core.known(agent)
+            if resident is not None and not resident.is_away:
+                continue
+            try:
+                place, row = self.core.transport.ask_directory(
+                    "locate", agent, timeout=self.core.options.directory_seconds
+                )
+            except MobilityError:
+                return
+            if row is not None and row.epoch >= stay and row.status != "frozen" and place != self.core.name:
+                self.core.store.drop(agent, up_to=stay)

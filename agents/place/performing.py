@@ -1,0 +1,349 @@
+"""Stepping an agent, and doing what it yields.
+
+Between two steps an agent *stands* somewhere (`agents.standing`): it is to be given a value, or waits for something.
+A thread of the pool takes it from there to its next `yield`, does what that asks for, and goes on as long as nothing is
+to be waited for; after a while it lets others have their turn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agents import effects as does
+from agents import standing as at
+from agents.cell import Outcome, Raised, Returned, Yielded
+from agents.errors import NotAnEffect, StoreFailed, UnknownPlace, WaitedTooLong
+from agents.eventlog import EventKind
+from agents.handoff import State
+from agents.handoff import events as on
+from agents.luggage import Luggage
+from agents.mailbox import Message
+from agents.place.branching import Branching
+from agents.place.controlling import Controlling
+from agents.place.core import PlaceCore
+from agents.place.moving import Moving
+from agents.place.outcomes import failed, returned
+from agents.place.posting import Post, encoded
+from agents.place.resident import Resident
+from mobility.errors import MobilityError
+from mobility.plain import PlainInvalid, decode
+
+__all__ = ["Performing"]
+
+#: Seconds after which an agent that never waits lets others have their turn.
+_TURN: Final = 0.02
+
+
+@dataclass(slots=True, eq=False)
+class Performing:
+    """Of one place."""
+
+    core: PlaceCore
+    moving: Moving
+    branching: Branching
+    controlling: Controlling
+    post: Post
+    handle_of: Callable[[str], Any]
+
+    def run(self, resident: Resident) -> None:
+        """Step a resident, on a thread of the pool, until it waits, leaves, ends, or its turn is over."""
+        until = time.monotonic() + _TURN
+        while True:
+            with resident.lock:
+                if not resident.machine.visit.runs or resident.calling:
+                    resident.scheduled = False
+                    return
+                if time.monotonic() > until:
+                    self.core.pool.submit(lambda: self.run(resident))
+                    return
+            try:
+                if not self._turn(resident):
+                    return
+            except StoreFailed as error:
+                self._gives_error(resident, error)
+            except BaseException as error:
+                with resident.lock:
+                    resident.scheduled = False
+                self._broke(resident, error)
+                return
+
+    def _broke(self, resident: Resident, error: BaseException) -> None:
+        """A defect of the platform: the agent is not to hang because of it."""
+        self.core.failed(error)
+        if resident.machine.visit.runs and resident.luggage is not None:
+            self._gives_error(resident, error)
+            self.core.soon(lambda: self.core.schedule(resident, self.run), after=0.1)
+
+    def _gives_error(self, resident: Resident, error: BaseException) -> None:
+        with resident.lock:
+            if resident.luggage is not None:
+                resident.luggage.standing = at.Raises(error)
+
+    def _turn(self, resident: Resident) -> bool:
+        """One step, or one wish of somebody outside; whether it can go on at once."""
+        with resident.lock:
+            if resident.unperformed is not None:
+                (effect,) = resident.unperformed
+                resident.unperformed = None
+                performs = True
+            else:
+                performs = False
+                control = resident.next_control()
+                if control is not None and not self.controlling.can(resident, control):
+                    resident.wants(control)  # after the next step
+                    control = None
+        if performs:
+            self._perform(resident, effect)
+            return True
+        if control is not None:
+            self.controlling.carry_out(resident, control)
+            return True
+        ready, value, error = self._ready(resident)
+        if not ready:
+            return False
+        outcome = self._advance(resident, value, error)
+        self._after(resident, outcome)
+        return True
+
+    # -- what its yield gives
+
+    def _ready(self, resident: Resident) -> tuple[bool, Any, BaseException | None]:
+        """Whether it can be stepped now, and with what."""
+        with resident.lock:
+            luggage = resident.luggage
+            assert luggage is not None
+            match luggage.standing:
+                case at.Fresh():
+                    return True, None, None
+                case at.Arrives():
+                    return True, resident.here, None
+                case at.Gives() as gives:
+                    return True, gives.value, None
+                case at.Raises() as raises:
+                    return True, None, raises.error
+                case at.Cloned() as cloned:
+                    return True, does.Clone(cloned.is_clone, self.handle_of(cloned.other)), None
+                case at.Spawned() as spawned:
+                    return True, self.handle_of(spawned.agent), None
+                case at.Sleeps() as sleeps:
+                    return self._waits(resident, sleeps.until), None, None
+                case at.Receives() as receives:
+                    return self._received(resident, luggage, receives)
+                case at.Asks() as asks:
+                    return self._answered(resident, luggage, asks)
+        raise AssertionError("an agent stands somewhere")
+
+    def _waits(self, resident: Resident, until: float | None) -> bool:
+        """Whether a time has come; if not, the resident is stepped again then."""
+        left = None if until is None else until - time.time()
+        if left is not None and left <= 0:
+            return True
+        resident.scheduled = False
+        if left is not None and until is not None and (resident.wakes is None or resident.wakes > until):
+            resident.wakes = until  # one that is set already will do, however often messages wake it
+            self.core.timers.after(left, lambda: self._wake(resident, until))
+        return False
+
+    def _wake(self, resident: Resident, until: float) -> None:
+        with resident.lock:
+            if resident.wakes == until:
+                resident.wakes = None
+        self.core.schedule(resident, self.run)
+
+    def _received(
+        self, resident: Resident, luggage: Luggage, receives: at.Receives
+    ) -> tuple[bool, Any, BaseException | None]:
+        mailbox = luggage.mailbox
+        mailbox.waiting[:] = [
+            message for message in mailbox.waiting if message.answers is None
+        ]  # nobody waits for them
+        while (message := mailbox.take()) is not None:
+            value, readable = self._decoded(resident, message)
+            if readable:
+                return True, does.Received(message.sender, value, message.question), None
+        return self._waits(resident, receives.until), None, None
+
+    def _answered(self, resident: Resident, luggage: Luggage, asks: at.Asks) -> tuple[bool, Any, BaseException | None]:
+        message = luggage.mailbox.take(lambda message: message.answers == asks.question)
+        if message is not None:
+            value, readable = self._decoded(resident, message)
+            if readable:
+                return True, value, None
+        if self._waits(resident, asks.until):
+            state = "The question was delivered; an answer that comes later is dropped."
+            return True, None, WaitedTooLong(f"the answer of {asks.asked}", asks.seconds, state=state)
+        return False, None, None
+
+    def _decoded(self, resident: Resident, message: Message) -> tuple[Any, bool]:
+        try:
+            return decode(message.value), True
+        except PlainInvalid as error:
+            self.core.event(
+                EventKind.SAID, resident.agent, text=f"a message from {message.sender} cannot be read: {error}"
+            )
+            return None, False
+
+    # -- stepping
+
+    def _advance(self, resident: Resident, value: Any, error: BaseException | None) -> Outcome:
+        with resident.lock:
+            cell = resident.cell
+            assert cell is not None
+            resident.in_step = True
+            resident.steps += 1
+        try:
+            return cell.advance(value, error)
+        finally:
+            with resident.lock:
+                resident.in_step = False
+
+    def _after(self, resident: Resident, outcome: Outcome) -> None:
+        luggage = resident.luggage
+        assert luggage is not None
+        match outcome:
+            case Yielded():
+                luggage.standing = at.Gives()
+                with resident.lock:
+                    if not resident.machine.visit.runs:  # the lease was lost meanwhile: nothing leaves now
+                        resident.unperformed = (outcome.effect,)
+                        return
+                self._perform(resident, outcome.effect)
+            case Returned():
+                data, plain = returned(resident.agent, outcome.value, luggage.visited)
+                self._finish(resident, data, EventKind.ENDED if plain else EventKind.FAILED)
+            case Raised():
+                self._finish(resident, failed(outcome, luggage.visited), EventKind.FAILED)
+
+    def _finish(self, resident: Resident, outcome: bytes, kind: EventKind) -> None:
+        with resident.lock:
+            resident.outcome = outcome
+            luggage = resident.luggage
+            name = luggage.name if luggage is not None else None
+            self.core.event(kind, resident.agent, resident.machine.visit.epoch, name=name)
+            state = resident.machine.state
+        if state is State.RUNNING:
+            self.moving.feed(resident, on.Finishes())
+        elif state is State.SUSPENDED:  # told when the lease is back
+            self.core.soon(lambda: self._finish_later(resident), after=self.core.options.retry_seconds)
+
+    def _finish_later(self, resident: Resident) -> None:
+        state = resident.machine.state
+        if state is State.RUNNING:
+            self.moving.feed(resident, on.Finishes())
+        elif state is State.SUSPENDED:
+            self.core.soon(lambda: self._finish_later(resident), after=self.core.options.retry_seconds)
+
+    # -- doing what it yields
+
+    def _perform(self, resident: Resident, effect: Any) -> None:
+        luggage = resident.luggage
+        assert luggage is not None
+        try:
+            standing = self._done(resident, luggage, effect)
+        except MobilityError as error:
+            standing = at.Raises(error)
+        except (TypeError, ValueError, OSError) as error:
+            standing = at.Raises(error)
+        if standing is not None:
+            with resident.lock:
+                if resident.luggage is luggage:
+                    luggage.standing = standing
+
+    def _done(self, resident: Resident, luggage: Luggage, effect: Any) -> at.Standing | None:
+        """How it stands afterwards; None if that was seen to."""
+        agent = resident.agent
+        match effect:
+            case None:
+                return at.Gives()
+            case does.Hop():
+                self._check_place(effect.place)
+                self.moving.depart(resident, effect.place, at.Arrives())
+                return None
+            case does.Send():
+                body = encoded(effect.value, f"what {agent} sends")
+                self.post.write(agent, luggage, effect.to, body, timeout=effect.timeout)
+                return at.Gives()
+            case does.Ask():
+                return self._asked(agent, luggage, effect)
+            case does.Reply():
+                body = encoded(effect.value, f"what {agent} answers")
+                self._replied(agent, luggage, effect, body)
+                return at.Gives()
+            case does.Receive():
+                return at.Receives(None if effect.timeout is None else time.time() + effect.timeout)
+            case does.Sleep():
+                return at.Sleeps(time.time() + effect.seconds)
+            case does.Checkpoint():
+                self._checkpoint(resident)
+                return at.Gives()
+            case does.CloneTo():
+                self._check_place(effect.place)
+                child = self.branching.clone(resident, effect.place or self.core.name, effect.name)
+                return at.Cloned(False, child)
+            case does.Spawn():
+                self._check_place(effect.at)
+                return at.Spawned(self.branching.spawn(resident, effect, effect.at or self.core.name))
+            case does.Call():
+                self._call(resident, luggage, effect)
+                return None
+            case _:
+                kind = type(effect)
+                raise NotAnEffect(f"a {kind.__module__}.{kind.__qualname__}")
+
+    def _check_place(self, place: str | None) -> None:
+        known = self.core.transport.places()
+        if place is not None and place not in known:
+            raise UnknownPlace(place, known, state=f"The agent is unharmed and still runs on {self.core.name}.")
+
+    def _asked(self, agent: str, luggage: Luggage, effect: does.Ask) -> at.Standing:
+        until = time.time() + effect.timeout
+        luggage.questions += 1
+        question = f"{agent}?{luggage.questions}"
+        body = encoded(effect.value, f"what {agent} asks")
+        self.post.write(agent, luggage, effect.to, body, timeout=effect.timeout, question=question)
+        return at.Asks(question, effect.to, effect.timeout, until)
+
+    def _replied(self, agent: str, luggage: Luggage, effect: does.Reply, body: bytes) -> None:
+        if effect.to.startswith("client-"):
+            self.core.transport.ask_directory("put_reply", effect.question, body, timeout=effect.timeout)
+        else:
+            self.post.write(agent, luggage, effect.to, body, timeout=effect.timeout, answers=effect.question)
+
+    def _checkpoint(self, resident: Resident) -> None:
+        with resident.lock:
+            outbound = self.moving.capture(resident, self.core.name, at.Gives())
+            self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)
+        self.core.event(
+            EventKind.CHECKPOINTED, resident.agent, resident.machine.visit.epoch, bytes=len(outbound.bundle)
+        )
+
+    def _call(self, resident: Resident, luggage: Luggage, effect: does.Call) -> None:
+        with resident.lock:
+            resident.calling = True
+
+        def work() -> None:
+            standing: at.Standing
+            try:
+                value = effect.function(*effect.args, **effect.kwargs)
+                standing = at.Gives(value, travels=_is_plain(value))
+            except BaseException as error:
+                standing = at.Raises(error)
+            with resident.lock:
+                resident.calling = False
+                luggage.standing = standing
+            self.core.schedule(resident, self.run)
+
+        self.core.calls.submit(work)
+
+
+def _is_plain(value: Any) -> bool:
+    from mobility.plain import NotPlain, encode
+
+    try:
+        encode(value)
+    except NotPlain:
+        return False
+    return True

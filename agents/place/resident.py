@@ -1,0 +1,198 @@
+"""An agent at a place: its machine, and what belongs to it while it is here."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agents.cell import Cell
+from agents.handoff import Machine, State
+from agents.here import Here
+from agents.luggage import Luggage
+from agents.protocol import PlaceReply, TransferRefused, Verb
+from mobility.trust import VerifiedPassport
+
+if TYPE_CHECKING:
+    from agents.effects import Effect
+
+__all__ = ["Outbound", "PendingControl", "Resident", "Staged"]
+
+_AWAY = frozenset({State.ABSENT, State.GONE, State.ENDED})
+
+
+@dataclass(slots=True, eq=False)
+class Staged:
+    """What came in, verified and decoded, and is dormant until the directory has granted it."""
+
+    cell: Cell
+    here: Here
+    luggage: Luggage
+    passport: VerifiedPassport
+    entry_point: str
+    size: int
+    started: float
+    source: str | None
+    verify_ms: float
+    thaw_ms: float
+    restored: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Outbound:
+    """What was captured to leave."""
+
+    bundle: bytes
+    record: bytes
+    passport: bytes
+    to: str | None
+    started: float
+    freeze_ms: float
+    control: PendingControl | None = None
+
+
+@dataclass(slots=True, eq=False)
+class PendingControl:
+    """What somebody outside wants of an agent, at its next suspension."""
+
+    verb: Verb
+    argument: str | None
+    answer: Future[PlaceReply] = field(default_factory=Future)
+
+    def settle(self, reply: PlaceReply) -> None:
+        """Answer, unless it was answered or withdrawn."""
+        if not self.answer.done():
+            self.answer.set_result(reply)
+
+
+class Resident:
+    """What is known of an agent here.
+
+    Attributes
+    ----------
+    lock
+        Held to look at or change anything below; never while the agent's own code runs, nor while somebody is asked.
+    settled
+        Notified whenever the machine's state has changed.
+    scheduled, in_step
+        Whether a thread is to step it, and whether its own code runs at this moment.
+    unperformed
+        An effect that it yielded while the place could not act on it.
+    calling
+        Whether a function runs for it beside the pool.
+    wakes
+        Unix time for which a timer is set.
+    waiters
+        By epoch: whoever waits to hear what became of a transfer.
+    outcome
+        What the directory is to be told about its end.
+    """
+
+    __slots__ = (
+        "_waiters",
+        "agent",
+        "calling",
+        "cell",
+        "controls",
+        "here",
+        "in_step",
+        "lock",
+        "luggage",
+        "machine",
+        "outbound",
+        "outcome",
+        "passport",
+        "refusal",
+        "scheduled",
+        "settled",
+        "staged",
+        "steps",
+        "unperformed",
+        "wakes",
+    )
+
+    def __init__(self, agent: str, *, leased: bool) -> None:
+        self.agent = agent
+        self.machine = Machine(agent, leased=leased)
+        self.lock = threading.RLock()
+        self.settled = threading.Condition(self.lock)
+        self.cell: Cell | None = None
+        self.here: Here | None = None
+        self.luggage: Luggage | None = None
+        self.passport: VerifiedPassport | None = None
+        self.staged: Staged | None = None
+        self.outbound: Outbound | None = None
+        self.outcome: bytes | None = None
+        self.refusal: TransferRefused | None = None
+        self.controls: deque[PendingControl] | None = None
+        self.scheduled = False
+        self.in_step = False
+        self.calling = False
+        self.steps = 0
+        self.wakes: float | None = None
+        self.unperformed: tuple[Effect | None] | None = None
+        self._waiters: dict[int, list[Future[PlaceReply]]] | None = None
+
+    @property
+    def is_away(self) -> bool:
+        return self.machine.state in _AWAY
+
+    def wait_for(self, epoch: int) -> Future[PlaceReply]:
+        """What will be answered to the transfer under that epoch."""
+        future: Future[PlaceReply] = Future()
+        if self._waiters is None:
+            self._waiters = {}
+        self._waiters.setdefault(epoch, []).append(future)
+        return future
+
+    def answer(self, epoch: int, reply: PlaceReply) -> None:
+        """Answer whoever waits."""
+        if self._waiters is None:
+            return
+        for future in self._waiters.pop(epoch, ()):
+            if not future.done():
+                future.set_result(reply)
+        if not self._waiters:
+            self._waiters = None
+
+    def wants(self, control: PendingControl) -> None:
+        """Note a wish, to be seen to at the next suspension."""
+        if self.controls is None:
+            self.controls = deque()
+        self.controls.append(control)
+
+    def next_control(self) -> PendingControl | None:
+        """The oldest wish that was not withdrawn."""
+        while self.controls:
+            control = self.controls.popleft()
+            if not control.answer.done():
+                return control
+        self.controls = None
+        return None
+
+    def let_go(self) -> None:
+        """Keep nothing of the agent but where it is."""
+        self.cell = None
+        self.here = None
+        self.luggage = None
+        self.passport = None
+        self.outbound = None
+        self.outcome = None
+        self.unperformed = None
+        self.wakes = None
+
+    def describe(self) -> dict[str, Any]:
+        """A row for people: without a look into the agent."""
+        luggage = self.luggage
+        return {
+            "agent": self.agent,
+            "state": self.machine.state.value,
+            "epoch": self.machine.visit.epoch,
+            "name": luggage.name if luggage is not None else None,
+            "standing": type(luggage.standing).__name__.lower() if luggage is not None else None,
+            "computing": self.in_step,
+            "steps": self.steps,
+            "mail": len(luggage.mailbox.waiting) if luggage is not None else 0,
+        }

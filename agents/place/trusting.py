@@ -1,0 +1,61 @@
+"""Whom a place trusts: its own list, the owners that it was started with, and the other places of its platform.
+
+The keys of the other places come from the directory, at which each place registers with its key and cannot change it
+unasked. What the place's own list says of a key comes first: one that is revoked there stays revoked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mobility.trust import PublicIdentity, Role, TrustEntry, TrustList, TrustSource
+
+__all__ = ["MemberTrust"]
+
+
+@dataclass(slots=True, eq=False)
+class MemberTrust:
+    """A source of trusted keys that grows with the platform.
+
+    Attributes
+    ----------
+    own
+        The place's own list; None if it has none.
+    owners
+        Keys of owners that whoever started the place vouches for.
+    """
+
+    place: str
+    own: TrustSource | None
+    owners: Sequence[PublicIdentity] = ()
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _members: tuple[PublicIdentity, ...] = field(default=(), init=False)
+    _seen: tuple[TrustList | None, tuple[PublicIdentity, ...]] | None = field(default=None, init=False)
+    _merged: TrustList = field(default_factory=TrustList, init=False)
+
+    def meet(self, members: Iterable[PublicIdentity]) -> None:
+        """Trust these places, besides the owners."""
+        with self._lock:
+            self._members = tuple(members)
+
+    def current(self) -> TrustList:
+        """The list as it is now."""
+        own = self.own.current() if self.own is not None else None
+        with self._lock:
+            seen = (own, self._members)
+            if self._seen is None or self._seen[0] is not own or self._seen[1] is not self._members:
+                self._merged = self._merge(own)
+                self._seen = seen
+            return self._merged
+
+    def _merge(self, own: TrustList | None) -> TrustList:
+        entries = {entry.key_id: entry for entry in own.listed} if own is not None else {}
+        names = {entry.name for entry in entries.values()}
+        for public in (*self.owners, *self._members):
+            if public.key_id not in entries and public.name not in names:
+                role = Role.PLACE if public in self._members else public.role
+                entries[public.key_id] = TrustEntry(public, public.name, (role,))
+                names.add(public.name)
+        return TrustList.of(own.version if own is not None else 0, entries.values(), place=self.place)

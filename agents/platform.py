@@ -1,0 +1,216 @@
+"""`Platform`: places, agents and the log, as a program outside the places sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from agents.client import Client
+from agents.connection import disconnect_client, set_client
+from agents.effects import place_name
+from agents.errors import AgentsError
+from agents.eventlog import LogEvent
+from agents.handle import Handle
+from agents.status import Status, combined
+from mobility.bundle import Birth, Bundle
+from mobility.trust import Identity
+
+__all__ = ["Platform", "PlaceInfo"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceInfo:
+    """A place, to hop to and to look at.
+
+    Attributes
+    ----------
+    name
+        By which agents hop to it.
+    about
+        What it tells of itself: host, process, version of Python, resources, how many agents are there. Empty if it
+        does not answer.
+    """
+
+    name: str
+    about: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Platform:
+    """A platform; `agents.connect` makes one.
+
+    Parameters
+    ----------
+    client
+        The connection.
+    closing
+        Called at the end: shuts down what was started for this platform, and nothing else.
+    address
+        Of the engine's cluster, if it has one.
+    """
+
+    def __init__(
+        self, client: Client, *, closing: Callable[[], None] | None = None, address: str | None = None
+    ) -> None:
+        self.client = client
+        self.address = address
+        self._closing = closing
+        self._closed = False
+        set_client(client)
+
+    # -- launching
+
+    def launch(
+        self,
+        agent: Callable[..., Any],
+        *args: Any,
+        at: Any = None,
+        name: str | None = None,
+        owner: Identity | None = None,
+        birth: Birth | None = None,
+        timeout: float = 60.0,
+        **kwargs: Any,
+    ) -> Handle:
+        """Start an agent.
+
+        Parameters
+        ----------
+        agent
+            A function decorated with `agent`; it gets the place, then `args` and `kwargs`.
+        at
+            Where it is born; None: at any place.
+        name
+            By which others find it; free again when it has ended.
+        owner
+            With whose key it is signed; by default the one of the connection.
+        birth
+            Where it may go, for how long, and in how many hops.
+
+        Raises
+        ------
+        MoveRefused
+            If the place does not let it in, for one because its owner is not trusted there.
+        UnknownPlace, NameTaken, MoveFailed, mobility.errors.MobilityError
+            It was not born.
+        """
+        where = place_name(at) if at is not None else None
+        born = self.client.launch(agent, args, kwargs, at=where, name=name, owner=owner, birth=birth, timeout=timeout)
+        return Handle(born, name, self.client)
+
+    def thaw(self, bundle: Bundle | str | Path, at: Any = None, timeout: float = 60.0) -> Handle:
+        """Let an agent that was frozen go on at a place; also one that was frozen in another cluster.
+
+        Raises
+        ------
+        MoveRefused, MoveFailed, UnknownPlace, AgentsError
+            It lies in its file as before.
+        """
+        frozen = bundle if isinstance(bundle, Bundle) else Bundle.read(bundle)
+        where = place_name(at) if at is not None else None
+        agent = self.client.thaw(frozen, at=where, timeout=timeout)
+        return self.get(agent)
+
+    # -- looking
+
+    def places(self, *, details: bool = False) -> list[PlaceInfo]:
+        """All places, by name.
+
+        Parameters
+        ----------
+        details
+            Whether to ask each what it tells of itself.
+        """
+        return [
+            PlaceInfo(name, self._about(name) if details else {}) for name in sorted(self.client.transport.places())
+        ]
+
+    def _about(self, place: str) -> Mapping[str, Any]:
+        try:
+            return self.client.describe_place(place, timeout=5.0).about
+        except AgentsError as error:
+            return {"problem": error.slug}
+
+    def get(self, name: str) -> Handle:
+        """A handle of the agent of that name or id.
+
+        Raises
+        ------
+        UnknownAgent
+        """
+        entry = self.client.find(name)
+        return Handle(entry.row.agent, entry.info.name if entry.info is not None else None, self.client)
+
+    def agents(self, *, ended: bool = False) -> list[Status]:
+        """How all agents fare, the youngest first.
+
+        Parameters
+        ----------
+        ended
+            Whether to list those that have ended, too.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        answered: set[str] = set()
+        for place in self.client.transport.places():
+            try:
+                told = self.client.describe_place(place, agents=True, timeout=5.0)
+            except AgentsError:
+                continue
+            answered.add(place)
+            rows |= {row["agent"]: dict(row) for row in told.agents}
+        found = []
+        for entry in self.client.entries(ended=ended):
+            holder = entry.row.holder
+            known = holder is not None and holder.place in answered
+            found.append(combined(entry, rows.get(entry.row.agent, {}) if known else None))
+        return found
+
+    def logs(self, last: int = 1000) -> list[LogEvent]:
+        """What happened, in order."""
+        return self.client.events(last=last)
+
+    def follow(self, seconds: float = 3600.0, after: int = 0) -> Iterator[LogEvent]:
+        """What happens, as it happens, for so many seconds."""
+        return self.client.follow(seconds=seconds, after=after)
+
+    def wait(self, handles: Sequence[Handle], timeout: float = 3600.0) -> bool:
+        """Wait until all of these have ended; whether they have."""
+        deadline = time.monotonic() + timeout
+        agents = [handle.agent for handle in handles]
+        while True:
+            left = deadline - time.monotonic()
+            wait = max(0.0, min(left, 5.0))
+            if self.client.transport.ask_directory("wait_ended", agents, wait, timeout=wait + 10.0):
+                return True
+            if left <= 0:
+                return False
+
+    # -- ending
+
+    def close(self) -> None:
+        """Let go. Agents go on, unless the platform was started for this connection alone."""
+        if self._closed:
+            return
+        self._closed = True
+        disconnect_client(self.client)
+        try:
+            self.client.close()
+        finally:
+            if self._closing is not None:
+                self._closing()
+
+    def __enter__(self) -> Platform:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Platform: {', '.join(self.client.transport.places()) or 'no places'}>"

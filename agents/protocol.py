@@ -1,0 +1,228 @@
+"""What one side says to a place, and what a place answers: frozen data, whatever carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from mobility.errors import MobilityError
+
+__all__ = [
+    "Control",
+    "Deliver",
+    "Description",
+    "Done",
+    "Failure",
+    "FetchCode",
+    "Fetched",
+    "HeldBack",
+    "LooksAt",
+    "NotHere",
+    "PlaceReply",
+    "PlaceRequest",
+    "Taken",
+    "Transfer",
+    "TransferAccepted",
+    "TransferPending",
+    "TransferRefused",
+    "Verb",
+]
+
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Take this agent.
+
+    Attributes
+    ----------
+    agent, epoch
+        Which, and under which epoch of the directory it is sent.
+    bundle
+        As `mobility.bundle.Bundle.to_bytes` gives it; nothing in it is believed before it is verified.
+    source
+        The place that sends it and can be asked for its code; None: somebody outside, and the code is in the bundle.
+    started
+        Unix time at which the move began at the source, for the log.
+    """
+
+    agent: str
+    epoch: int
+    bundle: bytes | memoryview = field(repr=False)
+    source: str | None
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Put this message into an agent's mailbox.
+
+    Attributes
+    ----------
+    body
+        Of the plain codec; decoded where the agent reads it.
+    marks
+        How many forwarding marks it has followed.
+    """
+
+    agent: str
+    sender: str
+    number: int
+    body: bytes = field(repr=False)
+    question: str | None = None
+    answers: str | None = None
+    marks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchCode:
+    """Give me the code segment of this SHA-256."""
+
+    digest: bytes
+
+
+class Verb(StrEnum):
+    """What is asked of an agent from outside."""
+
+    MOVE = "move"
+    CLONE = "clone"
+    FREEZE = "freeze"
+    STOP = "stop"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Do this to an agent, at its next suspension.
+
+    Attributes
+    ----------
+    argument
+        For a move or clone: the place.
+    seconds
+        How long to wait for that suspension.
+    """
+
+    agent: str
+    verb: Verb
+    argument: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LooksAt:
+    """Tell of yourself and of the agents that are with you."""
+
+    agents: bool = False
+
+
+PlaceRequest: TypeAlias = Transfer | Deliver | FetchCode | Control | LooksAt
+
+
+# -- replies ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAccepted:
+    """It is here."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRefused:
+    """It is not taken.
+
+    Attributes
+    ----------
+    why
+        Slug of the cause.
+    problem, remedy
+        Sentences.
+    """
+
+    epoch: int
+    why: str
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPending:
+    """It lies here dormant, and the directory does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The message is written down; `place` is where."""
+
+    place: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The agent is just leaving or arriving; try again in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotHere:
+    """The agent is not here; `hint` is where it went, if that is known."""
+
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The code, if it is known here."""
+
+    data: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was asked for has been done; `value` is plain data, or the bytes of a bundle."""
+
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """It was not done."""
+
+    error: MobilityError
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a place tells of itself.
+
+    Attributes
+    ----------
+    about
+        Host, process, version of Python, resources, counts.
+    agents
+        A row for each agent that is there, if they were asked for.
+    """
+
+    place: str
+    about: Mapping[str, Any]
+    agents: tuple[Mapping[str, Any], ...] = ()
+
+
+PlaceReply: TypeAlias = (
+    TransferAccepted
+    | TransferRefused
+    | TransferPending
+    | Taken
+    | HeldBack
+    | NotHere
+    | Fetched
+    | Done
+    | Failure
+    | Description
+)

@@ -1,0 +1,198 @@
+"""The named resources of a place: given in Python, or described in a TOML file that lies at the place.
+
+::
+
+    [place.resources.readings]
+    factory = "stations:readings"        # module:function, called once, when first asked for
+    arguments = { station = "oslo" }
+
+    [place.resources.table]
+    csv = "data/table.csv"               # a list of rows, each a dict; numbers become numbers
+
+    [place.resources.limits]
+    value = { most = 10, least = 1 }     # as it stands
+
+    [place.resources.matrix]
+    npy = "data/matrix.npy"              # an array, mapped read-only
+
+Paths are relative to the file. A resource never leaves its place by this; what an agent reads from it, it carries.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import threading
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agents.errors import ResourceFileInvalid, ResourceMissing
+
+__all__ = ["Resources", "read_resource_file"]
+
+
+class Resources:
+    """What a place offers.
+
+    Parameters
+    ----------
+    place
+        The place's name, for errors.
+    given
+        By name: the resource itself.
+    made
+        By name: a function without arguments that makes it, called once, when it is first asked for.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        given: Mapping[str, Any] | None = None,
+        made: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> None:
+        self.place = place
+        self._given = dict(given or {})
+        self._made = dict(made or {})
+        self._lock = threading.Lock()
+        self._making: dict[str, threading.Lock] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(sorted({*self._given, *self._made}))
+
+    def offer(self, name: str, value: Any) -> None:
+        """Add a resource, or replace it."""
+        with self._lock:
+            self._given[name] = value
+
+    def withdraw(self, name: str) -> None:
+        """Offer it no more.
+
+        Raises
+        ------
+        ResourceMissing
+        """
+        with self._lock:
+            found = self._given.pop(name, self) is not self
+            if not (self._made.pop(name, None) is not None or found):
+                raise ResourceMissing(self.place, name, sorted({*self._given, *self._made}))
+
+    def get(self, name: str) -> Any:
+        """The resource of that name.
+
+        Raises
+        ------
+        ResourceMissing
+        """
+        with self._lock:
+            if name in self._given:
+                return self._given[name]
+            if name not in self._made:
+                raise ResourceMissing(self.place, name, sorted({*self._given, *self._made}))
+            making = self._making.setdefault(name, threading.Lock())
+        with making:  # one maker at a time, and others of the place are not kept waiting
+            with self._lock:
+                if name in self._given:
+                    return self._given[name]
+                make = self._made.get(name)
+            if make is None:
+                raise ResourceMissing(self.place, name, self.names)
+            value = make()
+            with self._lock:
+                return self._given.setdefault(name, value)
+
+
+def read_resource_file(path: Path) -> dict[str, Callable[[], Any]]:
+    """What a TOML file describes, by name; nothing is read or called before it is asked for.
+
+    Raises
+    ------
+    ResourceFileInvalid
+    """
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise ResourceFileInvalid(path, error.strerror or str(error)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ResourceFileInvalid(path, str(error)) from None
+    place = table.get("place", {})
+    described = place.get("resources", {}) if isinstance(place, dict) else None
+    if not isinstance(described, dict):
+        raise ResourceFileInvalid(path, "[place.resources] is no table")
+    return {name: _maker(path, name, entry) for name, entry in described.items()}
+
+
+def _maker(path: Path, name: str, entry: Any) -> Callable[[], Any]:
+    kinds = {"factory": _factory, "csv": _csv, "npy": _npy, "value": _value}
+    if not isinstance(entry, dict):
+        raise ResourceFileInvalid(path, f"[place.resources.{name}] is no table")
+    known = [kind for kind in kinds if kind in entry]
+    if len(known) != 1:
+        raise ResourceFileInvalid(path, f"[place.resources.{name}] needs exactly one of {', '.join(kinds)}")
+    extra = set(entry) - {known[0], *(("arguments",) if known[0] == "factory" else ())}
+    if extra:
+        raise ResourceFileInvalid(path, f"[place.resources.{name}] has the unknown key {sorted(extra)[0]!r}")
+    return kinds[known[0]](path, name, entry)
+
+
+def _value(path: Path, name: str, entry: Mapping[str, Any]) -> Callable[[], Any]:
+    return lambda: entry["value"]
+
+
+def _text(path: Path, name: str, entry: Mapping[str, Any], key: str) -> str:
+    text = entry[key]
+    if not isinstance(text, str):
+        raise ResourceFileInvalid(path, f"{key} of [place.resources.{name}] is no text")
+    return text
+
+
+def _factory(path: Path, name: str, entry: Mapping[str, Any]) -> Callable[[], Any]:
+    module, colon, qualname = _text(path, name, entry, "factory").partition(":")
+    arguments = entry.get("arguments", {})
+    if not (module and colon and qualname) or not isinstance(arguments, dict):
+        raise ResourceFileInvalid(path, f"factory of [place.resources.{name}] is not module:function with arguments")
+
+    def make() -> Any:
+        try:
+            found: Any = importlib.import_module(module)
+            for part in qualname.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError) as error:
+            raise ResourceFileInvalid(path, f"factory of [place.resources.{name}]: {error}") from error
+        return found(**arguments)
+
+    return make
+
+
+def _csv(path: Path, name: str, entry: Mapping[str, Any]) -> Callable[[], Any]:
+    file = path.parent / _text(path, name, entry, "csv")
+
+    def make() -> Any:
+        with open(file, newline="", encoding="utf-8") as rows:
+            return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(rows)]
+
+    return make
+
+
+def _number(text: Any) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except (TypeError, ValueError):
+            continue
+    return text
+
+
+def _npy(path: Path, name: str, entry: Mapping[str, Any]) -> Callable[[], Any]:
+    file = path.parent / _text(path, name, entry, "npy")
+
+    def make() -> Any:
+        import numpy
+
+        return numpy.load(file, mmap_mode="r", allow_pickle=False)
+
+    return make

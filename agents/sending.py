@@ -1,0 +1,124 @@
+"""Sending an agent that does not run where it is sent from: a new one, a child, or one from a file.
+
+The machine of `agents.handoff` decides; here it is driven to its end. If nobody knows whether the agent has arrived,
+the directory is asked to make sure that it cannot any more, and says if it has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from agents.errors import AgentsError, DirectoryUnreachable, MoveFailed, MoveRefused
+from agents.handoff import Event, Fence, Holder, Machine, State
+from agents.handoff import events as on
+from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
+from agents.transport import Transport
+
+__all__ = ["refused_move", "send_new"]
+
+_PAUSE = 0.2
+
+
+def send_new(
+    transport: Transport,
+    request: Transfer,
+    *,
+    to: str,
+    record: bytes,
+    by: Holder,
+    send: Callable[[str, Transfer], PlaceReply],
+    here: str,
+    timeout: float,
+) -> None:
+    """Send an agent to a place, and see it arrive.
+
+    Parameters
+    ----------
+    to
+        The place.
+    record
+        Digest of the last link of its passport.
+    by
+        Who asks the directory.
+    send
+        Sends a transfer; answers `TransferRefused` for whatever goes wrong on the way.
+    here
+        Where the sender is, for errors.
+    timeout
+        Seconds for the directory to say what became of it, if the place does not.
+
+    Raises
+    ------
+    MoveRefused, MoveFailed
+        It is not there, and will not be; or, with ``why="undecided"``, nobody knows.
+    """
+    place = to
+    machine = Machine(request.agent)
+    refusal: TransferRefused | None = None
+    deadline: float | None = None
+    effects = machine.handle(on.Sends(place, request.epoch))
+    while True:
+        event: Event | None = None
+        for effect in effects:
+            match effect:
+                case on.Transfer():
+                    reply = send(place, request)
+                    if isinstance(reply, TransferRefused):
+                        refusal = reply
+                    event = _heard(request, reply)
+                case on.AskDirectory():
+                    deadline = time.monotonic() + timeout if deadline is None else deadline
+                    if effect.again:
+                        time.sleep(_PAUSE)
+                    if time.monotonic() > deadline:
+                        raise _undecided(request.agent, place, here)
+                    event = _fenced(transport, Fence(request.agent, effect.epoch, by, record), effect)
+                case _:
+                    pass
+        if event is None:
+            break
+        effects = machine.handle(event)
+    if machine.state is State.GONE:
+        return
+    raise _failure(request.agent, refusal, place, here)
+
+
+def _heard(request: Transfer, reply: PlaceReply) -> Event:
+    match reply:
+        case TransferAccepted():
+            return on.Accepted(request.epoch)
+        case TransferRefused():
+            return on.Refused(request.epoch, reply.why)
+        case _:
+            return on.Silence(request.epoch, "it did not answer in time")
+
+
+def _fenced(transport: Transport, fence: Fence, effect: on.AskDirectory) -> Event:
+    try:
+        return on.Told(transport.ask_directory("submit", fence, timeout=5.0))
+    except DirectoryUnreachable:
+        return on.Undecided(effect.kind, effect.epoch)
+
+
+def _undecided(agent: str, place: str, here: str) -> AgentsError:
+    return MoveFailed(
+        place,
+        f"{place} did not answer, and the directory does not say whether {agent} is there",
+        why="undecided",
+        here=here,
+        remedy=f"Ask later whether {agent} lives, before you try again.",
+    )
+
+
+def _failure(agent: str, refusal: TransferRefused | None, place: str, here: str) -> AgentsError:
+    if refusal is None:
+        return MoveFailed(place, f"{place} did not take {agent}: it did not answer in time", why="silence", here=here)
+    return refused_move(refusal, place, here)
+
+
+def refused_move(refusal: TransferRefused, to: str | None, here: str) -> MoveFailed:
+    """What the one who wanted a move gets to see of a refusal."""
+    kind = MoveFailed if refusal.why in ("place-unreachable", "unknown-place") else MoveRefused
+    problem = refusal.problem or f"{to} refused the agent ({refusal.why})"
+    return kind(to, problem, why=refusal.why, here=here, remedy=refusal.remedy or "Try again, or go elsewhere.")

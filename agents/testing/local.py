@@ -1,0 +1,213 @@
+"""A whole platform in one process, without an engine: real places, a real directory, and a transport of threads.
+
+For tests of agents, and of the platform itself: requests can be lost, answers can be lost, places can be killed and
+started again, all at a chosen moment.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from typing import Any
+
+from agents.checkpoints import SqliteCheckpoints
+from agents.client import Client
+from agents.directory_service import DirectoryService
+from agents.errors import DirectoryUnreachable, PlaceUnreachable, UnknownPlace
+from agents.handle import Handle
+from agents.place import Place, PlaceOptions
+from agents.platform import Platform
+from agents.protocol import PlaceReply, PlaceRequest
+from agents.resources import Resources
+from mobility.trust import Identity, PublicIdentity, TrustSource
+
+__all__ = ["LocalNet", "LocalPlatform", "Tamper"]
+
+#: Looks at a request before it is delivered and at its answer before that is: raises, changes or passes each.
+Tamper = Callable[[str, Any, Callable[[], Any]], Any]
+
+
+class LocalNet:
+    """Carries requests within one process; what is tested against `agents.transport.Transport`.
+
+    Attributes
+    ----------
+    tamper
+        Called with whom, the request, and a function that delivers it and returns the answer; None: just deliver.
+    """
+
+    def __init__(self) -> None:
+        self._servers: dict[str, Callable[[PlaceRequest], PlaceReply]] = {}
+        self._directory: DirectoryService | None = None
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(64, thread_name_prefix="sojourn-net")
+        self.tamper: Tamper | None = None
+
+    def join(self, place: str, server: Callable[[PlaceRequest], PlaceReply]) -> None:
+        """A place serves from now on."""
+        with self._lock:
+            self._servers[place] = server
+
+    def cut(self, place: str) -> None:
+        """A place does not answer any more, and is still known."""
+
+        def dead(request: PlaceRequest) -> PlaceReply:
+            raise PlaceUnreachable(place, "it was killed", unsent=True)
+
+        self.join(place, dead)
+
+    def serve_directory(self, directory: DirectoryService | None) -> None:
+        """The directory serves from now on; None: nobody does."""
+        self._directory = directory
+
+    def ask_place(self, place: str, request: PlaceRequest, *, timeout: float) -> PlaceReply:
+        with self._lock:
+            server = self._servers.get(place)
+        if server is None:
+            raise UnknownPlace(place, self.places())
+        error = PlaceUnreachable(place, f"no answer in {timeout:g} s")
+        reply: PlaceReply = self._carried(place, request, lambda: server(request), timeout, error)
+        return reply
+
+    def ask_directory(self, method: str, *args: Any, timeout: float, **kwargs: Any) -> Any:
+        directory = self._directory
+        if directory is None:
+            raise DirectoryUnreachable("it was killed")
+        error = DirectoryUnreachable(f"no answer in {timeout:g} s")
+        return self._carried("directory", (method, args), lambda: directory.call(method, args, kwargs), timeout, error)
+
+    def _carried(self, whom: str, request: Any, deliver: Callable[[], Any], timeout: float, late: BaseException) -> Any:
+        tamper = self.tamper
+        future: Future[Any] = self._pool.submit(deliver if tamper is None else lambda: tamper(whom, request, deliver))
+        try:
+            return future.result(timeout)
+        except FutureTimeout:
+            raise late from None
+
+    def places(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(sorted(self._servers))
+
+    def close(self) -> None:
+        """Nothing is held open for one user of it."""
+
+    def end(self) -> None:
+        """Carry nothing any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class LocalPlatform(Platform):
+    """Places, directory and log in this process.
+
+    Parameters
+    ----------
+    places
+        Names.
+    resources
+        By place, by name.
+    folder
+        Where all is kept; a temporary one unless given.
+    lease_seconds
+        Of the places' leases.
+    trusts
+        By place: its own list of trusted keys.
+    owner
+        Who launches; a new identity unless given, trusted by every place.
+
+    >>> from agents.testing import LocalPlatform
+    >>> with LocalPlatform(["oslo", "lima"], resources={"lima": {"n": 3}}) as platform:
+    ...     print([place.name for place in platform.places()])
+    ['lima', 'oslo']
+    """
+
+    def __init__(
+        self,
+        places: Sequence[str] = ("baku", "oslo", "lima"),
+        *,
+        resources: Mapping[str, Mapping[str, Any]] | None = None,
+        folder: Path | None = None,
+        lease_seconds: float = 10.0,
+        options: PlaceOptions | None = None,
+        trusts: Mapping[str, TrustSource] | None = None,
+        owner: Identity | None = None,
+    ) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="sojourn-") if folder is None else None
+        self.folder = Path(self._temporary.name) if self._temporary is not None else Path(folder or ".")
+        self.net = LocalNet()
+        self.owner = owner or Identity.generate("tester", "owner")
+        self._owners: list[PublicIdentity] = [self.owner.public]
+        self._resources = resources or {}
+        self._trusts = trusts or {}
+        self._options = options
+        self._lease_seconds = lease_seconds
+        self._identities: dict[str, Identity] = {}
+        self.running: dict[str, Place] = {}
+        self.directory: DirectoryService | None = None
+        self.start_directory()
+        client = Client(self.net, owner=self.owner)
+        super().__init__(client, closing=self._end)
+        try:
+            for place in places:
+                self.start(place)
+        except BaseException:
+            self.close()
+            raise
+        first = next(iter(self.running.values()), None)
+        client.trust = first.trust if first is not None else None
+
+    # -- places that come and go
+
+    def start(self, name: str) -> Place:
+        """Start a place, or one that was killed anew; it takes back the agents that it had."""
+        identity = self._identities.setdefault(name, Identity.generate(name, "place"))
+        client = Client(self.net)
+        place = Place(
+            name,
+            identity=identity,
+            transport=self.net,
+            store=SqliteCheckpoints(self.folder / "places" / name, place=name),
+            handle_of=lambda agent: Handle(agent, None, client),
+            owners=self._owners if name not in self._trusts else (),
+            trust=self._trusts.get(name),
+            resources=Resources(name, self._resources.get(name)),
+            options=self._options,
+        )
+        self.running[name] = place
+        self.net.join(name, place.serve)
+        place.start()
+        for other in self.running.values():
+            other.refresh_members()
+        return place
+
+    def kill(self, name: str) -> None:
+        """End a place as ``kill -9`` would: it says nothing, and what it had in memory is gone."""
+        place = self.running.pop(name)
+        self.net.cut(name)
+        place.die()
+
+    # -- the directory
+
+    def start_directory(self) -> DirectoryService:
+        """Start the directory, or start it again with what it has on disk."""
+        self.directory = DirectoryService(self.folder / "directory", lease_seconds=self._lease_seconds)
+        self.net.serve_directory(self.directory)
+        return self.directory
+
+    def kill_directory(self) -> None:
+        """It answers no more."""
+        directory, self.directory = self.directory, None
+        self.net.serve_directory(None)
+        if directory is not None:
+            directory.close()
+
+    def _end(self) -> None:
+        for place in list(self.running.values()):
+            place.close(timeout=2.0)
+        self.kill_directory()
+        self.net.end()
+        if self._temporary is not None:
+            self._temporary.cleanup()

@@ -1,0 +1,174 @@
+"""The passport of an agent as a table: who held it, in what state, and when; each link verified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents.eventlog import EventKind, LogEvent
+from mobility.errors import MobilityError
+from mobility.trust import Passport, TrustList
+
+if TYPE_CHECKING:
+    from agents.client import Client
+
+__all__ = ["Link", "Trail", "trail_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One hop.
+
+    Attributes
+    ----------
+    number
+        From 1 on.
+    origin, destination
+        From where, and to where.
+    time
+        Unix time at the sending place.
+    signed_by
+        Role and name of who signed.
+    child
+        In a branch, the id of the child that begins with it.
+    bytes, freeze_ms, ship_ms, thaw_ms
+        What the move took, as the places have logged it; None where they have not (yet).
+    """
+
+    number: int
+    origin: str
+    destination: str | None
+    time: int
+    signed_by: str
+    child: str | None = None
+    bytes: int | None = None
+    freeze_ms: float | None = None
+    ship_ms: float | None = None
+    thaw_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trail(Sequence[Link]):
+    """All hops of an agent.
+
+    Attributes
+    ----------
+    verified
+        Whether every link holds.
+    problem
+        Why not.
+    """
+
+    agent: str
+    name: str
+    owner: str
+    born: int
+    links: tuple[Link, ...]
+    verified: bool
+    problem: str = ""
+
+    def __len__(self) -> int:
+        return len(self.links)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.links[index]
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(self.links)
+
+    def __str__(self) -> str:
+        mark = "verified" if self.verified else f"NOT VERIFIED: {self.problem}"
+        rows = [["#", "from", "to", "state", "freeze", "ship", "thaw", "signed by", ""]]
+        for link in self.links:
+            what = f" (branch {link.child})" if link.child is not None else ""
+            rows.append(
+                [
+                    str(link.number),
+                    link.origin,
+                    (link.destination or "a file") + what,
+                    _bytes(link.bytes),
+                    _ms(link.freeze_ms),
+                    _ms(link.ship_ms),
+                    _ms(link.thaw_ms),
+                    link.signed_by,
+                    mark,
+                ]
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        head = f"{self.name}, born {_when(self.born)}, owner {self.owner}, {mark}"
+        return "\n".join([head, *(lines if self.links else ["no hops yet"])])
+
+
+def _bytes(count: int | None) -> str:
+    if count is None:
+        return "-"
+    for unit, size in (("MB", 1_000_000), ("KB", 1_000)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
+
+
+def _when(moment: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+def trail_of(client: Client, agent: str) -> Trail:
+    """Read the passport that the directory keeps, verify it, and add what the log tells of each hop.
+
+    Raises
+    ------
+    UnknownAgent, DirectoryUnreachable
+    """
+    entry = client.find(agent)
+    name = (entry.info.name if entry.info is not None else None) or entry.row.agent
+    if entry.passport is None:
+        return Trail(entry.row.agent, name, "", 0, (), False, "its passport is kept no more")
+    trust = client.trust if client.trust is not None else TrustList()
+    try:
+        passport = Passport.from_bytes(entry.passport)
+        verified = passport.verify(trust, now=time.time(), audience=None)
+    except MobilityError as error:
+        return Trail(entry.row.agent, name, "", 0, (), False, str(error))
+    events = client.events(agent=entry.row.agent, kinds=(EventKind.DEPARTED, EventKind.ARRIVED), limit=10_000)
+    took = _measured(events)
+    links = tuple(
+        Link(
+            hop.epoch,
+            hop.origin,
+            hop.destination,
+            hop.time,
+            str(sender),
+            hop.child,
+            **took.get((hop.origin, hop.destination, number), {}),
+        )
+        for number, (hop, sender) in enumerate(zip(verified.hops, verified.senders, strict=True))
+    )
+    return Trail(verified.agent, name, str(verified.owner), verified.birth.certificate.not_before, links, True)
+
+
+def _measured(events: Sequence[LogEvent]) -> dict[Any, dict[str, Any]]:
+    """What each move took, by from, to and its number among the moves: the n-th departure is of the n-th hop."""
+    left = [event for event in events if event.kind is EventKind.DEPARTED]
+    came = {(event.data.get("source"), event.place, event.epoch): event.data for event in events}
+    told: dict[Any, dict[str, Any]] = {}
+    for number, event in enumerate(sorted(left, key=lambda one: one.epoch or 0)):
+        to = event.data.get("to")
+        arrival = came.get((event.place, to, event.epoch), {})
+        freeze, thaw, total = event.data.get("freeze_ms"), arrival.get("thaw_ms"), arrival.get("total_ms")
+        ship = None
+        if total is not None and freeze is not None and thaw is not None:
+            ship = max(0.0, total - freeze - thaw)
+        told[event.place, to, number] = {
+            "bytes": event.data.get("bytes"),
+            "freeze_ms": freeze,
+            "ship_ms": ship,
+            "thaw_ms": thaw,
+        }
+    return told
