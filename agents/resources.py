@@ -25,12 +25,20 @@ import importlib
 import threading
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agents.errors import ResourceFileInvalid, ResourceMissing
 
-__all__ = ["Resources", "read_resource_file"]
+__all__ = ["Made", "Resources", "read_resource_file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A resource that is made at the place, by calling a function without arguments when it is first asked for."""
+
+    function: Callable[[], Any]
 
 
 class Resources:

@@ -4,10 +4,10 @@ The nodes live under a process of their own, for three reasons. Ray reads its se
 program that wants a cluster may have imported it already. Linux kills a node when the *thread* that started it ends,
 so that thread must outlive the cluster. And a program that is killed cannot clean up, while this one then notices.
 
-Spoken on stdin and stdout, one JSON object a line: ``{"do": "add", "place": ..., "options": {...}}``, ``{"do":
-"remove", "place": ...}``, ``{"do": "processes", "place": ...}``; answered by ``{"ok": ...}``, ``{"unknown": ...}`` or
-``{"error": ...}``, with the ``number`` of the request. Before that, one ``{"started": {...}}`` for each node and then ``{"ready": {...}}``. It ends when
-stdin is closed, when its parent is gone, or on SIGTERM; a detached one on SIGTERM only.
+Spoken on stdin and stdout, one JSON object a line: ``{"do": "add", "place": ..., "options": {...}, "number": 1}``, and
+likewise ``"remove"`` and ``"processes"``; answered by ``{"ok": ...}``, ``{"unknown": ...}`` or ``{"error": ...}``, with
+the number of the request. Before that, one ``{"started": {...}}`` for each node and then ``{"ready": {...}}``. It ends
+when stdin is closed, when its parent is gone, or on SIGTERM; a detached one on SIGTERM only.
 """
 
 from __future__ import annotations

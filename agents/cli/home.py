@@ -9,17 +9,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from agents.owning import usual_home
+
 if TYPE_CHECKING:
     from mobility.trust import Identity, PublicIdentity, TrustStore
 
-__all__ = ["HomeFolder", "OwnKey", "existing_file", "open_bundle", "usual_folder"]
+__all__ = ["HomeFolder", "OwnKey", "existing_file", "open_bundle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class HomeFolder:
     @classmethod
     def of(cls, home: Path | None, store: Path | None = None) -> HomeFolder:
         """From the options of a command."""
-        folder = usual_folder() if home is None else home
+        folder = usual_home() if home is None else home
         return cls(folder, folder / "trust" if store is None else store)
 
     @property
@@ -114,20 +114,6 @@ class HomeFolder:
 
             passphrase = known_passphrase(passphrase_file, path)
         return Identity.load(path, passphrase)
-
-
-def usual_folder() -> Path:
-    """``$SOJOURN_HOME``, else the platform's folder for configuration (on Linux: XDG Base Directory Specification)."""
-    given = os.environ.get("SOJOURN_HOME")
-    if given:
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "sojourn"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "sojourn"
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or "")
-    # A relative one is to be ignored, says the specification.
-    return (base if base.is_absolute() else Path.home() / ".config") / "sojourn"
 
 
 def existing_file(path: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -31,10 +32,17 @@ _LONGEST_FETCH = 20.0
 
 @dataclass(slots=True, eq=False)
 class Admission:
-    """Of one place."""
+    """Of one place.
+
+    Attributes
+    ----------
+    meet
+        Asks the directory for the keys of the other places; whether that brought any news.
+    """
 
     core: PlaceCore
     surroundings: Surroundings
+    meet: Callable[[], bool]
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _fetching: dict[bytes, Future[bytes | None]] = field(default_factory=dict, init=False)
 
@@ -93,6 +101,14 @@ class Admission:
         return staged
 
     def _verified(self, bundle: Bundle, source: str | None) -> VerifiedBundle:
+        try:
+            return self._checked(bundle, source)
+        except UntrustedSigner:
+            if not self.meet():
+                raise
+        return self._checked(bundle, source)  # a place has joined since the last look
+
+    def _checked(self, bundle: Bundle, source: str | None) -> VerifiedBundle:
         return bundle.verify(
             self.core.trust,
             audience=self.core.name,

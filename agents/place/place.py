@@ -120,7 +120,7 @@ class Place:
             cell_kind=cell_kind,
             about=self._about,
         )
-        self.moving = Moving(self.core, Admission(self.core, self), self._run)
+        self.moving = Moving(self.core, Admission(self.core, self, self.refresh_members), self._run)
         branching = Branching(self.core, self.moving)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
         self.post = Post(self.core, self._run)
@@ -193,10 +193,11 @@ class Place:
         self._notebook.abandon()
         self.core.store.close()
 
-    def refresh_members(self) -> None:
-        """Ask who else is there, without waiting for the next renewal of the lease."""
-        self._members_version = -1
-        self._members_changed(-2)
+    def refresh_members(self) -> bool:
+        """Ask who else is there, without waiting for the next renewal of the lease; whether that brought any news."""
+        before = self.trust.current()
+        self._meet_members()
+        return self.trust.current() is not before
 
     def _superseded(self) -> None:
         self._failed(RuntimeError(f"another process is the place {self.name} now; this one serves no more"))
@@ -253,14 +254,16 @@ class Place:
     # -- members and defects
 
     def _members_changed(self, version: int) -> None:
-        if version == self._members_version:
-            return
+        if version != self._members_version and self._meet_members():
+            self._members_version = version
+
+    def _meet_members(self) -> bool:
         try:
             members = self.core.transport.ask_directory("members", timeout=self.core.options.directory_seconds)
         except DirectoryUnreachable:
-            return  # asked again at the next renewal
+            return False  # asked again at the next renewal
         self.trust.meet(PublicIdentity.from_bytes(member.key) for member in members)
-        self._members_version = version
+        return True
 
     def _failed(self, error: BaseException) -> None:
         """Something that should not happen: told in the log and on stderr, and never swallowed."""

@@ -37,8 +37,10 @@ class MemberTrust:
 
     def meet(self, members: Iterable[PublicIdentity]) -> None:
         """Trust these places, besides the owners."""
+        known = tuple(members)
         with self._lock:
-            self._members = tuple(members)
+            if known != self._members:
+                self._members = known
 
     def current(self) -> TrustList:
         """The list as it is now."""

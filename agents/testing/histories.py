@@ -18,7 +18,7 @@ _PATIENCE: Final = 4000.0
 _SIZES: Final = (
     Size(),
     Size(places=2, senders=1, messages=2, actions=3, ticks=260.0, faults=4),
-    Size(places=2, senders=2, messages=3, actions=4, ticks=320.0, faults=3),
+    Size(places=3, senders=2, messages=3, actions=4, ticks=320.0, faults=3),
     Size(places=3, agents=2, senders=3, messages=3, actions=6, ticks=500.0, faults=6),
 )
 
@@ -58,8 +58,7 @@ def run_history(seed: int, watch: Callable[[World], None] | None = None) -> Worl
     Violation
     """
     world = World(seed, _SIZES[(seed // 2) % len(_SIZES)])  # not by the last bit, which stands for something else
-    end = world.size.ticks
-    while world.now < end and world.step():
+    while world.now < world.horizon and world.step():
         if watch is not None:
             watch(world)
         if world.dirty:

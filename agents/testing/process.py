@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agents.handoff import Effect, Event, Holder, Row, State, Status, Visit, is_rubbish, machine
 from agents.handoff import events as on
@@ -106,12 +106,15 @@ class Process:
         asked = world.now * self.rate
 
         def registered(rows: dict[str, Row] | None) -> None:
-            if rows is not None and not self._registered:
+            if rows is None:
+                self.crash()
+                raise Crash
+            if not self._registered:
                 self._registered = True
                 self._leased(asked, {}, rows)
                 world.after(self, RENEWAL, self._renew)
 
-        world.ask_directory(self, world.registry.register, self.holder, gone, then=registered)
+        world.ask_directory(self, world.registry.register, self.holder, gone or not RULES.death_is_shown, then=registered)
         world.after(self, 2 * TIMEOUT, self._register, gone)
 
     def _renew(self) -> None:
@@ -133,7 +136,7 @@ class Process:
         world.after(self, RENEWAL, self._renew)
 
     def _leased(self, asked: float, suspended: dict[str, int], rows: dict[str, Row]) -> None:
-        until = asked + LEASE * 0.88
+        until = (asked if RULES.lease_from_asking else self.world.now * self.rate) + LEASE * 0.88
         if until <= self.world.now * self.rate:
             return
         self.until = max(self.until, until)
@@ -166,6 +169,7 @@ class Process:
                 and row.status is Status.HELD
                 and row.holder is not None
                 and row.holder.place == self.place
+                and (row.holder != self.holder or RULES.late_grants_recovered)
                 and (visit is None or visit.state is not State.ENDED)
             ):
                 self._recover(agent, slot, slot.stay, row.epoch, 0)
@@ -258,6 +262,7 @@ class Process:
                 self.sent.pop((agent, apart), None)
                 if not apart:
                     self.copies.pop(agent, None)
+                    world.relic_point(self, agent, "discard")
                     if self.owns_disk:
                         self.disk.slots.pop(agent, None)
             case _:  # Halt: `runs` says so already. PassOn: see `handle`.
@@ -346,6 +351,7 @@ class Process:
         if RULES.disk_before_admitted:
             self.disk.save(agent, Slot(epoch + 1, bundle.record, bundle.previous, bundle.state))
             self.world.dirty = True
+            self.world.relic_point(self, agent, "admit")
             self.world.point(self)
         self.staged[agent] = (Copy.of(bundle.state, bundle.record), bundle.previous, epoch + 1, 0)
         self.handle(agent, on.Admitted())

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agents.handoff import Finish, Granted, Holder, Request, Row, Status
-from agents.handoff import ledger
+from agents.handoff import Finish, Granted, Holder, Request, Row, Status, ledger
 from agents.testing.kernel import LEASE
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class Registry:
     def register(self, holder: Holder, gone: bool, answer: Callable[..., None]) -> None:
         """A new process of a place; `gone`: it can show that the one before is dead."""
         self.world.point(self)
-        if holder not in self.over:
+        if holder not in self.over and self.current.get(holder.place) != "":
             for other in [other for other in self.until if other.place == holder.place and other != holder]:
                 self.over.add(other)
                 if gone:
@@ -105,6 +104,14 @@ class Registry:
     def look(self, agent: str, answer: Callable[..., None]) -> None:
         """A row."""
         answer(self.rows.get(agent))
+
+    def leave(self, place: str) -> None:
+        """A place is taken away: no process of it has a lease any more, nor will have."""
+        for holder in self.until:
+            if holder.place == place:
+                self.over.add(holder)
+                self.until[holder] = -1.0
+        self.current[place] = ""
 
     # -- faults
 

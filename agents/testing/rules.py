@@ -14,6 +14,9 @@ class Rules:
     """All hold; `agents.testing.guards` takes one away at a time."""
 
     lease_runs_out: bool = True
+    lease_from_asking: bool = True
+    death_is_shown: bool = True
+    late_grants_recovered: bool = True
     late_holdings: bool = False
     disk_before_admitted: bool = True
     occupied_is_declined: bool = True

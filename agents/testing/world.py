@@ -12,7 +12,7 @@ from typing import Any, Final
 from agents.handoff import NEVER, Holder, Row, State, Status, is_rubbish
 from agents.handoff import table as protocol
 from agents.mailbox import Message
-from agents.testing.kernel import Kernel
+from agents.testing.kernel import Crash, Kernel
 from agents.testing.luggage import Action, Bundle, Copy, Disk, Slot
 from agents.testing.luggage import State as AtRest
 from agents.testing.outside import Client, Sender
@@ -33,6 +33,10 @@ _FAULTS: Final = (
     "fault_adopt",
     "fault_replay",
     "fault_careless",
+    "fault_flapping",
+    "fault_relic",
+    "fault_relic",
+    "fault_remove",
 )
 
 
@@ -69,6 +73,8 @@ class World(Kernel):
     signed
         Whether bundles carry, signed, the epoch under which they were sent. Without that, the world offers again only
         bundles whose move was settled.
+    horizon
+        Until when there are faults.
     claims
         Which agents have ended in which state, as those say that asked.
     acknowledged
@@ -91,6 +97,9 @@ class World(Kernel):
         self.acknowledged: dict[str, dict[str, int]] = {}
         self.signed = self.random.random() < 0.5
         self.moves = 0
+        self.horizon = self.size.ticks
+        self.removed: set[str] = set()
+        self._relic = ""
         self._links = 0
         self._writers = 0
         self._outsiders = 0
@@ -220,10 +229,11 @@ class World(Kernel):
         self.after(None, 20.0 + 60.0 * self.random.random(), self._thaw, bundle.agent)
 
     def _thaw(self, agent: str) -> None:
-        for _ in range(1 + (self.random.random() < 0.4)):
-            self.add_client().thaw(agent, self.random.choice(self.places))
         row = self.registry.rows.get(agent)
-        if row is None or row.status is Status.FROZEN or self.faults:
+        if row is not None and row.status is Status.FROZEN:
+            for _ in range(1 + (self.random.random() < 0.4)):
+                self.add_client().thaw(agent, self.random.choice(self.places))
+        if row is None or row.status is not Status.ENDED:
             self.after(None, 90.0, self._thaw, agent)
 
     def acknowledge(self, agent: str, message: Message) -> None:
@@ -249,7 +259,7 @@ class World(Kernel):
             self.after(None, delay, self._restart, process, self.random.random() < 0.8)
 
     def _restart(self, process: Process, gone: bool) -> None:
-        if process is self.processes[process.place][-1]:
+        if process is self.processes[process.place][-1] and process.place not in self.removed:
             alone = not any(other.alive for other in self.processes[process.place])
             self.start(process.place, gone=gone and alone)
 
@@ -262,6 +272,8 @@ class World(Kernel):
         for _ in range(random.randrange(size.faults + 1)):
             fault = random.choice(_FAULTS)
             self.after(None, size.ticks * random.random(), getattr(self, fault))
+        if self.seed % 2 and random.random() < 0.25:  # where what is left over may be taken for a checkpoint
+            self.after(None, 90.0 * random.random(), self.fault_relic)
 
     def _any(self) -> Process | None:
         living = self.living()
@@ -315,6 +327,83 @@ class World(Kernel):
         if process is not None and process.paused <= self.now:
             process.adopt()
 
+    def fault_flapping(self) -> None:
+        """A place loses its lease, gets it back and loses it again, while another one is just adopting its agents."""
+        held = [row for row in self.registry.rows.values() if row.status is Status.HELD]
+        if len(self.places) < 2 or not held:
+            return
+        row = self.random.choice(held)
+        assert row.holder is not None
+        place = row.holder.place
+        others = [process for process in self.living() if process.place != place]
+        if not others:
+            return
+        adopter, wobble = self.random.choice(others), self.random.random
+        pair = frozenset((place, "directory"))
+        self.cut.add(pair)
+        away = 168.0 + 40.0 * wobble()
+        self.after(None, away - 4.0 * wobble(), adopter.adopt)
+        self.after(None, away + 4.0, self.cut.discard, pair)
+        self.after(None, away + 6.0 + 12.0 * wobble(), self._pause, adopter, 230.0 + 60.0 * wobble())
+        self.after(None, away + 60.0 * wobble(), self.add_sender, row.agent, 2)
+        self.after(None, away + 60.0 + 20.0 * wobble(), self.cut.add, pair)
+        self.after(None, away + 500.0, self.cut.discard, pair)
+        self.horizon = max(self.horizon, self.now + away + 400.0)
+
+    def _pause(self, process: Process, ticks: float) -> None:
+        process.paused = max(process.paused, self.now + ticks)
+
+    def fault_relic(self) -> None:
+        """Before long a place dies between having let go of an agent, or let one in, and having said so to its disk."""
+        self._relic = self.random.choice(("discard", "admit"))
+
+    def relic_point(self, process: Process, agent: str, where: str) -> None:
+        """Such a moment: then the place stays away for long, and whoever has the agent is cut off meanwhile.
+
+        Raises
+        ------
+        Crash
+        """
+        if self._relic != where or not self.faults or agent not in self.disks[process.place].slots:
+            return
+        self._relic = ""
+        process.alive = False
+        self.dirty = True
+        self.horizon = max(self.horizon, self.now + 500.0)
+        self.after(None, 480.0, self._restart, process, True)
+        self.after(None, 60.0 + 60.0 * self.random.random(), self._strand, agent, process.place)
+        if where == "admit" and self.random.random() < 0.5:
+            sources = [other for other in self.living() if (agent, False) in other.sent]
+            for source in sources:
+                self.after(None, 10.0 * self.random.random(), source.crash)
+        raise Crash
+
+    def _strand(self, agent: str, relic: str) -> None:
+        row = self.registry.rows.get(agent)
+        if row is None or row.holder is None or row.holder.place == relic:
+            return
+        pair = frozenset((row.holder.place, "directory"))
+        self.cut.add(pair)
+        self.add_sender(agent, 1)
+        self.after(None, 380.0, self.cut.discard, pair)
+        for delay in (170.0, 190.0, 210.0, 240.0, 280.0):
+            self.after(None, delay, self.fault_adopt)
+
+    def fault_remove(self) -> None:
+        """A place that holds nothing is taken away for good, with its disk."""
+        for place in self.random.sample(self.places, len(self.places)):
+            rows = self.registry.rows.values()
+            held = any(row.status is Status.HELD and row.holder and row.holder.place == place for row in rows)
+            if not held and len(self.places) > 2:
+                self.places.remove(place)
+                self.removed.add(place)
+                self.registry.leave(place)
+                for process in self.processes[place]:
+                    self._end(process)
+                self.disks[place].slots.clear()
+                self.dirty = True
+                return
+
     def fault_replay(self) -> None:
         """A bundle of earlier is offered again, under the epoch that is due now."""
         if self.shipped:
@@ -354,7 +443,7 @@ class World(Kernel):
                 process.paused = 0.0
             for process in processes[:-1]:
                 self._end(process)
-            if not processes[-1].alive:
+            if not processes[-1].alive and place not in self.removed:
                 self.start(place, gone=True)
         self.dirty = True
 

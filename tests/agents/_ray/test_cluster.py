@@ -105,6 +105,8 @@ def test_who_does_not_answer_as_ray_does_is_given_up_at_the_deadline(reply: byte
             probe(address, 1.5)
         assert time.monotonic() - begun < 10
     assert caught.value.address == address
+    if reply == HTTP:
+        assert "does not speak as Ray does" in caught.value.problem
 
 
 def test_a_dead_address_is_reported_and_nothing_is_started() -> None:

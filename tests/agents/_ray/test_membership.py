@@ -159,6 +159,7 @@ def test_changes_lead_from_one_look_to_the_next(
         for node in changes.draining:
             mirror[node.node_id] = node
         assert {node.node_id for node in watch.known} == mirror.keys()
+        assert mirror.keys() == {record.node_id for record in records if record.ended is None}
         assert {node.node_id for node in watch.known if node.draining_until is not None} == {
             node.node_id for node in mirror.values() if node.draining_until is not None
         }

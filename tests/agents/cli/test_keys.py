@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.cli.home import usual_folder
+from agents.owning import usual_home
 from mobility.trust import Identity, PublicIdentity, Role, TrustStore
 from tests.agents.cli.running import controls, data, failure, invoke, on_terminal, sojourn
 
@@ -317,20 +317,20 @@ def test_a_name_that_looks_like_an_id_hides_no_id(home: Path, tmp_path: Path) ->
 def test_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The variable, else the platform's convention."""
     monkeypatch.setenv("SOJOURN_HOME", str(tmp_path / "given"))
-    assert usual_folder() == tmp_path / "given"
+    assert usual_home() == tmp_path / "given"
     monkeypatch.delenv("SOJOURN_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    assert usual_folder() == tmp_path / "xdg" / "sojourn"
+    assert usual_home() == tmp_path / "xdg" / "sojourn"
     for unset in ("", "relative/path"):
         monkeypatch.setenv("XDG_CONFIG_HOME", unset)
-        assert usual_folder() == tmp_path / ".config" / "sojourn"
+        assert usual_home() == tmp_path / ".config" / "sojourn"
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert usual_folder() == tmp_path / "Library" / "Application Support" / "sojourn"
+    assert usual_home() == tmp_path / "Library" / "Application Support" / "sojourn"
     monkeypatch.setattr(sys, "platform", "win32")
-    assert usual_folder() == tmp_path / "roaming" / "sojourn"
+    assert usual_home() == tmp_path / "roaming" / "sojourn"
 
 
 def test_the_four_commands_as_programs(tmp_path: Path) -> None:

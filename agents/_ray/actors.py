@@ -1,0 +1,203 @@
+"""The two actors: one directory for a platform, and one place for each node. Both are detached: they outlive drivers.
+
+A place whose process ends by ``kill -9`` is started again by Ray on the same node, and finds its agents on disk. The
+same holds for the directory.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+
+from agents._ray.folders import state_folder
+from agents._ray.steward import Steward
+from agents._ray.transport import Buffer, RayTransport
+from agents.checkpoints import SqliteCheckpoints
+from agents.client import Client
+from agents.connection import set_client
+from agents.directory_service import DirectoryService
+from agents.handle import Handle
+from agents.place import Place, PlaceOptions
+from agents.protocol import PlaceReply, PlaceRequest, Transfer
+from agents.resources import Resources, read_resource_file
+from mobility.errors import MobilityError
+from mobility.trust import Identity, PublicIdentity, TrustStore
+
+__all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor", "PlatformSettings"]
+
+#: Threads of each kind of request.
+PLACE_GROUPS: Final = {"transfer": 16, "deliver": 32, "look": 8, "control": 32}
+DIRECTORY_GROUPS: Final = {"wait": 128}
+_ALWAYS: Final = {"lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
+PLACE_OPTIONS: Final[dict[str, Any]] = dict(_ALWAYS)
+DIRECTORY_OPTIONS: Final[dict[str, Any]] = dict(_ALWAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSettings:
+    """What whoever starts a platform decides for it; given to the directory's actor, and by it to the places.
+
+    Attributes
+    ----------
+    state
+        Folder for all that is kept, on each host; None: below the folder of Ray's session.
+    lease_seconds
+        Of the places' leases.
+    owners
+        Public keys of owners that every place trusts.
+    trust
+        Folder of each host's own list of trusted keys; None: none is looked at.
+    place_files
+        TOML file with resources, by place; under ``"*"`` for all places.
+    resources
+        By place: what it offers, pickled by cloudpickle.
+    options
+        How places work.
+    """
+
+    state: str | None = None
+    lease_seconds: float = 10.0
+    owners: tuple[bytes, ...] = ()
+    trust: str | None = None
+    trusts: Mapping[str, str] = field(default_factory=dict)
+    place_files: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, bytes] = field(default_factory=dict)
+    options: PlaceOptions = field(default_factory=PlaceOptions)
+
+
+class DirectoryActor:
+    """The directory, and the steward that gives each node its place."""
+
+    def __init__(self, settings: PlatformSettings) -> None:
+        self._settings = settings
+        folder = state_folder(settings.state) / "directory"
+        self._service = DirectoryService(folder, lease_seconds=settings.lease_seconds)
+        self._steward = Steward(self._service, settings)
+        self._steward.start()
+
+    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+        """Call a method of the service; whether it returned, and what, or what it raised."""
+        try:
+            return True, self._service.call(method, args, kwargs)
+        except MobilityError as error:
+            return False, error
+
+    @ray.method(concurrency_group="wait")  # type: ignore[untyped-decorator]  # Ray has no types for it
+    def wait(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+        """The same for what waits, on threads of its own."""
+        return self.call(method, args, kwargs)
+
+    def settings(self) -> PlatformSettings:
+        """With what the platform was started."""
+        return self._settings
+
+    def pid(self) -> int:
+        """The process."""
+        import os
+
+        return os.getpid()
+
+
+class PlaceActor:
+    """A place on its node."""
+
+    def __init__(self, name: str, actor: str, settings: PlatformSettings, about: Mapping[str, Any]) -> None:
+        folder = state_folder(settings.state) / "places" / name
+        # First of all the lock of the folder: while an earlier process has it, this one is not the place.
+        store = SqliteCheckpoints(folder, place=name)
+        transport = RayTransport((name, self._serve))
+        client = Client(transport)
+        set_client(client)
+        trust_folder = settings.trusts.get(name, settings.trust)
+        own = TrustStore(trust_folder, place=name) if trust_folder is not None else None
+        owners = () if name in settings.trusts else settings.owners
+        self._place = Place(
+            name,
+            identity=_identity(folder, name),
+            transport=transport,
+            store=store,
+            handle_of=lambda agent: Handle(agent, None, None),
+            trust=own,
+            owners=[PublicIdentity.from_bytes(key) for key in owners],
+            resources=_resources(name, settings),
+            about={**about, "actor": actor},
+            options=settings.options,
+        )
+        client.trust = self._place.trust
+        try:
+            self._place.start(timeout=60.0)
+        except BaseException:
+            traceback.print_exc(file=sys.stderr)
+            raise
+
+    def _serve(self, request: PlaceRequest) -> PlaceReply:
+        return self._place.serve(request)
+
+    @ray.method(concurrency_group="transfer")  # type: ignore[untyped-decorator]  # Ray has no types for it
+    def transfer(self, request: Transfer, payload: Buffer | None) -> PlaceReply:
+        """An agent comes."""
+        if payload is not None:
+            request = Transfer(request.agent, request.epoch, memoryview(payload.data), request.source, request.started)
+        return self._place.serve(request)
+
+    @ray.method(concurrency_group="deliver")  # type: ignore[untyped-decorator]  # as above
+    def deliver(self, request: PlaceRequest, payload: None) -> PlaceReply:
+        """A message comes."""
+        return self._place.serve(request)
+
+    @ray.method(concurrency_group="look")  # type: ignore[untyped-decorator]  # as above
+    def look(self, request: PlaceRequest, payload: None) -> PlaceReply:
+        """Somebody asks for code, or for a description."""
+        return self._place.serve(request)
+
+    @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]  # as above
+    def control(self, request: PlaceRequest, payload: None) -> PlaceReply:
+        """Somebody wants something of an agent."""
+        return self._place.serve(request)
+
+    def close(self) -> None:
+        """Say goodbye; agents stay on disk."""
+        self._place.close(timeout=5.0)
+
+    def ping(self) -> str:
+        """Its name, once it serves."""
+        return self._place.name
+
+
+def _identity(folder: Path, name: str) -> Identity:
+    """The place's key: made at its first start, and kept in its folder."""
+    file = folder / "place.key"
+    if file.exists():
+        return Identity.load(file)
+    identity = Identity.generate(name, "place")
+    identity.save(file)
+    return identity
+
+
+def _resources(name: str, settings: PlatformSettings) -> Resources:
+    import os
+
+    from ray import cloudpickle
+
+    from agents.resources import Made
+
+    found: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    for key in ("*", name):
+        file = settings.place_files.get(key)
+        if file is not None:
+            made |= read_resource_file(Path(file))
+    if (told := os.environ.get("SOJOURN_PLACE_FILE")) is not None:
+        made |= read_resource_file(Path(told))
+    for key in ("*", name):
+        data = settings.resources.get(key)
+        if data is not None:
+            found |= cloudpickle.loads(data)
+    made |= {key: value.function for key, value in found.items() if isinstance(value, Made)}
+    return Resources(name, {key: value for key, value in found.items() if not isinstance(value, Made)}, made)

@@ -1,0 +1,99 @@
+"""From an address, or from nothing, to a platform that runs on Ray."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from agents._ray.actors import DIRECTORY_GROUPS, DIRECTORY_OPTIONS, DirectoryActor, PlatformSettings
+from agents._ray.cluster import Reached
+from agents._ray.membership import PLATFORM_NAMESPACE, RayGcs, named_actor, nodes
+from agents._ray.transport import DIRECTORY, RayTransport
+from agents.client import Client
+from agents.errors import AgentsError, DirectoryUnreachable
+from agents.place.trusting import MemberTrust
+from agents.platform import Platform
+from mobility.trust import Identity, PublicIdentity, TrustSource
+
+__all__ = ["open_platform", "pickled_resources"]
+
+_HEAD: Final = "node:__internal_head__"
+
+
+def open_platform(
+    reached: Reached,
+    *,
+    owner: Identity,
+    trust: TrustSource | None,
+    settings: PlatformSettings,
+    progress: Callable[[str], None],
+    timeout: float,
+) -> Platform:
+    """Connect to the platform of a cluster, which is started if there is none yet.
+
+    Parameters
+    ----------
+    settings
+        For a platform that has to be started; one that runs keeps its own.
+    timeout
+        Seconds until every node has its place.
+
+    Raises
+    ------
+    DirectoryUnreachable
+        If places are missing at the deadline.
+    """
+    deadline = time.monotonic() + timeout
+    begun = time.monotonic()
+    fresh = named_actor(DIRECTORY, timeout=5.0) is None
+    if fresh:
+        progress("starting a place on each node")
+        _start_directory(settings)
+    transport = RayTransport()
+    count = _wait_for_places(transport, deadline)
+    if fresh:
+        progress(f"{count} place{'s' if count != 1 else ''}: {time.monotonic() - begun:.1f} s")
+    known = MemberTrust("this program", trust, (owner.public,))
+    known.meet(PublicIdentity.from_bytes(member.key) for member in transport.ask_directory("members", timeout=5.0))
+    return Platform(Client(transport, owner=owner, trust=known), closing=reached.close, address=reached.address)
+
+
+def _start_directory(settings: PlatformSettings) -> None:
+    """On the head: a cluster lives as long as that does."""
+    head = next((row["NodeID"] for row in ray.nodes() if row["Alive"] and _HEAD in row["Resources"]), None)
+    placed: dict[str, Any] = {}
+    if head is not None:
+        placed["scheduling_strategy"] = NodeAffinitySchedulingStrategy(head, soft=False)
+    ray.remote(concurrency_groups=DIRECTORY_GROUPS)(DirectoryActor).options(
+        name=DIRECTORY, namespace=PLATFORM_NAMESPACE, get_if_exists=True, **DIRECTORY_OPTIONS, **placed
+    ).remote(settings)
+
+
+def _wait_for_places(transport: RayTransport, deadline: float) -> int:
+    missing: Sequence[str] = ()
+    problem: AgentsError | None = None
+    while time.monotonic() < deadline:
+        try:
+            members = {
+                member.place
+                for member in transport.ask_directory("members", timeout=5.0)
+                if member.leased and member.left is None
+            }
+            missing = [node.place for node in nodes(RayGcs()) if node.place not in members]
+            if not missing and members:
+                return len(members)
+        except DirectoryUnreachable as error:
+            problem = error
+        time.sleep(0.05)
+    raise problem or DirectoryUnreachable(f"no place has begun to serve on {', '.join(missing)}")
+
+
+def pickled_resources(given: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
+    """What places are to offer, as it travels to them."""
+    from ray import cloudpickle
+
+    return {place: cloudpickle.dumps(dict(offered)) for place, offered in given.items()}

@@ -1,0 +1,114 @@
+"""Gives every node of the cluster its place, and notices places that leave.
+
+Runs beside the directory, so that it goes on when the driver that started the platform has left. Ray has no events for
+nodes: it is asked four times a second.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from agents._ray.membership import PLATFORM_NAMESPACE, MembershipUnknown, Node, RayGcs, Watch
+from agents.directory_service import DirectoryService
+from agents.eventlog import EventKind, LogEvent
+
+if TYPE_CHECKING:
+    from agents._ray.actors import PlatformSettings
+
+__all__ = ["Steward", "actor_name"]
+
+_PERIOD: Final = 0.25
+
+
+def actor_name(node: Node) -> str:
+    """Of the place's actor on a node: a new node of the same name gets a new actor."""
+    return f"place:{node.place}:{node.node_id[:12]}"
+
+
+class Steward:
+    """Of one platform."""
+
+    def __init__(self, service: DirectoryService, settings: PlatformSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._stop = threading.Event()
+        self._watch = Watch(RayGcs())
+        self._actors: dict[str, Any] = {}
+        self._waiting: dict[str, Node] = {}
+        self._thread = threading.Thread(target=self._run, name="sojourn-steward", daemon=True)
+
+    def start(self) -> None:
+        """Look after the nodes from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more; places go on."""
+        self._stop.set()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                changes = self._watch.poll()
+            except MembershipUnknown:
+                pass  # asked again; places go on without
+            else:
+                self._left(changes.left)
+                self._waiting |= {node.node_id: node for node in changes.joined}
+            for node in list(self._waiting.values()):
+                try:
+                    self._open(node)
+                    self._waiting.pop(node.node_id, None)
+                except Exception:  # tried again; the reason is for whoever reads the log of the actor
+                    traceback.print_exc(file=sys.stderr)
+            self._stop.wait(_PERIOD)
+
+    def _open(self, node: Node) -> None:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        from agents._ray.actors import PLACE_GROUPS, PLACE_OPTIONS, PlaceActor
+
+        name = actor_name(node)
+        about = {"node": node.node_id, "host": node.host}
+        self._actors[node.node_id] = (
+            ray.remote(concurrency_groups=PLACE_GROUPS)(PlaceActor)
+            .options(
+                name=name,
+                namespace=PLATFORM_NAMESPACE,
+                get_if_exists=True,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+                **PLACE_OPTIONS,
+            )
+            .remote(node.place, name, self._settings, about)
+        )
+
+    def _left(self, nodes: Sequence[Node]) -> None:
+        import ray
+
+        for node in nodes:
+            self._waiting.pop(node.node_id, None)
+            actor = self._actors.pop(node.node_id, None)
+            if actor is not None:  # Ray would try for ever to start it again on a node that is gone
+                ray.kill(actor, no_restart=True)
+            self._service.call(
+                "log",
+                [
+                    [
+                        LogEvent(
+                            id=f"steward:{node.node_id}:left",
+                            time=time.time(),
+                            place=node.place,
+                            agent=None,
+                            kind=EventKind.PLACE_LEFT,
+                            data={"node": node.node_id, "why": "its node is gone"},
+                        )
+                    ]
+                ],
+                {},
+            )

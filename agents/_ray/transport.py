@@ -1,0 +1,175 @@
+"""Requests as calls of Ray's actors.
+
+Large bundles travel as buffers of pickle protocol 5, so that Ray neither copies them into its message nor out of it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import ray
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    GetTimeoutError,
+    RayActorError,
+    RayError,
+    RaySystemError,
+)
+
+from agents._ray.membership import PLATFORM_NAMESPACE
+from agents.directory import Member
+from agents.directory_service import WAITING_METHODS
+from agents.errors import AgentsError, DirectoryUnreachable, PlaceUnreachable, UnknownPlace
+from agents.protocol import Control, Deliver, FetchCode, LooksAt, PlaceReply, PlaceRequest, Transfer
+
+__all__ = ["DIRECTORY", "Buffer", "RayTransport"]
+
+#: Name of the directory's actor.
+DIRECTORY: Final = "directory"
+#: For how long a list of the places is good.
+_FRESH: Final = 1.0
+#: Bundles of fewer bytes go in the message itself.
+_SMALL: Final = 64 << 10
+
+#: Each kind of request has threads of its own at a place, so that none waits behind another kind.
+_DOORS: Final[dict[type[Any], str]] = {
+    Transfer: "transfer",
+    Deliver: "deliver",
+    FetchCode: "look",
+    LooksAt: "look",
+    Control: "control",
+}
+
+
+class Buffer:
+    """Bytes that Ray carries beside its message (PEP 574)."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return Buffer, (pickle.PickleBuffer(self.data) if protocol >= 5 else bytes(self.data),)
+
+
+class RayTransport:
+    """To the places and the directory of the platform that runs on the Ray of this process.
+
+    Parameters
+    ----------
+    own
+        The name of the place in whose process this is, and what answers there.
+    """
+
+    def __init__(self, own: tuple[str, Callable[[PlaceRequest], PlaceReply]] | None = None) -> None:
+        self._own = own
+        self._lock = threading.Lock()
+        self._actors: dict[str, Any] = {}
+        self._members: dict[str, Member] = {}
+        self._looked = float("-inf")
+
+    # -- places
+
+    def ask_place(self, place: str, request: PlaceRequest, *, timeout: float) -> PlaceReply:
+        if self._own is not None and place == self._own[0]:
+            return self._own[1](request)
+        name = self._actor_of(place)
+        payload: Any = None
+        if isinstance(request, Transfer) and len(request.bundle) > _SMALL:
+            payload = Buffer(request.bundle)
+            request = replace(request, bundle=b"")
+        try:
+            door = getattr(self._actor(name), _DOORS[type(request)])
+            reply: PlaceReply = ray.get(door.remote(request, payload), timeout=timeout)
+        except GetTimeoutError:
+            raise PlaceUnreachable(place, f"no answer within {timeout:g} seconds") from None
+        except (RayActorError, ActorUnavailableError, ActorDiedError) as error:
+            self._forget(name)
+            raise PlaceUnreachable(place, _brief(error)) from None
+        except ValueError as error:  # Ray knows no actor of that name
+            self._forget(name)
+            raise PlaceUnreachable(place, f"its process is gone ({_brief(error)})", unsent=True) from None
+        except RayError as error:
+            self._forget(name)
+            raise PlaceUnreachable(place, _brief(error)) from None
+        return reply
+
+    def places(self) -> tuple[str, ...]:
+        return tuple(sorted(self._known()))
+
+    def _actor_of(self, place: str) -> str:
+        member = self._known().get(place)
+        if member is None:
+            self._looked = float("-inf")
+            member = self._known().get(place)
+        if member is None:
+            raise UnknownPlace(place, self.places())
+        return str(member.about["actor"])
+
+    def _known(self) -> dict[str, Member]:
+        if time.monotonic() - self._looked > _FRESH:
+            try:
+                members = self.ask_directory("members", timeout=5.0)
+            except DirectoryUnreachable:
+                if not self._members:
+                    raise
+                self._looked = time.monotonic()  # what was known is better than nothing
+            else:
+                self._members = {member.place: member for member in members if member.left is None}
+                self._looked = time.monotonic()
+        return self._members
+
+    # -- the directory
+
+    def ask_directory(self, method: str, *args: Any, timeout: float, **kwargs: Any) -> Any:
+        try:
+            actor = self._actor(DIRECTORY)
+            door = actor.wait if method in WAITING_METHODS else actor.call
+            done, value = ray.get(door.remote(method, args, kwargs), timeout=timeout)
+        except GetTimeoutError:
+            raise DirectoryUnreachable(f"no answer within {timeout:g} seconds") from None
+        except ValueError as error:
+            self._forget(DIRECTORY)
+            raise DirectoryUnreachable(f"there is none ({_brief(error)})") from None
+        except (RayError, RaySystemError) as error:
+            self._forget(DIRECTORY)
+            raise DirectoryUnreachable(_brief(error)) from None
+        if not done:
+            raise value
+        return value
+
+    # -- actors
+
+    def _actor(self, name: str) -> Any:
+        found = self._actors.get(name)
+        if found is None:
+            if not ray.is_initialized():
+                raise AgentsError(
+                    "this process is not connected to Ray any more",
+                    state="Agents go on.",
+                    remedy="Call agents.connect() again.",
+                )
+            found = ray.get_actor(name, namespace=PLATFORM_NAMESPACE)
+            with self._lock:
+                self._actors[name] = found
+        return found
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._actors.pop(name, None)
+        self._looked = float("-inf")
+
+    def close(self) -> None:
+        with self._lock:
+            self._actors.clear()
+
+
+def _brief(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0][:300] or type(error).__name__
