@@ -79,6 +79,10 @@ class CheckpointStore(Protocol):
         """The agents of which something is kept, and the stay of each."""
         ...
 
+    def stay(self, agent: str) -> int | None:
+        """The stay of an agent's checkpoint, if one is kept."""
+        ...
+
     def note(self, agent: str, message: Message) -> None:
         """Write a message into the journal, before it is acknowledged."""
         ...
@@ -121,6 +125,11 @@ class MemoryCheckpoints:
     def agents(self) -> dict[str, int]:
         with self._lock:
             return {agent: kept.stay for agent, kept in self._kept.items()}
+
+    def stay(self, agent: str) -> int | None:
+        with self._lock:
+            kept = self._kept.get(agent)
+            return None if kept is None else kept.stay
 
     def note(self, agent: str, message: Message) -> None:
         with self._lock:
@@ -252,6 +261,11 @@ class SqliteCheckpoints:
     def agents(self) -> dict[str, int]:
         with self._guarded(), self._lock:
             return dict(self._database.execute("SELECT agent, stay FROM checkpoints").fetchall())
+
+    def stay(self, agent: str) -> int | None:
+        with self._guarded(), self._lock:
+            row = self._database.execute("SELECT stay FROM checkpoints WHERE agent = ?", (agent,)).fetchone()
+        return None if row is None else int(row[0])
 
     def note(self, agent: str, message: Message) -> None:
         with self._transaction() as database:

@@ -5,7 +5,6 @@ Every wait has a deadline, also those of which the caller says nothing.
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 import time
@@ -27,6 +26,7 @@ from agents.errors import (
 )
 from agents.eventlog import EventKind, LogEvent
 from agents.handoff import NEVER, Holder, Status
+from agents.ids import is_agent_id, new_agent_id
 from agents.luggage import Luggage
 from agents.place.outcomes import read_outcome
 from agents.place.posting import encoded, post
@@ -52,17 +52,11 @@ from mobility.errors import MobilityError
 from mobility.plain import decode
 from mobility.trust import Identity, TrustSource
 
-__all__ = ["Client", "is_agent_id"]
+__all__ = ["Client"]
 
 #: Seconds that a call of the directory or a place may take, where the caller says nothing else.
 CALL: Final = 10.0
-_AGENT_ID: Final = re.compile(r"[0-9a-f]{16}(?:\.\d+-\d+)*")
 _MIB: Final = 1 << 20
-
-
-def is_agent_id(text: str) -> bool:
-    """Whether a text has the form of an agent's id, so that it cannot be a name."""
-    return _AGENT_ID.fullmatch(text) is not None
 
 
 class Client:
@@ -159,7 +153,7 @@ class Client:
         if signer is None:
             raise ValueError("an agent needs an owner: connect with one, or pass owner=")
         place = self._chosen(at)
-        agent = secrets.token_hex(8)
+        agent = new_agent_id()
         born = birth or Birth(hop_limit=256)
         luggage = Luggage(name or agent, standing=Fresh())
         started = time.time()

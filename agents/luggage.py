@@ -32,6 +32,9 @@ class Luggage:
     ----------
     name
         What it is called.
+    epoch
+        That of the directory under which it is sent, so that nobody can bring it in under another one; None in what is
+        not sent but kept: in a file, or as a checkpoint.
     standing
         What its ``yield`` is to give, or what it waits for.
     mailbox
@@ -49,6 +52,7 @@ class Luggage:
     """
 
     name: str
+    epoch: int | None = None
     standing: Standing = field(default_factory=Arrives)
     mailbox: Mailbox = field(default_factory=Mailbox)
     numbers: dict[str, int] = field(default_factory=dict)
@@ -57,8 +61,8 @@ class Luggage:
     children: int = 0
     questions: int = 0
 
-    def to_bytes(self, standing: Standing | None = None) -> bytes:
-        """As plain data; with another standing, if one is given.
+    def to_bytes(self) -> bytes:
+        """As plain data.
 
         Raises
         ------
@@ -69,7 +73,8 @@ class Luggage:
             {
                 "version": _VERSION,
                 "name": self.name,
-                "standing": standing_to_plain(self.standing if standing is None else standing),
+                "epoch": self.epoch,
+                "standing": standing_to_plain(self.standing),
                 "mailbox": self.mailbox.to_plain(),
                 "numbers": self.numbers,
                 "unsent": self.unsent,
@@ -93,6 +98,7 @@ class Luggage:
                 raise ValueError(f"it is of version {told['version']}")
             return cls(
                 told["name"],
+                told["epoch"],
                 standing_from_plain(told["standing"]),
                 Mailbox.from_plain(told["mailbox"]),
                 told["numbers"],

@@ -26,7 +26,6 @@ from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.protocol import PlaceReply, PlaceRequest, Transfer
 from agents.resources import Resources, read_resource_file
-from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustStore
 
 __all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor", "PlatformSettings"]
@@ -85,7 +84,7 @@ class DirectoryActor:
         """Call a method of the service; whether it returned, and what, or what it raised."""
         try:
             return True, self._service.call(method, args, kwargs)
-        except MobilityError as error:
+        except Exception as error:  # a refusal, or a defect of the caller's: in either case the directory has answered
             return False, error
 
     @ray.method(concurrency_group="wait")  # type: ignore[untyped-decorator]  # Ray has no types for it

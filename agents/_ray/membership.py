@@ -6,9 +6,11 @@ Rules
    of the node's id.
 2. Of nodes that have the same label at the same time the oldest keeps it, and the others add ``-`` and six digits of
    their ids; more digits if even that name is taken.
-3. A node keeps its name as long as it lives. So its name depends on the nodes that started before it, and on
+3. A node that dies without a word is counted as living for some seconds more. One that starts meanwhile with the same
+   label is its successor: it waits until the old one counts as dead, for `SUCCESSION` at most, and gets the label.
+4. A node keeps its name as long as it lives. So its name depends on the nodes that started before it, and on
    whether they had ended by then, and on nothing that happens later; every process comes to the same names.
-4. Every question has a deadline. Who gets no answer knows what it knew before.
+5. Every question has a deadline. Who gets no answer knows what it knew before.
 
 Not handled: a cluster that has forgotten its dead nodes (Ray remembers a thousand) may give a node whose label was
 taken when it started its plain label.
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -31,6 +34,7 @@ __all__ = [
     "Gcs",
     "MembershipUnknown",
     "Node",
+    "SUCCESSION",
     "RayGcs",
     "Record",
     "Watch",
@@ -38,12 +42,15 @@ __all__ = [
     "name_places",
     "named_actor",
     "nodes",
+    "undecided",
 ]
 
 #: The namespace of all actors of the platform.
 PLATFORM_NAMESPACE: Final = "sojourn"
 #: The label of a node that names its place.
 LABEL: Final = "place"
+#: Ms in which a node that died must be counted as dead for a new one to be its successor; Ray takes 14 s as a rule.
+SUCCESSION: Final = 20_000
 _DIGITS: Final = 6
 _TIMEOUT: Final = 2.0  # seconds
 _T = TypeVar("_T")
@@ -150,15 +157,61 @@ class Gcs(Protocol):
 # -- pure
 
 
-def name_places(records: Iterable[Record]) -> dict[str, str]:
-    """Node id to name of place, by the rules above, for all nodes, dead ones too."""
+def name_places(records: Iterable[Record], succession: int = SUCCESSION) -> dict[str, str]:
+    """Node id to name of place, by the rules above, for all nodes, dead ones too.
+
+    Parameters
+    ----------
+    succession
+        In ms.
+    """
     names: dict[str, str] = {}
     elder: list[Record] = []
-    for record in sorted(records, key=lambda each: (each.started, each.node_id)):
-        taken = {names[other.node_id] for other in elder if other.ended is None or other.ended > record.started}
-        names[record.node_id] = _name(record, taken)
+    for record in sorted(records, key=_age):
+        held = {names[other.node_id] for other in elder if other.ended is None or other.ended > record.started}
+        if record.label in held:
+            last = max(_end(other) for other in elder if names[other.node_id] == record.label)
+            if (
+                last <= record.started + succession
+            ):  # it dies, or has died and is counted as living: the new one follows
+                held.discard(record.label)
+        names[record.node_id] = _name(record, held)
         elder.append(record)
     return names
+
+
+def undecided(records: Iterable[Record], now: int, succession: int = SUCCESSION) -> set[str]:
+    """The nodes whose name depends yet on whether an older one will be found dead.
+
+    Parameters
+    ----------
+    now, succession
+        Unix time in ms, and ms.
+    """
+    ages = sorted(records, key=_age)
+    names = name_places(ages, succession)
+    open_: set[str] = set()
+    for index, record in enumerate(ages):
+        if record.ended is None and now < record.started + succession:
+            for other in ages[:index]:
+                taken = other.ended is None and names[other.node_id] == record.label
+                if taken or (other.node_id in open_ and _related(other, record)):
+                    open_.add(record.node_id)
+    return open_
+
+
+def _related(one: Record, other: Record) -> bool:
+    """Whether the name of one can matter for that of the other."""
+    labels = one.label or "node", other.label or "node"
+    return labels[0].startswith(labels[1]) or labels[1].startswith(labels[0])
+
+
+def _age(record: Record) -> tuple[int, str]:
+    return record.started, record.node_id
+
+
+def _end(record: Record) -> float:
+    return math.inf if record.ended is None else record.ended
 
 
 def _name(record: Record, taken: set[str]) -> str:
@@ -192,7 +245,7 @@ def _by_name(found: Iterable[Node]) -> tuple[Node, ...]:
 
 
 def nodes(gcs: Gcs) -> tuple[Node, ...]:
-    """The nodes that are alive, in the order of their names.
+    """The nodes that are alive and have a name, in the order of their names.
 
     Raises
     ------
@@ -202,8 +255,9 @@ def nodes(gcs: Gcs) -> tuple[Node, ...]:
     names = name_places(records)
     deadlines = gcs.draining()
     found = []
+    unnamed = undecided(records, int(time.time() * 1000))
     for record in records:
-        if record.ended is None:
+        if record.ended is None and record.node_id not in unnamed:
             until = deadlines.get(record.node_id)
             leaves = None if until is None else until / 1000 if until > 0 else math.inf
             found.append(Node(record.node_id, names[record.node_id], record.host, draining_until=leaves))

@@ -6,17 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
 from agents.eventlog import EventKind
-from agents.handoff import Holder, Machine
+from agents.handoff import Holder
 from agents.place.resident import Resident
 from agents.place.stepping import StepPool, Timers
 from agents.resources import Resources
 from agents.transport import Transport
+from mobility.errors import MobilityError
 from mobility.trust import DEFAULT_LIMITS, Identity, Limits, TrustSource
 
 __all__ = ["Note", "PlaceCore", "PlaceOptions"]
@@ -103,7 +105,7 @@ class PlaceCore:
         with self._lock:
             found = self._residents.get(agent)
             if found is None:
-                if len(self._residents) > self.options.most_marks:
+                if len(self._residents) >= self.options.most_marks:
                     self._forget_some()
                 found = self._residents[agent] = Resident(agent, leased=self.leased)
             return found
@@ -120,9 +122,15 @@ class PlaceCore:
 
     def _forget_some(self) -> None:
         """The oldest quarter of those that are away; whoever asks for them is sent to the directory."""
-        away = [agent for agent, resident in self._residents.items() if resident.is_away]
-        for agent in away[: len(self._residents) // 4]:
-            del self._residents[agent]
+        away = [resident for resident in self._residents.values() if resident.is_away]
+        for resident in away[: len(self._residents) // 4 + 1]:
+            if resident.lock.acquire(blocking=False):  # not one that somebody is just about to use
+                try:
+                    if resident.is_away:
+                        resident.forgotten = True
+                        del self._residents[resident.agent]
+                finally:
+                    resident.lock.release()
 
     # -- threads
 
@@ -130,8 +138,9 @@ class PlaceCore:
         """Run something that may block, on a thread of its own."""
 
         def submit() -> None:
-            if not self.closed:
-                self._watched(self.errands.submit(task))
+            with self._lock:  # it is not closed in between
+                if not self.closed:
+                    self._watched(self.errands.submit(task))
 
         if after:
             self.timers.after(after, submit)
@@ -158,23 +167,28 @@ class PlaceCore:
         """Write to the log."""
         self.note(kind, agent, epoch, data, time.time())
 
-    def die(self) -> None:
-        """Begin nothing more; no agent takes another step, and nothing leaves in the place's name."""
-        self.closed = True
-        self.leased = False
-        for resident in self.residents():
-            with resident.lock:
-                resident.machine = Machine(resident.agent)
-        self.timers.close(0.1)
-        self.pool.close(0.1)
-        self.errands.shutdown(wait=False, cancel_futures=True)
-        self.calls.shutdown(wait=False, cancel_futures=True)
+    def call(self, work: Callable[[], None]) -> None:
+        """Run a function of an agent's, beside the pool."""
+        with self._lock:
+            if not self.closed:
+                self._watched(self.calls.submit(work))
 
     def close(self, timeout: float) -> None:
-        """End all threads."""
-        self.closed = True
+        """End all threads: no agent takes another step. What they are just computing ends by itself."""
+        with self._lock:
+            self.closed = True
         deadline = time.monotonic() + timeout
         self.timers.close(max(0.1, deadline - time.monotonic()))
         self.pool.close(max(0.1, deadline - time.monotonic()))
         self.errands.shutdown(wait=False, cancel_futures=True)
         self.calls.shutdown(wait=False, cancel_futures=True)
+
+    def let_go(self) -> None:
+        """Leave all agents that are here: they go on from their checkpoints, and nothing of them is to run here when
+        their generators are collected."""
+        for resident in self.residents():
+            with resident.lock:
+                for cell in (resident.cell, resident.staged.cell if resident.staged is not None else None):
+                    if cell is not None and not resident.in_step:
+                        with suppress(MobilityError):  # what cannot be left ends with the process
+                            cell.leave()

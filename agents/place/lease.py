@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from agents.errors import DirectoryUnreachable
 from agents.eventlog import EventKind
+from agents.handoff import State, Status, is_rubbish
 from agents.handoff import events as on
 from agents.place.core import PlaceCore
 from agents.place.moving import Moving
@@ -48,6 +49,7 @@ class Lease:
     asked: float = field(default_factory=time.monotonic)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
+    _told_lost: set[tuple[str, int]] = field(default_factory=set, init=False)
 
     def start(self) -> None:
         """Renew from now on."""
@@ -107,14 +109,36 @@ class Lease:
             self.moving.feed(resident, on.LeaseLost())
 
     def _back(self) -> None:
-        held = self.core.transport.ask_directory(
-            "holdings", self.core.name, self.core.writer, timeout=self.core.options.directory_seconds
-        )
         self.core.leased = True
         self.core.event(EventKind.LEASE_HELD, None)
         for resident in self.core.residents():
-            epoch = resident.machine.visit.epoch
-            self.moving.feed(resident, on.LeaseHeld(held.get(resident.agent) == epoch))
+            with resident.lock:
+                if resident.machine.state is not State.SUSPENDED:
+                    self.moving.feed(resident, on.LeaseHeld(True))
+        self._wake_halted()
+
+    def _wake_halted(self) -> None:
+        """Let go on what the directory says is still held. Only those are meant that were halted before it was asked:
+        what it has granted since is not in its answer, and is asked for anew."""
+        while (halted := self._halted()) and self.core.leased:
+            try:
+                held: dict[str, int] = self.core.transport.ask_directory(
+                    "holdings", self.core.name, self.core.writer, timeout=self.core.options.directory_seconds
+                )
+            except DirectoryUnreachable:
+                self.core.soon(self._wake_halted, after=self.core.options.retry_seconds)
+                return
+            for agent, epoch in halted.items():
+                resident = self.core.resident(agent)
+                with resident.lock:
+                    visit = resident.machine.visit
+                    if self.core.leased and (visit.state, visit.epoch) == (State.SUSPENDED, epoch):
+                        self.moving.feed(resident, on.LeaseHeld(held.get(agent) == epoch))
+
+    def _halted(self) -> dict[str, int]:
+        """The agents that wait for the lease, and at which epoch."""
+        visits = [resident.machine.visit for resident in self.core.residents()]
+        return {visit.agent: visit.epoch for visit in visits if visit.state is State.SUSPENDED}
 
     # -- what an earlier process of this place has left
 
@@ -128,23 +152,25 @@ class Lease:
             resident = self.core.resident(row.agent)
             if self.moving.recover(resident, row.epoch):
                 count += 1
-            else:
+            elif (row.agent, row.epoch) not in self._told_lost:
+                self._told_lost.add((row.agent, row.epoch))
                 self.core.event(EventKind.LOST, row.agent, row.epoch, why="no checkpoint")
         if rows:
             self._tidy()
         return count
 
     def _tidy(self) -> None:
-        """Drop checkpoints of agents that the directory knows elsewhere, at a later epoch than theirs."""
+        """Drop checkpoints from which no agent can be restored any more."""
         for agent, stay in self.core.store.agents().items():
             resident = self.core.known(agent)
             if resident is not None and not resident.is_away:
                 continue
             try:
-                place, row = self.core.transport.ask_directory(
+                _, row = self.core.transport.ask_directory(
                     "locate", agent, timeout=self.core.options.directory_seconds
                 )
             except MobilityError:
                 return
-            if row is not None and row.epoch >= stay and row.status != "frozen" and place != self.core.name:
+            frozen = row is not None and row.status is Status.FROZEN  # kept for whoever did not get the bundle
+            if not frozen and is_rubbish(row, self.core.name, stay):
                 self.core.store.drop(agent, up_to=stay)

@@ -37,6 +37,7 @@ class Notebook:
         self._wake = threading.Event()
         self._pause = threading.Event()
         self._closed = False
+        self._abandoned = False
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="sojourn-notes", daemon=True)
         self._thread.start()
@@ -70,8 +71,7 @@ class Notebook:
 
     def abandon(self) -> None:
         """Send nothing more."""
-        with self._lock:
-            self._events.clear()
+        self._abandoned = True
         self.close(0.5)
 
     def _run(self) -> None:
@@ -80,7 +80,7 @@ class Notebook:
             if not self._closed:
                 self._pause.wait(_PAUSE)  # more may come
             self._wake.clear()
-            while self._events:
+            while self._events and not self._abandoned:
                 if not self._sent() and self._closed:
                     return
             if self._closed:

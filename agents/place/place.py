@@ -19,7 +19,7 @@ from typing import Any
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
 from agents.directory import Registered
-from agents.errors import DirectoryUnreachable
+from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
 from agents.place.admission import Admission
 from agents.place.branching import Branching
@@ -128,6 +128,7 @@ class Place:
         self._lease: Lease | None = None
         self._members_version = -1
         self._defects = 0
+        self._dead = False
         self._closing = threading.Lock()
 
     @property
@@ -174,24 +175,28 @@ class Place:
         with self._closing:
             if self.core.closed:
                 return
+            self.core.close(timeout / 2)  # first of all: nothing runs when the lease is given back
             if self._lease is not None:
-                self._lease.close(timeout / 2)
+                self._lease.close(timeout / 4)
                 self.core.event(EventKind.PLACE_LEFT, None)
                 try:
-                    self.core.transport.ask_directory("leave", self.name, self.core.writer, timeout=2.0)
+                    self.core.transport.ask_directory("leave", self.name, self.core.writer, timeout=timeout / 4)
                 except MobilityError as error:
                     self._failed(error)
-            self.core.close(timeout / 2)
             self._notebook.close(timeout / 4)
+            self.core.let_go()
             self.core.store.close()
 
     def die(self) -> None:
         """Stop at once and say nothing, as if the process had been killed; for tests within one process."""
-        self.core.die()
-        if self._lease is not None:
-            self._lease.close(1.0)
-        self._notebook.abandon()
-        self.core.store.close()
+        with self._closing:
+            self._dead = True
+            self.core.store.close()  # what it has not written by now is not written
+            self.core.close(1.0)
+            if self._lease is not None:
+                self._lease.close(1.0)
+            self._notebook.abandon()
+            self.core.let_go()
 
     def refresh_members(self) -> bool:
         """Ask who else is there, without waiting for the next renewal of the lease; whether that brought any news."""
@@ -207,6 +212,8 @@ class Place:
     def serve(self, request: PlaceRequest) -> PlaceReply:
         """Answer a request; used by many threads at once."""
         try:
+            if self.core.closed:
+                raise PlaceUnreachable(self.name, "it has closed", unsent=True)
             match request:
                 case Deliver():
                     return self.post.take_in(request)
@@ -267,6 +274,8 @@ class Place:
 
     def _failed(self, error: BaseException) -> None:
         """Something that should not happen: told in the log and on stderr, and never swallowed."""
+        if self._dead:
+            return
         self._defects += 1
         trace = "".join(traceback.format_exception(error)).rstrip()
         print(f"sojourn: place {self.core.name}: {trace}", file=sys.stderr, flush=True)

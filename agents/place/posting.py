@@ -24,6 +24,7 @@ from agents.errors import (
 )
 from agents.handoff import Courier, State, Status, carry
 from agents.handoff import courier as on
+from agents.ids import is_agent_id
 from agents.luggage import Luggage
 from agents.mailbox import Delivery, Message
 from agents.place.core import PlaceCore
@@ -245,6 +246,7 @@ class Post:
         ------
         UnknownAgent, AgentEnded, AgentFrozen, WaitedTooLong
         """
+        to = self._id_of(to, timeout)
         number = luggage.numbers.get(to, 0)
         rows = [*luggage.unsent.get(to, ()), [number, body, question, answers]]
         letters = [Deliver(to, sender, *row) for row in rows]
@@ -259,6 +261,24 @@ class Post:
             luggage.unsent.pop(to, None)
             raise
         luggage.unsent.pop(to, None)
+
+    def _id_of(self, to: str, timeout: float) -> str:
+        """The id of an agent that is given by id or name: messages are counted by id, and a name can pass on."""
+        if is_agent_id(to):
+            return to
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                entry = self.core.transport.ask_directory("find", to, timeout=min(5.0, max(0.1, timeout)))
+            except DirectoryUnreachable:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_LONGEST_PAUSE)
+                continue
+            if entry is None:
+                raise UnknownAgent(to)
+            agent: str = entry.row.agent
+            return agent
 
     def _guess(self, to: str) -> str | None:
         resident = self.core.known(to)

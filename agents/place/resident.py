@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agents.cell import Cell
-from agents.handoff import Machine, State
+from agents.eventlog import EventKind
+from agents.handoff import NEVER, Machine, State
 from agents.here import Here
 from agents.luggage import Luggage
 from agents.protocol import PlaceReply, TransferRefused, Verb
@@ -18,14 +20,20 @@ from mobility.trust import VerifiedPassport
 if TYPE_CHECKING:
     from agents.effects import Effect
 
-__all__ = ["Outbound", "PendingControl", "Resident", "Staged"]
+__all__ = ["Ended", "Outbound", "PendingControl", "Resident", "Staged"]
 
 _AWAY = frozenset({State.ABSENT, State.GONE, State.ENDED})
 
 
 @dataclass(slots=True, eq=False)
 class Staged:
-    """What came in, verified and decoded, and is dormant until the directory has granted it."""
+    """What came in, verified and decoded, and is dormant until the directory has granted it.
+
+    Attributes
+    ----------
+    stay, own
+        Of a checkpoint: the epoch from which it is, and whether this place has packed it during that stay.
+    """
 
     cell: Cell
     here: Here
@@ -37,12 +45,31 @@ class Staged:
     source: str | None
     verify_ms: float
     thaw_ms: float
+    stay: int = NEVER
+    own: bool = False
     restored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an agent has ended: what is kept of it, and what the log is told."""
+
+    outcome: bytes
+    kind: EventKind
+    stopped: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Outbound:
-    """What was captured to leave."""
+    """What was captured to leave.
+
+    Attributes
+    ----------
+    refusal
+        What the destination has said.
+    denied
+        Whether the directory has said that it was not to be let go.
+    """
 
     bundle: bytes
     record: bytes
@@ -51,6 +78,8 @@ class Outbound:
     started: float
     freeze_ms: float
     control: PendingControl | None = None
+    refusal: TransferRefused | None = None
+    denied: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +92,7 @@ class PendingControl:
 
     def settle(self, reply: PlaceReply) -> None:
         """Answer, unless it was answered or withdrawn."""
-        if not self.answer.done():
+        with suppress(InvalidStateError):  # it is withdrawn on another thread
             self.answer.set_result(reply)
 
 
@@ -83,11 +112,15 @@ class Resident:
     calling
         Whether a function runs for it beside the pool.
     wakes
-        Unix time for which a timer is set.
+        Unix time for which a timer is set; it outlives a visit, so that one that comes and goes sets no more of them.
     waiters
         By epoch: whoever waits to hear what became of a transfer.
-    outcome
-        What the directory is to be told about its end.
+    refusal
+        Why it was not let in, for whoever sent it.
+    ended
+        How it has ended, from then on; nothing of it runs any more, and the directory is to be told.
+    forgotten
+        Set when the place keeps it no more: whoever still has it in hand must ask for it anew.
     """
 
     __slots__ = (
@@ -96,13 +129,14 @@ class Resident:
         "calling",
         "cell",
         "controls",
+        "ended",
+        "forgotten",
         "here",
         "in_step",
         "lock",
         "luggage",
         "machine",
         "outbound",
-        "outcome",
         "passport",
         "refusal",
         "scheduled",
@@ -124,7 +158,8 @@ class Resident:
         self.passport: VerifiedPassport | None = None
         self.staged: Staged | None = None
         self.outbound: Outbound | None = None
-        self.outcome: bytes | None = None
+        self.ended: Ended | None = None
+        self.forgotten = False
         self.refusal: TransferRefused | None = None
         self.controls: deque[PendingControl] | None = None
         self.scheduled = False
@@ -152,8 +187,7 @@ class Resident:
         if self._waiters is None:
             return
         for future in self._waiters.pop(epoch, ()):
-            if not future.done():
-                future.set_result(reply)
+            future.set_result(reply)
         if not self._waiters:
             self._waiters = None
 
@@ -179,9 +213,9 @@ class Resident:
         self.luggage = None
         self.passport = None
         self.outbound = None
-        self.outcome = None
+        self.ended = None
         self.unperformed = None
-        self.wakes = None
+        self.calling = False
 
     def describe(self) -> dict[str, Any]:
         """A row for people: without a look into the agent."""

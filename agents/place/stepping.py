@@ -48,8 +48,7 @@ class StepPool:
         self._idle = 0
         self._closed = False
         self._serial = itertools.count()
-        self._watcher = threading.Thread(target=self._watch, name=f"{name}-watch", daemon=True)
-        self._watching = False
+        self._watcher: threading.Thread | None = None
 
     @property
     def threads(self) -> int:
@@ -67,15 +66,13 @@ class StepPool:
             if self._closed:
                 return
             self._tasks.append(task)
-            if self._idle:
+            if len(self._tasks) <= self._idle:  # one that was notified and has not woken yet counts as idle
                 self._condition.notify()
             elif len(self._threads) < self._usual:
                 self._start()
-            elif not self._watching:
-                self._watching = True
-                if not self._watcher.is_alive():
-                    self._watcher = threading.Thread(target=self._watch, name=f"{self._name}-watch", daemon=True)
-                    self._watcher.start()
+            elif self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, name=f"{self._name}-watch", daemon=True)
+                self._watcher.start()
 
     def close(self, timeout: float = 5.0) -> bool:
         """Begin nothing more; whether all threads have ended in time."""
@@ -83,7 +80,7 @@ class StepPool:
             self._closed = True
             self._tasks.clear()
             self._condition.notify_all()
-            threads = list(self._threads)
+            threads = [*self._threads, *(() if self._watcher is None else (self._watcher,))]
         deadline = time.monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread():
@@ -123,11 +120,11 @@ class StepPool:
             time.sleep(PATIENCE)
             with self._condition:
                 if self._closed or not self._tasks:
-                    self._watching = False
+                    self._watcher = None  # the next one that finds no thread starts another
                     return
                 long_ago = time.monotonic() - PATIENCE
                 stuck = all(since < long_ago for since in self._busy.values())
-                if stuck and not self._idle and len(self._threads) < self._most:
+                if stuck and len(self._tasks) > self._idle and len(self._threads) < self._most:
                     self._start()
 
 

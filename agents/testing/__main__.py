@@ -68,7 +68,8 @@ def _histories(first: int, count: int, jobs: int, most: int) -> int:
     print(f"seconds     {summary.seconds:.1f} ({rate:,.0f} histories a second)")
     print(f"violations  {len(summary.violations)}")
     for violation in summary.violations:
-        print(f"\n{violation}\nTo see it again:\n  python -m agents.testing --first {violation.seed} --histories 1 --verbose")
+        again = f"python -m agents.testing --first {violation.seed} --histories 1 --verbose"
+        print(f"\n{violation}\nTo see it again:\n  {again}")
     return 1 if summary.violations else 0
 
 

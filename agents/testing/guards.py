@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -37,12 +37,16 @@ class Guard:
         The rule, in a sentence.
     without
         A context in which it does not hold.
+    behind
+        Of a second line of defence, the name of the guard before it: both are taken away, and only what is not found
+        without the first one alone counts.
     """
 
     name: str
     where: str
     what: str
     without: Patch
+    behind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,27 @@ class Found:
 
 def hunt(guard: Guard, *, first: int = 0, most: int = 20_000) -> Found:
     """Run histories without a guard until an invariant breaks."""
+    before = next((other for other in GUARDS if other.name == guard.behind), None)
+    done = 0
+    while done < most:
+        with ExitStack() as without:
+            without.enter_context(guard.without())
+            if before is not None:
+                without.enter_context(before.without())
+            summary = run(first + done, most - done)
+        done += summary.histories
+        if not summary.violations:
+            break
+        (violation,) = summary.violations
+        done = violation.seed - first + 1
+        if before is None or _is_clean(before, violation.seed):
+            return Found(guard, done, violation)
+    return Found(guard, done, None)
+
+
+def _is_clean(guard: Guard, seed: int) -> bool:
     with guard.without():
-        summary = run(first, most)
-    return Found(guard, summary.histories, summary.violations[0] if summary.violations else None)
+        return not run(seed, 1).violations
 
 
 # -- how a guard is taken away
@@ -244,10 +266,19 @@ GUARDS: Final[tuple[Guard, ...]] = (
     Guard("asker-lease", "directory", "Who takes or ends an agent has a lease.", _deciding(_without_asker_lease)),
     Guard("holder-lease", "directory", "Who has a lease is not robbed.", _deciding(_without_holder_lease)),
     Guard("lease-number", "directory", "No lease was given since the checkpoint was read.", _deciding(_any_number)),
-    Guard("old-checkpoint", "directory", "A checkpoint is of the present stay.", _deciding(_any_stay)),
+    Guard("holders-disk", "driver", "An agent is adopted from its holder's own disk.", _rule("holders_disk")),
+    Guard(
+        "old-checkpoint",
+        "directory",
+        "A checkpoint is of the present stay.",
+        _deciding(_any_stay),
+        behind="holders-disk",
+    ),
     Guard("same-stay", "directory", "Who restores what it held goes on with the same stay.", _deciding(_new_stay)),
     Guard("chain", "directory", "What is taken continues the passport that is known.", _deciding(_any_link)),
-    Guard("chain-restored", "directory", "So does what is restored.", _deciding(_any_link_restored)),
+    Guard(
+        "chain-restored", "directory", "So does what is restored.", _deciding(_any_link_restored), behind="holders-disk"
+    ),
     Guard("burning", "directory", "What was fenced is not taken under a later epoch.", _deciding(_unburned)),
     Guard(
         "repetition",

@@ -57,7 +57,7 @@ def run_history(seed: int, watch: Callable[[World], None] | None = None) -> Worl
     ------
     Violation
     """
-    world = World(seed, _SIZES[(seed // 2) % len(_SIZES)])  # not by the last bit, which stands for something else
+    world = World(seed, _SIZES[seed % len(_SIZES)])
     while world.now < world.horizon and world.step():
         if watch is not None:
             watch(world)

@@ -2,11 +2,11 @@
 
 1. At most one copy of an agent runs, over all places and their processes; and the directory's row names its process
    and its epoch.
-2. An agent that was born and has not ended lies, whenever the directory says that a place holds it, on that place's disk,
-   as a checkpoint from which the directory would let it be restored: of the present stay, with the passport that the row
-   knows. An agent that is frozen lies in a file with that passport.
-3. What lies there contains each message that was acknowledged, read or not read yet; and an agent that has ended has read
-   all of them. No copy reads a message twice, or before an earlier one of its sender.
+2. An agent that was born and has not ended lies, whenever the directory says that a place holds it, on that place's
+   disk, as a checkpoint from which the directory would let it be restored: of the present stay, with the passport that
+   the row knows. An agent that is frozen lies in a file with that passport.
+3. What lies there contains each message that was acknowledged, read or not read yet; and an agent that has ended has
+   read all of them. No copy reads a message twice, or before an earlier one of its sender.
 4. A copy that runs does not stand at a ``yield hop``: a move has either led away, or its failure was told there. A
    process that has nothing of an agent keeps no copy of it.
 5. After the faults everything comes to rest: no visit is under way, every sender is answered, all is read.

@@ -141,5 +141,3 @@ class Disk:
         for message in slot.journal:
             slot.reached[message.sender] = max(slot.reached.get(message.sender, 0), message.number + 1)
         self.slots[agent] = slot
-
-

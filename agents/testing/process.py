@@ -11,7 +11,9 @@ Rules
    is rubbish.
 6. The place counts a lease from when it asked for it, minus a margin.
 7. A suspended visit hears what the directory holds only if it was suspended before the question was sent.
-8. A process that hears that another one is the place ends. If it was the last one to be started, it is started anew: a
+8. Who adopts an agent reads the checkpoint on its holder's own disk, after the directory said that the holder's lease
+   has run out; and has it on its own disk before it asks.
+9. A process that hears that another one is the place ends. If it was the last one to be started, it is started anew: a
    registration can come late, from a process that has died before it.
 """
 
@@ -114,7 +116,8 @@ class Process:
                 self._leased(asked, {}, rows)
                 world.after(self, RENEWAL, self._renew)
 
-        world.ask_directory(self, world.registry.register, self.holder, gone or not RULES.death_is_shown, then=registered)
+        gone = gone or not RULES.death_is_shown
+        world.ask_directory(self, world.registry.register, self.holder, gone, then=registered)
         world.after(self, 2 * TIMEOUT, self._register, gone)
 
     def _renew(self) -> None:

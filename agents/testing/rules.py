@@ -23,6 +23,7 @@ class Rules:
     epoch_is_signed: bool = True
     journal_before_answer: bool = True
     held_mail: bool = True
+    holders_disk: bool = True
 
     def mail_is_held(self, visit: Visit) -> bool:
         """Whether a message has to wait."""

@@ -18,6 +18,7 @@ from agents.testing.luggage import State as AtRest
 from agents.testing.outside import Client, Sender
 from agents.testing.process import Process
 from agents.testing.registry import Registry
+from agents.testing.rules import RULES
 
 __all__ = ["Size", "World"]
 
@@ -205,14 +206,10 @@ class World(Kernel):
         getattr(process, what)(*about)
 
     def checkpoint_for(self, row: Row, process: Process) -> Slot | None:
-        """The checkpoint from which another place may adopt an agent.
-
-        Disks can be read by all. Half of the worlds take the first one that has something of the agent, though it may
-        be left over from an earlier stay; the directory has to notice.
-        """
+        """The checkpoint from which another place may adopt an agent: the one on its holder's own disk."""
         assert row.holder is not None
         places = [row.holder.place]
-        if self.seed % 2:
+        if not RULES.holders_disk:
             places = [place for place in self.random.sample(self.places, len(self.places)) if place != process.place]
         for place in places:
             slot = self.disks[place].slots.get(row.agent)
@@ -272,7 +269,7 @@ class World(Kernel):
         for _ in range(random.randrange(size.faults + 1)):
             fault = random.choice(_FAULTS)
             self.after(None, size.ticks * random.random(), getattr(self, fault))
-        if self.seed % 2 and random.random() < 0.25:  # where what is left over may be taken for a checkpoint
+        if random.random() < 0.15:
             self.after(None, 90.0 * random.random(), self.fault_relic)
 
     def _any(self) -> Process | None:
@@ -345,10 +342,13 @@ class World(Kernel):
         self.after(None, away - 4.0 * wobble(), adopter.adopt)
         self.after(None, away + 4.0, self.cut.discard, pair)
         self.after(None, away + 6.0 + 12.0 * wobble(), self._pause, adopter, 230.0 + 60.0 * wobble())
-        self.after(None, away + 60.0 * wobble(), self.add_sender, row.agent, 2)
+        self.after(None, away + 60.0 * wobble(), self._write, row.agent)
         self.after(None, away + 60.0 + 20.0 * wobble(), self.cut.add, pair)
         self.after(None, away + 500.0, self.cut.discard, pair)
         self.horizon = max(self.horizon, self.now + away + 400.0)
+
+    def _write(self, agent: str) -> None:
+        self.add_sender(agent, 2)
 
     def _pause(self, process: Process, ticks: float) -> None:
         process.paused = max(process.paused, self.now + ticks)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,15 +46,20 @@ def birth(directory: Directory, number: int) -> Any:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 2 MiB."""
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+def small_disk() -> Iterator[Path]:
+    """A file system of 2 MiB, in a folder of its own: pytest cannot clear away what is mounted, should it be left."""
+    folder = Path(tempfile.mkdtemp(prefix="small-disk-"))
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True) if mount else None
+    if mounted is None or mounted.returncode:
+        folder.rmdir()
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip() if mounted else 'no command for it'}")
     try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        yield folder
+    finally:  # even if a failed test has left a file open there
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
 
 
 def fill(directory: Directory) -> int:
@@ -80,10 +87,10 @@ def still_works_without_room(directory: Directory, count: int) -> None:
     assert directory.find(f"name-{count}") is None
 
 
-def test_a_full_disk_is_said_and_work_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    with small_disk(tmp_path):
-        with joined(Directory(tmp_path / "folder")) as directory:
-            ballast = tmp_path / "ballast"
+def test_a_full_disk_is_said_and_work_goes_on_when_there_is_room() -> None:
+    with small_disk() as disk:
+        with joined(Directory(disk / "folder")) as directory:
+            ballast = disk / "ballast"
             ballast.write_bytes(bytes(1 << 20))
             count = fill(directory)
             assert count > 10
@@ -91,29 +98,29 @@ def test_a_full_disk_is_said_and_work_goes_on_when_there_is_room(tmp_path: Path)
             ballast.unlink()
             assert isinstance(birth(directory, count), Granted)
             assert isinstance(directory.submit(Finish("aaaa000000", 0, OSLO), outcome=b"o"), Granted)
-        with joined(Directory(tmp_path / "folder")) as directory:
+        with joined(Directory(disk / "folder")) as directory:
             assert len(directory.entries(3000)) == count
             assert directory.outcome("aaaa000000") == b"o"
 
 
-def test_a_restart_on_a_full_disk_says_so_and_succeeds_later(tmp_path: Path) -> None:
-    with small_disk(tmp_path):
-        with joined(Directory(tmp_path / "folder")) as directory:
+def test_a_restart_on_a_full_disk_says_so_and_succeeds_later() -> None:
+    with small_disk() as disk:
+        with joined(Directory(disk / "folder")) as directory:
             assert isinstance(birth(directory, 0), Granted)
-        ballast = tmp_path / "ballast"
+        ballast = disk / "ballast"
         with pytest.raises(OSError, match="No space left"), ballast.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
         try:
-            Directory(tmp_path / "folder").close()
+            Directory(disk / "folder").close()
         except DirectoryDiskFull:
             pass  # or it opens, and says so with the first change
-        with pytest.raises(DirectoryDiskFull), Directory(tmp_path / "new") as directory:
+        with pytest.raises(DirectoryDiskFull), Directory(disk / "new") as directory:
             joined(directory)
         ballast.unlink()
-        with joined(Directory(tmp_path / "folder")) as directory:
+        with joined(Directory(disk / "folder")) as directory:
             assert [entry.row.agent for entry in directory.entries()] == ["aaaa000000"]
-        joined(Directory(tmp_path / "new")).close()
+        joined(Directory(disk / "new")).close()
 
 
 def test_a_file_that_may_not_grow_is_full(tmp_path: Path) -> None:

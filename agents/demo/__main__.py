@@ -1,0 +1,10 @@
+"""``python -m agents.demo``."""
+
+import sys
+
+from agents.demo import main
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    sys.exit(main())
