@@ -220,7 +220,7 @@ def _trace(error: BaseException) -> str:
         shown = shown.tb_next
     try:
         return "".join(traceback.format_exception(type(error), error, shown)).rstrip()
-    except Exception as problem:  # a __str__ of the agent's own
+    except BaseException as problem:  # a __str__ of the agent's own
         return f"{type(error).__qualname__}, of which no traceback could be made ({type(problem).__qualname__})"
 
 
@@ -230,6 +230,6 @@ def describe(error: BaseException) -> tuple[str, str]:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
         text = str(error)
-    except Exception:
+    except BaseException:  # of the agent's own
         text = ""
     return name, text[:10_000]

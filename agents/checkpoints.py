@@ -63,6 +63,10 @@ class CheckpointStore(Protocol):
     refuses, and has changed nothing then.
     """
 
+    def sign_in(self, writer: str) -> frozenset[str]:
+        """Note that this process works in the store now; returns those that did so before. None of them lives."""
+        ...
+
     def save(self, agent: str, stay: int, bundle: bytes | memoryview) -> None:
         """Keep a checkpoint instead of the one before, and end the journal of what it contains already."""
         ...
@@ -107,6 +111,13 @@ class MemoryCheckpoints:
         self._lock = threading.Lock()
         self._kept: dict[str, Checkpoint] = {}
         self._codes: dict[bytes, bytes] = {}
+        self._writers: set[str] = set()
+
+    def sign_in(self, writer: str) -> frozenset[str]:
+        with self._lock:
+            before = frozenset(self._writers)
+            self._writers.add(writer)
+            return before
 
     def save(self, agent: str, stay: int, bundle: bytes | memoryview) -> None:
         with self._lock:
@@ -158,6 +169,7 @@ CREATE TABLE IF NOT EXISTS journal (
     body BLOB NOT NULL, question TEXT, answers TEXT
 );
 CREATE INDEX IF NOT EXISTS journal_of ON journal (agent);
+CREATE TABLE IF NOT EXISTS writers (writer TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS codes (digest BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -216,6 +228,12 @@ class SqliteCheckpoints:
         for file in self._files.iterdir():
             if file.name not in kept:
                 self._remove(file.name)
+
+    def sign_in(self, writer: str) -> frozenset[str]:
+        with self._transaction() as database:
+            before = frozenset(name for (name,) in database.execute("SELECT writer FROM writers"))
+            database.execute("INSERT OR IGNORE INTO writers VALUES (?)", (writer,))
+        return before
 
     def save(self, agent: str, stay: int, bundle: bytes | memoryview) -> None:
         large = len(bundle) > LARGE

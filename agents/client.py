@@ -28,11 +28,11 @@ from agents.eventlog import EventKind, LogEvent
 from agents.handoff import NEVER, Holder, Status
 from agents.ids import is_agent_id, new_agent_id
 from agents.luggage import Luggage
+from agents.patience import ask_patiently
 from agents.place.outcomes import read_outcome
-from agents.place.posting import encoded, post
+from agents.place.posting import Errand, Outbox, encoded
 from agents.protocol import (
     Control,
-    Deliver,
     Description,
     Done,
     Failure,
@@ -80,11 +80,13 @@ class Client:
         self.trust = trust
         self.sender = f"client-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
-        self._numbers: dict[str, int] = {}
-        self._unsent: dict[str, list[Deliver]] = {}
+        self._outbox = Outbox(self.sender)
         self._writing: dict[str, threading.Lock] = {}
         self._hints: dict[str, str | None] = {}
         self._questions = 0
+
+    def _ask(self, method: str, *args: Any, deadline: float, at_most: float) -> Any:
+        return ask_patiently(self.transport, method, *args, deadline=deadline, at_most=at_most)
 
     # -- finding
 
@@ -155,7 +157,7 @@ class Client:
         place = self._chosen(at)
         agent = new_agent_id()
         born = birth or Birth(hop_limit=256)
-        luggage = Luggage(name or agent, standing=Fresh())
+        luggage = Luggage(name or agent, NEVER, Fresh())
         started = time.time()
         bundle = pack(
             function,
@@ -192,10 +194,9 @@ class Client:
         _, row = self.transport.ask_directory("locate", agent, timeout=CALL)
         if row is not None and row.status is not Status.FROZEN:
             raise AgentEnded(agent, "thawed again") if row.status is Status.ENDED else _thawed(agent, row.holder)
-        link = (bundle.passport.hops or (bundle.passport.birth,))[-1]
         epoch = row.epoch if row is not None else NEVER
         request = Transfer(agent, epoch, bundle.to_bytes(), None, time.time())
-        self._send_new(request, place, link.digest, timeout)
+        self._send_new(request, place, _last_link(bundle), timeout)
         self.log(EventKind.THAWED, agent, to=place)
         return agent
 
@@ -243,7 +244,7 @@ class Client:
         while True:
             left = deadline - time.monotonic()
             wait = max(0.0, min(left, 2.0))
-            row, outcome, gone = self.transport.ask_directory("fate", agent, wait, timeout=wait + CALL)
+            row, outcome, gone = self._ask("fate", agent, wait, deadline=deadline, at_most=wait + CALL)
             if row is None:
                 raise UnknownAgent(agent)
             if row.status is Status.ENDED:
@@ -271,7 +272,9 @@ class Client:
         pause = 0.01
         while True:
             left = max(0.05, deadline - time.monotonic())
-            place, row = self.transport.ask_directory("locate", agent, timeout=min(CALL, left))
+            place, row = self._ask("locate", agent, deadline=deadline, at_most=CALL)
+            if verb is Verb.FREEZE and row is not None and row.status is Status.FROZEN:
+                return self._frozen_before(agent, row.record, left)
             place = self._where(agent, verb, place, row)
             reply = self.transport.ask_place(place, Control(agent, verb, argument, left), timeout=left + 5.0)
             match reply:
@@ -284,6 +287,17 @@ class Client:
                     pause = min(pause * 2, 0.25)
                 case _:
                     raise Busy(agent, f"asked ({verb})", timeout)
+
+    def _frozen_before(self, agent: str, record: bytes, seconds: float) -> bytes:
+        """The bundle of an agent that was frozen, from the place that keeps it: who froze it may not have got it."""
+        for place in self.transport.places():
+            try:
+                reply = self.transport.ask_place(place, Control(agent, Verb.FREEZE, None, 0.0), timeout=seconds)
+            except AgentsError:
+                continue
+            if isinstance(reply, Done) and _last_link(Bundle.from_bytes(reply.value)) == record:
+                return bytes(reply.value)
+        raise AgentFrozen(agent, "asked to freeze")
 
     def _where(self, agent: str, verb: Verb, place: Any, row: Any) -> str:
         if row is None:
@@ -304,22 +318,15 @@ class Client:
         ValueNotPlain, UnknownAgent, AgentEnded, AgentFrozen, WaitedTooLong
         """
         body = encoded(value, "the message")
+        deadline = time.monotonic() + timeout
         with self._lock:
             writing = self._writing.setdefault(agent, threading.Lock())
         if not writing.acquire(timeout=timeout):
             raise WaitedTooLong(f"the turn to write to {agent}", timeout, state="The message was not sent.")
         try:
-            number = self._numbers.get(agent, 0)
-            letters = self._unsent.setdefault(agent, [])
-            letters.append(Deliver(agent, self.sender, number, body, question))
-            self._numbers[agent] = number + 1
-            try:
-                self._hints[agent] = post(self.transport, agent, letters, timeout=timeout, hint=self._hints.get(agent))
-            except WaitedTooLong:
-                raise
-            except AgentsError:
-                letters.clear()
-                raise
+            errand = Errand(self.transport, timeout=max(0.0, deadline - time.monotonic()))
+            hint = self._outbox.write(agent, body, errand=errand, hint=self._hints.get(agent), question=question)
+            self._hints[agent] = hint
         finally:
             writing.release()
 
@@ -338,7 +345,7 @@ class Client:
         while True:
             left = deadline - time.monotonic()
             wait = max(0.0, min(left, 5.0))
-            reply = self.transport.ask_directory("take_reply", question, wait, timeout=wait + CALL)
+            reply = self._ask("take_reply", question, wait, deadline=deadline, at_most=wait + CALL)
             if reply is not None:
                 return decode(reply)
             if left <= 0:
@@ -397,6 +404,10 @@ class Client:
     def close(self) -> None:
         """Let go of the connection."""
         self.transport.close()
+
+
+def _last_link(bundle: Bundle) -> bytes:
+    return (bundle.passport.hops or (bundle.passport.birth,))[-1].digest
 
 
 def _thawed(agent: str, holder: Holder | None) -> MobilityError:

@@ -281,7 +281,7 @@ class EventLog:
             The number of the log's last event: not above `after` if none came.
         """
         with self._database.lock:
-            self._grown.wait_for(lambda: self._last > after, max(0.0, min(timeout, LONGEST_WAIT)))
+            self._grown.wait_for(lambda: self._last > after, min(timeout, LONGEST_WAIT))
             return int(self._last)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -53,13 +53,16 @@ class Mailbox:
     Attributes
     ----------
     waiting
-        In the order in which they came.
+        In the order in which they came; without answers.
     following
         By sender: the number of its next message.
+    answers
+        By question: its answer.
     """
 
     waiting: list[Message] = field(default_factory=list)
     following: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, Message] = field(default_factory=dict)
 
     def judge(self, message: Message) -> Delivery:
         """What `deliver` would do."""
@@ -73,24 +76,33 @@ class Mailbox:
         verdict = self.judge(message)
         if verdict is Delivery.TAKEN:
             self.following[message.sender] = message.number + 1
-            self.waiting.append(message)
+            if message.answers is None:
+                self.waiting.append(message)
+            else:
+                self.answers[message.answers] = message
         return verdict
 
-    def take(self, wanted: Callable[[Message], bool] | None = None) -> Message | None:
-        """The oldest message that is wanted; it leaves the mailbox."""
-        for index, message in enumerate(self.waiting):
-            if wanted is None or wanted(message):
-                return self.waiting.pop(index)
-        return None
+    def take(self) -> Message | None:
+        """The oldest message; it leaves the mailbox. Answers that nobody has waited for are dropped."""
+        self.answers.clear()
+        return self.waiting.pop(0) if self.waiting else None
+
+    def take_answer(self, question: str) -> Message | None:
+        """The answer to a question; it leaves the mailbox."""
+        return self.answers.pop(question, None)
 
     # -- as plain data
 
     def to_plain(self) -> dict[str, Any]:
         """As plain data, to travel."""
-        rows = [[m.sender, m.number, m.value, m.question, m.answers] for m in self.waiting]
+        rows = [
+            [m.sender, m.number, m.value, m.question, m.answers] for m in (*self.waiting, *self.answers.values())
+        ]
         return {"waiting": rows, "following": dict(self.following)}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Mailbox:
         """From what `to_plain` gave."""
-        return cls([Message(*row) for row in data["waiting"]], dict(data["following"]))
+        messages = [Message(*row) for row in data["waiting"]]
+        answers = {message.answers: message for message in messages if message.answers is not None}
+        return cls([m for m in messages if m.answers is None], dict(data["following"]), answers)

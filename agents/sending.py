@@ -7,15 +7,18 @@ the directory is asked to make sure that it cannot any more, and says if it has.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from agents.cell import describe
 from agents.errors import AgentsError, DirectoryUnreachable, MoveFailed, MoveRefused
 from agents.handoff import Event, Fence, Holder, Machine, State
 from agents.handoff import events as on
 from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
 from agents.transport import Transport
+from mobility.errors import MobilityError
 
-__all__ = ["refused_move", "send_new"]
+__all__ = ["capturing", "refused_move", "send_new"]
 
 _PAUSE = 0.2
 
@@ -122,3 +125,22 @@ def refused_move(refusal: TransferRefused, to: str | None, here: str) -> MoveFai
     kind = MoveFailed if refusal.why in ("place-unreachable", "unknown-place") else MoveRefused
     problem = refusal.problem or f"{to} refused the agent ({refusal.why})"
     return kind(to, problem, why=refusal.why, here=here, remedy=refusal.remedy or "Try again, or go elsewhere.")
+
+
+@contextmanager
+def capturing(to: str | None, here: str) -> Iterator[None]:
+    """Whatever an agent's state raises when it is captured, as the reason for which it stays where it is."""
+    try:
+        yield
+    except MobilityError as error:
+        raise MoveFailed(to, _capture(to, str(error)), why=error.slug, here=here, remedy=_LEAVE) from error
+    except Exception as error:  # of the agent's own classes
+        kind, text = describe(error)
+        raise MoveFailed(to, _capture(to, f"{kind}: {text}"), why="capture-failed", here=here, remedy=_LEAVE) from error
+
+
+_LEAVE = "Drop or replace what cannot travel, then try again."
+
+
+def _capture(to: str | None, problem: str) -> str:
+    return f"its state cannot be captured for {to or 'a file'}: {problem}"

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 from agents._ray._cluster_errors import ClusterCloseFailed, ClusterStartFailed, ClusterUnreachable, NodeUnknown
 
-__all__ = ["DetachedCluster", "OwnCluster", "start_detached"]
+__all__ = ["DetachedCluster", "OwnCluster", "start_detached", "sweep"]
 
 _TAIL: Final = 12  # lines of the log in an error
 _FORCED: Final = 5.0  # seconds of a deadline kept back for killing
@@ -113,7 +113,7 @@ class OwnCluster:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(_FORCED)
-        left = _sweep(self.folder)
+        left = sweep(self.folder)
         self._log.close()
         if left:
             raise ClusterCloseFailed("they did not end even when they were killed", pids=left)
@@ -178,7 +178,7 @@ class OwnCluster:
         return self._log.read().decode(errors="replace").splitlines()[-_TAIL:]
 
 
-def _sweep(folder: str) -> list[int]:
+def sweep(folder: str) -> list[int]:
     """Kill what is left of the cluster of this folder, and remove the folder; which processes are left even so."""
     import shutil
 
@@ -196,15 +196,23 @@ class DetachedCluster:
     ----------
     address, pid, places, folder
         Of the cluster; of the process that holds it, and ends it on SIGTERM; names; Ray's folder.
+    auth
+        Its ``RAY_AUTH_MODE``: whoever joins needs the same.
+    started
+        Unix time.
     """
 
-    __slots__ = ("address", "folder", "pid", "places")
+    __slots__ = ("address", "auth", "folder", "pid", "places", "started")
 
-    def __init__(self, *, address: str, pid: int, places: tuple[str, ...], folder: str) -> None:
+    def __init__(
+        self, *, address: str, pid: int, places: tuple[str, ...], folder: str, auth: str, started: float
+    ) -> None:
         self.address = address
         self.pid = pid
         self.places = places
         self.folder = folder
+        self.auth = auth
+        self.started = started
 
     @classmethod
     def read(cls, file: Path) -> DetachedCluster | None:
@@ -213,7 +221,14 @@ class DetachedCluster:
             told = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return cls(address=told["address"], pid=told["pid"], places=tuple(told["places"]), folder=told["folder"])
+        return cls(
+            address=told["address"],
+            pid=told["pid"],
+            places=tuple(told["places"]),
+            folder=told["folder"],
+            auth=told["auth"],
+            started=told["started"],
+        )
 
 
 def start_detached(places: Sequence[str], file: Path, log: Path, *, timeout: float) -> DetachedCluster:
@@ -255,10 +270,14 @@ def start_detached(places: Sequence[str], file: Path, log: Path, *, timeout: flo
                 break
             time.sleep(0.05)
     except BaseException:
-        process.terminate()
+        _end(process)
         raise
+    _end(process)
+    raise ClusterStartFailed(problem, log=log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(15)
-    raise ClusterStartFailed(problem, log=log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])

@@ -191,6 +191,7 @@ def hold(places: Sequence[str], file: Path | None, *, detached: bool, folder: st
                 "pid": os.getpid(),
                 "places": list(places),
                 "folder": folder,
+                "auth": os.environ["RAY_AUTH_MODE"],
                 "started": time.time(),
             }
             if file is not None:

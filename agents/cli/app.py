@@ -11,13 +11,28 @@ import typer
 import typer.core
 from typer.core import TyperGroup
 
+from agents.cli.clone import clone
+from agents.cli.demo import demo
+from agents.cli.doctor import doctor
+from agents.cli.down import down
+from agents.cli.freeze import freeze
 from agents.cli.inspect import inspect_file
 from agents.cli.key_list import key_list
 from agents.cli.key_new import key_new
 from agents.cli.key_revoke import key_revoke
 from agents.cli.key_trust import key_trust
+from agents.cli.launch import launch
+from agents.cli.logs import logs
+from agents.cli.move import move
 from agents.cli.options import wanted_format
+from agents.cli.places import places
+from agents.cli.ps import ps
 from agents.cli.run import run_file
+from agents.cli.stop import stop
+from agents.cli.thaw import thaw
+from agents.cli.top import top
+from agents.cli.trail import trail
+from agents.cli.up import up
 from agents.cli.verify import verify_file
 
 __all__ = ["app", "run_command_line"]
@@ -80,7 +95,7 @@ typer.core.HAS_RICH = False
 app = typer.Typer(
     name="sojourn",
     cls=Frame,
-    help="Move running Python computations between machines, in signed bundles.",
+    help="Running Python computations that move between machines, in signed bundles.",
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 not found, 5 timed out.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -93,15 +108,34 @@ _keys = typer.Typer(
     rich_markup_mode=None,
     context_settings=_SETTINGS,
 )
-app.add_typer(_keys, name="key")
 
+#: In the order in which one meets them.
+for _name, _command in {
+    "up": up,
+    "down": down,
+    "places": places,
+    "launch": launch,
+    "ps": ps,
+    "top": top,
+    "logs": logs,
+    "trail": trail,
+    "move": move,
+    "clone": clone,
+    "freeze": freeze,
+    "thaw": thaw,
+    "stop": stop,
+    "demo": demo,
+    "doctor": doctor,
+    "inspect": inspect_file,
+    "verify": verify_file,
+    "run": run_file,
+}.items():
+    app.command(_name)(_command)
+app.add_typer(_keys, name="key")
 _keys.command("new")(key_new)
 _keys.command("list")(key_list)
 _keys.command("trust")(key_trust)
 _keys.command("revoke")(key_revoke)
-app.command("inspect")(inspect_file)
-app.command("verify")(verify_file)
-app.command("run")(run_file)
 
 
 def _show_version(wanted: bool) -> None:

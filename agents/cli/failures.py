@@ -50,6 +50,22 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "AmbiguousKey": USAGE,
     "SecretKeyGiven": USAGE,
     "TimedOut": TIMED_OUT,
+    "NoPlatform": NOT_FOUND,
+    "NotUp": NOT_FOUND,
+    "FunctionMissing": NOT_FOUND,
+    "TrailUnverified": REFUSED,
+    "CommandTimedOut": TIMED_OUT,
+    # agents: places, the directory, and what they let in
+    "UnknownPlace": NOT_FOUND,
+    "UnknownAgent": NOT_FOUND,
+    "MoveRefused": REFUSED,
+    "LandingRefused": REFUSED,
+    "Busy": TIMED_OUT,
+    "WaitedTooLong": TIMED_OUT,
+    # agents._ray: the engine
+    "ClusterUnreachable": NOT_FOUND,
+    "ClusterVersionMismatch": REFUSED,
+    "PlacesInvalid": USAGE,
 }
 
 _BEGINNINGS: Final = frozenset({"a", "agent", "an", "it", "no", "segment", "the", "there", "these", "this", "you"})

@@ -10,6 +10,8 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = [
+    "AddressOption",
+    "AgentArgument",
     "AsOption",
     "AtLeastOption",
     "BundleArgument",
@@ -20,6 +22,7 @@ __all__ = [
     "KeyRole",
     "PassphraseFileOption",
     "StoreOption",
+    "TimeoutOption",
     "wanted_format",
 ]
 
@@ -87,6 +90,22 @@ PassphraseFileOption: TypeAlias = Annotated[
         show_default=False,
         allow_dash=True,
     ),
+]
+AddressOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Head of the Ray cluster. By default $RAY_ADDRESS, else what `sojourn up` has started.",
+        show_default=False,
+    ),
+]
+TimeoutOption: TypeAlias = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.5, max=31_536_000, help="Give up after this time.")
+]
+AgentArgument: TypeAlias = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="An agent's name, its id, or the beginning of that.", show_default=False),
 ]
 
 

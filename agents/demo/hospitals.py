@@ -19,6 +19,8 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from agents.errors import AgentsError
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -36,13 +38,16 @@ SITES: Final = 3
 _SHARES: Final = ((58, 30, 12), (17, 31, 52))
 
 
-class DataMissing(RuntimeError):
+class DataMissing(AgentsError):
     """scikit-learn, which brings the data, is not installed."""
+
+    slug = "data-missing"
 
     def __init__(self) -> None:
         super().__init__(
-            "the demonstration needs the data that scikit-learn ships, and scikit-learn is not installed here. "
-            'No agent was launched. Install it with:  pip install "sojourn[demo]"'
+            "the demonstration uses data that scikit-learn ships, and it is not installed here",
+            state="No agent was launched.",
+            remedy='Install it with:  pip install "sojourn[demo]"',
         )
 
 

@@ -46,6 +46,7 @@ def surveyor(
         there = partial(slopes_there, moments.mean, moments.scale, weights)
         slopes = yield from once_round(here, hospitals, Slopes.nothing(features), there)
         weights, change = stepped(weights, slopes, penalty)
+        del slopes  # what is bound travels, and these 8 KB are of no more use
         step += 1
         here.log(f"step {step} of training: weights changed by {change:.1e} at most")
 

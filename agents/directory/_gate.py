@@ -28,7 +28,7 @@ class Gate:
         missing = set(keys)
         self._missing.append(missing)
         try:
-            return self._condition.wait_for(lambda: not missing, max(0.0, timeout))
+            return self._condition.wait_for(lambda: not missing, timeout)
         finally:
             self._missing = [other for other in self._missing if other is not missing]
 

@@ -101,8 +101,10 @@ class LeaseLost:
 class LeaseHeld:
     """The place has a lease again, and has asked the directory what it still holds.
 
-    A machine that is suspended hears it only if it was suspended, at the same epoch, before the question was sent: what
-    was granted in the meantime is not in the answer. For such a one ask again.
+    Every machine that is not `leased` hears it after each renewal, not only after one that was late: what is granted
+    while a lease is lost and given again is suspended until then. A machine that is suspended hears it only if it was
+    suspended, at the same epoch, before the question was sent: what was granted in the meantime is not in the answer.
+    For such a one ask again.
 
     Attributes
     ----------

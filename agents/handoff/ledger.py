@@ -19,9 +19,9 @@ Rules
 8. A request that was granted and comes again is granted again, and changes nothing.
 
 Not handled: time. Who holds a lease is known to `agents.directory`, which asks this module. Nor who carries a bundle:
-whether it is offered under the epoch under which it was sent, the place that admits it has to see (see `Take`). Nor whose
-checkpoint it is: who adopts an agent must read the one that its holder has written, since another place can have let in
-the same file, and have died before it was granted.
+whether it is offered under the epoch under which it was sent, the place that admits it has to see (see `Take`). Nor
+whose checkpoint it is: who adopts an agent must read the one that its holder has written, since another place can have
+let in the same file, and have died before it was granted.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ TABLE: Final[dict[tuple[State, type[Any]], Transition]] = {
     (S.SUSPENDED, on.LeaseLost): _to(do.late, S.SUSPENDED),
     (S.RUNNING, on.LeaseHeld): _to(do.late, S.RUNNING),
     **{(state, on.LeaseLost): _to(do.lease_noted, state) for state in (*_AWAY, *_DORMANT, *_LEAVING)},
-    **{(state, on.LeaseHeld): _to(do.lease_noted_again, state) for state in (*_AWAY, *_DORMANT, *_LEAVING)},
+    **{(state, on.LeaseHeld): _to(do.lease_noted_again, state) for state in (*_AWAY, S.ADMITTING, S.FROZEN)},
+    **{(state, on.LeaseHeld): _to(do.lease_too_late, state) for state in (S.STAGED, *_LEAVING) if state != S.FROZEN},
     # answers that come late or twice
     **{(state, on.Told): _to(do.late, state) for state in (*_AWAY, S.ADMITTING, *_HERE, S.FROZEN)},
     **{(state, on.Undecided): _to(do.late, state) for state in (*_AWAY, S.ADMITTING, *_HERE, S.FROZEN)},

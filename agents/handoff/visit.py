@@ -8,7 +8,8 @@ Rules
 3. A move that was refused, or of which nothing is known, is fenced: only when its epoch cannot be taken any more does
    the agent go on here. If it was taken in time, this copy is discarded.
 4. An answer that the directory owes is asked for again until it comes: outcomes are never guessed.
-5. Without a lease nothing runs and nothing leaves. What was granted meanwhile waits for it.
+5. Without a lease nothing runs and nothing leaves. What was granted meanwhile waits for it; and if the lease was lost
+   while the answer was due, until the directory was asked, under the new lease, whether the agent is still held here.
 6. Answers that come late or twice change nothing; an event that cannot happen raises, and changes nothing either.
 7. What only somebody claims (the epoch of an offer) is forgotten when the directory has denied it.
 8. Mail is held back while it is open where it belongs; whenever that is settled, `PassOn` says so.
@@ -92,7 +93,7 @@ class Visit:
     stay
         The epoch at which it became this place's; `NEVER` before.
     leased
-        Whether the place has a lease.
+        Whether the place has a lease, and has had it ever since the open question was asked.
     asking
         What the directory was asked and has not answered.
     to
@@ -303,6 +304,12 @@ def lease_noted(visit: Visit, event: object) -> Outcome:
     return replace(visit, leased=False), ()
 
 
+def lease_too_late(visit: Visit, event: LeaseHeld) -> Outcome:
+    """The directory may have granted what was asked before the lease ran out, and have given the agent away since. So
+    what is granted now waits, suspended, until the directory was asked what is held."""
+    return visit, ()
+
+
 def lease_held(visit: Visit, event: LeaseHeld) -> Outcome:
     """Go on, if the agent is still here."""
     if event.held:
@@ -311,7 +318,7 @@ def lease_held(visit: Visit, event: LeaseHeld) -> Outcome:
 
 
 def lease_noted_again(visit: Visit, event: LeaseHeld) -> Outcome:
-    """What is under way will be told by its own answer whether the agent is still here."""
+    """Nothing was asked: the answer to what will be asked is of this lease."""
     return replace(visit, leased=True), ()
 
 

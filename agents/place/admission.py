@@ -13,8 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from agents.cell import describe
 from agents.checkpoints import Checkpoint
-from agents.errors import LandingRefused, StoreFailed
+from agents.errors import DirectoryUnreachable, LandingRefused, StoreFailed
+from agents.handoff import NEVER, is_rubbish
 from agents.here import Here, Surroundings
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
@@ -62,15 +64,22 @@ class Admission:
                 raise LandingRefused(
                     self.core.name,
                     "another-agent",
-                    f"it was announced as {transfer.agent}, and is {verified.passport.agent}",
+                    f"it was announced as {transfer.agent}, and is {verified.passport.agent} (another-agent)",
                     "Send it under its own id.",
                 )
+            luggage = self._luggage(verified)
+            self._check_epoch(transfer, verified, luggage)
+            self._check_disk(transfer)
             checked = time.perf_counter()
-            staged = self._decoded(verified, bundle, transfer.source, transfer.started)
+            staged = self._decoded(verified, bundle, luggage, transfer.source, transfer.started)
             staged.verify_ms = (checked - began) * 1000
-            self.core.store.save_code(verified.manifest.code[0], verified.code[0])
-            lean = transfer.bundle if bundle.omits_code else bundle.without_code().to_bytes()
-            self.core.store.save(transfer.agent, transfer.epoch + 1, lean)
+            try:
+                self.core.store.save_code(verified.manifest.code[0], verified.code[0])
+                lean = transfer.bundle if bundle.omits_code else bundle.without_code().to_bytes()
+                self.core.store.save(transfer.agent, transfer.epoch + 1, lean)
+            except BaseException:
+                staged.cell.leave()  # else its finally blocks would run when it is collected
+                raise
             staged.thaw_ms = (time.perf_counter() - checked) * 1000
             return staged
         except LandingRefused:
@@ -81,7 +90,7 @@ class Admission:
             raise LandingRefused(
                 self.core.name,
                 "landing-failed",
-                f"it could not be made there ({type(error).__name__}: {str(error)[:500]})",
+                f"it could not be made there, for {type(error).__name__}: {describe(error)[1][:500]} (landing-failed)",
                 "Mend the class that raises when it is made, or leave its object behind.",
             ) from error
 
@@ -94,11 +103,51 @@ class Admission:
         """
         bundle = Bundle.from_bytes(checkpoint.bundle, self.core.options.limits)
         verified = self._verified(bundle, None)
-        staged = self._decoded(verified, bundle, None, time.time())
-        staged.restored = True
+        luggage = self._luggage(verified)
         for message in checkpoint.journal:
-            staged.luggage.mailbox.deliver(message)
+            luggage.mailbox.deliver(message)
+        staged = self._decoded(verified, bundle, luggage, None, time.time())
+        staged.restored = True
+        staged.stay = checkpoint.stay
+        last = verified.passport.hops[-1] if verified.passport.hops else None
+        staged.own = last is not None and last.origin == self.core.name and last.destination in (None, self.core.name)
         return staged
+
+    def _luggage(self, verified: VerifiedBundle) -> Luggage:
+        if verified.luggage is None:  # packed by hand, as for a first bundle
+            return Luggage(verified.passport.agent, NEVER, Fresh())
+        return Luggage.from_bytes(verified.luggage)
+
+    def _check_epoch(self, transfer: Transfer, verified: VerifiedBundle, luggage: Luggage) -> None:
+        """It must be offered under the epoch under which it was signed; only a file is for any."""
+        hops = verified.passport.hops
+        is_file = bool(hops) and hops[-1].destination is None
+        if luggage.epoch != transfer.epoch and not (is_file and luggage.epoch is None):
+            raise LandingRefused(
+                self.core.name,
+                "stale-epoch",
+                f"it was sent under another epoch than {transfer.epoch} (stale-epoch)",
+                "Nobody can bring in an old copy; look for the agent with: sojourn ps",
+            )
+
+    def _check_disk(self, transfer: Transfer) -> None:
+        """What lies here of the agent may be all that there is of it: it must not be overwritten."""
+        stay = self.core.store.stay(transfer.agent)
+        if stay is None:
+            return
+        try:
+            _, row = self.core.transport.ask_directory(
+                "locate", transfer.agent, timeout=self.core.options.directory_seconds
+            )
+        except DirectoryUnreachable as error:
+            raise LandingRefused(self.core.name, error.slug, error.reason, error.remedy) from error
+        if not is_rubbish(row, self.core.name, stay):
+            raise LandingRefused(
+                self.core.name,
+                "recovering",
+                "it has a checkpoint of that agent, and is just taking it back (recovering)",
+                "Try again in a moment.",
+            )
 
     def _verified(self, bundle: Bundle, source: str | None) -> VerifiedBundle:
         try:
@@ -116,16 +165,13 @@ class Admission:
             limits=self.core.options.limits,
         )
 
-    def _decoded(self, verified: VerifiedBundle, bundle: Bundle, source: str | None, started: float) -> Staged:
+    def _decoded(
+        self, verified: VerifiedBundle, bundle: Bundle, luggage: Luggage, source: str | None, started: float
+    ) -> Staged:
         passport = verified.passport
         here = Here(self.surroundings, passport.agent)
-        cell = self.core.cell_kind(verified, here)
-        if verified.luggage is None:  # packed by hand, as for a first bundle
-            luggage = Luggage(name=passport.agent, standing=Fresh())
-        else:
-            luggage = Luggage.from_bytes(verified.luggage)
         return Staged(
-            cell=cell,
+            cell=self.core.cell_kind(verified, here),
             here=here,
             luggage=luggage,
             passport=passport,

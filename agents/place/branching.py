@@ -19,7 +19,7 @@ from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from agents.place.resident import Resident
 from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
-from agents.sending import refused_move, send_new
+from agents.sending import capturing, refused_move, send_new
 from mobility.bundle import Branch, Bundle, pack
 
 __all__ = ["Branching"]
@@ -42,7 +42,7 @@ class Branching:
 
         Raises
         ------
-        MoveRefused, MoveFailed, mobility.errors.MobilityError
+        MoveRefused, MoveFailed
             There is no clone.
         """
         started, began = time.time(), time.perf_counter()
@@ -54,17 +54,19 @@ class Branching:
             # What lies in the mailbox was written to the original, and is read by it alone.
             luggage = Luggage(
                 name or child,
+                NEVER,
                 standing=standing if standing is not None else at.Cloned(True, resident.agent),
                 visited=list(parent.visited),
             )
-            bundle = cell.pack(
-                by=self.core.identity,
-                passport=passport,
-                origin=self.core.name,
-                to=to,
-                luggage=luggage.to_bytes(),
-                branch=Branch(child=child),
-            )
+            with capturing(to, self.core.name):
+                bundle = cell.pack(
+                    by=self.core.identity,
+                    passport=passport,
+                    origin=self.core.name,
+                    to=to,
+                    luggage=luggage.to_bytes(),
+                    branch=Branch(child=child),
+                )
         self._send(resident, child, to, bundle, started, began)
         self.core.event(EventKind.CLONED, resident.agent, resident.machine.visit.epoch, child=child, to=to)
         return child
@@ -74,7 +76,7 @@ class Branching:
 
         Raises
         ------
-        MoveRefused, MoveFailed, mobility.errors.MobilityError
+        MoveRefused, MoveFailed
             There is no child.
         """
         started, began = time.time(), time.perf_counter()
@@ -82,19 +84,20 @@ class Branching:
             child = self._next_id(resident)
             passport, parent = resident.passport, resident.luggage
             assert passport is not None and parent is not None
-            luggage = Luggage(effect.name or child, standing=at.Fresh())
-            bundle = pack(
-                effect.function,
-                by=self.core.identity,
-                args=effect.args,
-                kwargs=effect.kwargs,
-                passport=passport,
-                origin=self.core.name,
-                to=to,
-                luggage=luggage.to_bytes(),
-                branch=Branch(child=child),
-                preview=False,
-            )
+            luggage = Luggage(effect.name or child, NEVER, at.Fresh())
+            with capturing(to, self.core.name):
+                bundle = pack(
+                    effect.function,
+                    by=self.core.identity,
+                    args=effect.args,
+                    kwargs=effect.kwargs,
+                    passport=passport,
+                    origin=self.core.name,
+                    to=to,
+                    luggage=luggage.to_bytes(),
+                    branch=Branch(child=child),
+                    preview=False,
+                )
         self._send(resident, child, to, bundle, started, began)
         self.core.event(EventKind.SPAWNED, resident.agent, resident.machine.visit.epoch, child=child, to=to)
         return child

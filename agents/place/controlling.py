@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents import standing as at
-from agents.cell import Raised
-from agents.errors import Busy, UnknownPlace
+from agents.errors import AgentsError, Busy, UnknownPlace
 from agents.eventlog import EventKind
 from agents.handoff import State
 from agents.handoff import events as on
@@ -16,7 +15,7 @@ from agents.place.branching import Branching
 from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, stopped
-from agents.place.resident import PendingControl, Resident
+from agents.place.resident import Ended, PendingControl, Resident
 from agents.protocol import Control, Done, Failure, HeldBack, NotHere, PlaceReply, Verb
 from mobility.errors import MobilityError
 
@@ -53,13 +52,13 @@ class Controlling:
         """Note what is wanted, and wait until it is done; if that takes too long, it is withdrawn."""
         resident = self.core.known(control.agent)
         if resident is None:
-            return NotHere()
+            return self._frozen_before(control.agent) if control.verb is Verb.FREEZE else NotHere()
         pending = PendingControl(control.verb, control.argument)
         with resident.lock:
             visit = resident.machine.visit
             if visit.state in (State.GONE, State.ENDED, State.ABSENT):
                 if control.verb is Verb.FREEZE and visit.state is State.GONE and visit.to is None:
-                    return self._frozen_before(resident)
+                    return self._frozen_before(control.agent)
                 return NotHere(visit.to)
             if not visit.runs:
                 return HeldBack()
@@ -71,9 +70,9 @@ class Controlling:
             pending.answer.cancel()
             return Failure(Busy(control.agent, _DONE[control.verb], control.seconds))
 
-    def _frozen_before(self, resident: Resident) -> PlaceReply:
+    def _frozen_before(self, agent: str) -> PlaceReply:
         """Of an agent that was frozen here, the bundle is kept: who has asked may not have got it."""
-        kept = self.core.store.load(resident.agent)
+        kept = self.core.store.load(agent)
         return NotHere() if kept is None else Done(kept.bundle)
 
     def can(self, resident: Resident, control: PendingControl) -> bool:
@@ -88,9 +87,7 @@ class Controlling:
         try:
             match control.verb:
                 case Verb.MOVE:
-                    place = self._known(control.argument)
-                    assert resident.luggage is not None
-                    self.moving.depart(resident, place, resident.luggage.standing, control)
+                    self._move(resident, self._known(control.argument), control)
                 case Verb.CLONE:
                     place = self._known(control.argument)
                     assert resident.luggage is not None
@@ -104,6 +101,16 @@ class Controlling:
                     control.settle(Done(self._look(resident)))
         except MobilityError as error:
             control.settle(Failure(error))
+        except BaseException as error:  # a defect of the platform: the agent is not to hear of it
+            self.core.failed(error)
+            control.settle(Failure(AgentsError(f"{control.verb} of {resident.agent} broke off: {error!r}")))
+
+    def _move(self, resident: Resident, place: str, control: PendingControl) -> None:
+        assert resident.luggage is not None
+        if place == self.core.name:
+            control.settle(Done({"to": place, "bytes": 0, "freeze_ms": 0.0, "ms": 0.0}))
+        elif not self.moving.depart(resident, place, resident.luggage.standing, control):
+            control.settle(HeldBack())
 
     def _known(self, place: str | None) -> str:
         known = self.core.transport.places()
@@ -128,13 +135,19 @@ class Controlling:
             if cell is None or luggage is None or not resident.machine.visit.runs:
                 control.settle(HeldBack())
                 return
+            resident.in_step = True
         raised = cell.close()
         places = luggage.visited
-        problem = isinstance(raised, Raised)
-        resident.outcome = failed(raised, places) if raised is not None else stopped(self.core.name, places)
-        kind = EventKind.FAILED if problem else EventKind.ENDED
-        self.core.event(kind, resident.agent, resident.machine.visit.epoch, name=luggage.name, stopped=True)
-        self.moving.feed(resident, on.Finishes())
+        with resident.lock:
+            resident.in_step = False
+            if resident.cell is not cell:  # the lease was lost meanwhile, and somebody else has it
+                control.settle(NotHere())
+                return
+            if raised is not None:
+                resident.ended = Ended(failed(raised, places), EventKind.FAILED, stopped=True)
+            else:
+                resident.ended = Ended(stopped(self.core.name, places), EventKind.ENDED, stopped=True)
+        self.moving.finish(resident)
         control.settle(Done(None))
 
     def _look(self, resident: Resident) -> dict[str, Any]:

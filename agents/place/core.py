@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +109,16 @@ class PlaceCore:
                     self._forget_some()
                 found = self._residents[agent] = Resident(agent, leased=self.leased)
             return found
+
+    @contextmanager
+    def held(self, agent: str) -> Iterator[Resident]:
+        """The same, with its lock held, and certainly not forgotten meanwhile."""
+        while True:
+            resident = self.resident(agent)
+            with resident.lock:
+                if not resident.forgotten:
+                    yield resident
+                    return
 
     def known(self, agent: str) -> Resident | None:
         """What is known of an agent here, if anything is."""

@@ -96,7 +96,9 @@ class Lease:
         if told.expired or not self.core.leased:
             if self.core.leased:
                 self._lost()
-            self._back()
+            self.core.leased = True
+            self.core.event(EventKind.LEASE_HELD, None)
+        self._wake()
         self.members_changed(told.members_version)
         if told.orphans:
             self.core.soon(self.take_back)
@@ -108,19 +110,19 @@ class Lease:
         for resident in self.core.residents():
             self.moving.feed(resident, on.LeaseLost())
 
-    def _back(self) -> None:
-        self.core.leased = True
-        self.core.event(EventKind.LEASE_HELD, None)
+    def _wake(self) -> None:
+        """After each renewal: what does not know yet that there is a lease again."""
         for resident in self.core.residents():
-            with resident.lock:
-                if resident.machine.state is not State.SUSPENDED:
-                    self.moving.feed(resident, on.LeaseHeld(True))
+            if not resident.machine.visit.leased:
+                with resident.lock:
+                    if resident.machine.state is not State.SUSPENDED:
+                        self.moving.feed(resident, on.LeaseHeld(True))
         self._wake_halted()
 
     def _wake_halted(self) -> None:
         """Let go on what the directory says is still held. Only those are meant that were halted before it was asked:
         what it has granted since is not in its answer, and is asked for anew."""
-        while (halted := self._halted()) and self.core.leased:
+        while halted := self._halted():
             try:
                 held: dict[str, int] = self.core.transport.ask_directory(
                     "holdings", self.core.name, self.core.writer, timeout=self.core.options.directory_seconds
@@ -132,7 +134,9 @@ class Lease:
                 resident = self.core.resident(agent)
                 with resident.lock:
                     visit = resident.machine.visit
-                    if self.core.leased and (visit.state, visit.epoch) == (State.SUSPENDED, epoch):
+                    if not self.core.leased:
+                        return
+                    if (visit.state, visit.epoch) == (State.SUSPENDED, epoch):
                         self.moving.feed(resident, on.LeaseHeld(held.get(agent) == epoch))
 
     def _halted(self) -> dict[str, int]:

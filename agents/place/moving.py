@@ -7,23 +7,36 @@ own change, so that nobody sees the one without the other. What asks somebody el
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agents.directory import Info
+from agents.directory import Info, NameTaken
 from agents.errors import (
     AgentsError,
     DirectoryUnreachable,
     LandingRefused,
     MoveFailed,
-    PlaceUnreachable,
     StoreFailed,
 )
 from agents.eventlog import EventKind
-from agents.handoff import NEVER, Event, Fence, Finish, Kind, Release, Request, Restore, State, Take
+from agents.handoff import (
+    NEVER,
+    Answer,
+    Denial,
+    Denied,
+    Event,
+    Fence,
+    Finish,
+    Kind,
+    Release,
+    Request,
+    Restore,
+    Row,
+    State,
+    Take,
+    is_rubbish,
+)
 from agents.handoff import events as on
 from agents.place.admission import Admission
 from agents.place.core import PlaceCore
@@ -31,14 +44,15 @@ from agents.place.resident import Outbound, PendingControl, Resident
 from agents.protocol import (
     Done,
     Failure,
+    NotHere,
     PlaceReply,
     Transfer,
     TransferAccepted,
     TransferPending,
     TransferRefused,
 )
-from agents.sending import refused_move
-from agents.standing import Arrives, Raises, Standing
+from agents.sending import capturing, refused_move
+from agents.standing import Raises, Standing
 from mobility.bundle import Bundle
 from mobility.errors import MobilityError
 from mobility.trust import VerifiedPassport
@@ -72,14 +86,16 @@ class Moving:
 
     def feed(self, resident: Resident, event: Event) -> None:
         """Tell a resident's machine what happened, and do what it says, and so on until nothing is left to do."""
-        events: deque[Event] = deque([event])
-        while events:
-            with resident.lock:
-                effects = resident.machine.handle(events.popleft())
-                remote = [effect for effect in effects if not self._local(resident, effect)]
-                resident.settled.notify_all()
-            for effect in remote:
-                events.extend(self._remote(resident, effect))
+        with resident.lock:
+            effects = resident.machine.handle(event)
+            remote = tuple(effect for effect in effects if not self._local(resident, effect))
+            resident.settled.notify_all()
+        self._carry_out(resident, remote)
+
+    def _carry_out(self, resident: Resident, effects: Iterable[on.Effect]) -> None:
+        for effect in effects:
+            for event in self._remote(resident, effect):
+                self.feed(resident, event)
 
     def _local(self, resident: Resident, effect: on.Effect) -> bool:
         """Do what concerns only this place; whether it was such an effect."""
@@ -87,11 +103,7 @@ class Moving:
             case on.Activate() | on.Await():
                 self._activate(resident)
             case on.Drop():
-                staged, resident.staged = resident.staged, None
-                if staged is not None:
-                    with suppress(MobilityError):
-                        staged.cell.leave()
-                self._forget(resident, up_to=resident.machine.visit.epoch)
+                self._drop(resident, effect.row)
             case on.ReplyAccepted():
                 resident.answer(effect.epoch, TransferAccepted(effect.epoch))
             case on.ReplyRefused():
@@ -157,12 +169,22 @@ class Moving:
         )
         self.core.schedule(resident, self.run)
 
+    def _drop(self, resident: Resident, row: Row | None) -> None:
+        staged, resident.staged = resident.staged, None
+        if staged is not None:
+            staged.cell.leave()
+        try:
+            stay = self.core.store.stay(resident.agent)
+            if stay is not None and is_rubbish(row, self.core.name, stay):
+                self.core.store.drop(resident.agent, up_to=stay)
+        except StoreFailed as error:
+            self.core.failed(error)
+
     def _resume(self, resident: Resident, reason: str) -> None:
         outbound, resident.outbound = resident.outbound, None
         if outbound is None or resident.luggage is None:
             return
-        error = self._failure(resident, outbound, reason)
-        resident.refusal = None
+        error = self._failure(outbound, reason)
         self.core.event(EventKind.MOVE_FAILED, resident.agent, resident.machine.visit.epoch, to=outbound.to, why=reason)
         if outbound.control is not None:
             outbound.control.settle(Failure(error))
@@ -170,28 +192,33 @@ class Moving:
             resident.luggage.standing = Raises(error)
         self.core.schedule(resident, self.run)
 
-    def _failure(self, resident: Resident, outbound: Outbound, reason: str) -> MoveFailed:
-        refusal = resident.refusal
-        if refusal is not None:
-            return refused_move(refusal, outbound.to, self.core.name)
+    def _failure(self, outbound: Outbound, reason: str) -> MoveFailed:
+        if outbound.refusal is not None:
+            return refused_move(outbound.refusal, outbound.to, self.core.name)
         return MoveFailed(
             outbound.to,
             f"the move to {outbound.to} did not come about: {reason}",
-            why="unreachable",
+            why="silence",
             here=self.core.name,
         )
 
     def _discard(self, resident: Resident) -> None:
         visit = resident.machine.visit
-        cell, outbound, luggage = resident.cell, resident.outbound, resident.luggage
-        if cell is not None and visit.state is not State.ENDED:
+        cell, outbound, luggage, ended = resident.cell, resident.outbound, resident.luggage, resident.ended
+        if cell is not None and ended is None and not resident.in_step:  # else whoever steps it leaves it
             try:
                 cell.leave()
             except MobilityError as error:
                 self.core.failed(error)
-        for control in tuple(resident.controls or ()):
-            control.settle(Failure(_gone(resident.agent, visit.state)))
-        if outbound is not None and visit.state is State.GONE:
+        while (waiting := resident.next_control()) is not None:
+            waiting.settle(NotHere(visit.to))  # whoever wanted it asks the directory
+        if ended is not None and visit.state is State.ENDED:
+            name = luggage.name if luggage is not None else None
+            self.core.event(ended.kind, resident.agent, visit.epoch, name=name, stopped=ended.stopped)
+        left = outbound is not None and visit.state is State.GONE and not outbound.denied
+        if outbound is not None and not left and outbound.control is not None:
+            outbound.control.settle(NotHere(visit.to))
+        if outbound is not None and left:
             told = {"to": outbound.to, "bytes": len(outbound.bundle), "freeze_ms": round(outbound.freeze_ms, 3)}
             told["ms"] = round((time.time() - outbound.started) * 1000, 3)
             told["name"] = luggage.name if luggage is not None else None
@@ -199,9 +226,8 @@ class Moving:
             self.core.event(kind, resident.agent, visit.epoch, **told)
             if outbound.control is not None:
                 outbound.control.settle(Done(outbound.bundle if outbound.to is None else told))
-        keep = outbound is not None and outbound.to is None and visit.state is State.GONE
+        keep = outbound is not None and left and outbound.to is None
         resident.let_go()
-        resident.controls = None
         if not keep:  # of a frozen agent the place keeps the bundle until it is thawed somewhere
             self._forget(resident, up_to=visit.stay)
 
@@ -214,35 +240,41 @@ class Moving:
     # -- what asks somebody
 
     def _ask(self, resident: Resident, effect: on.AskDirectory) -> Event:
-        request, papers = self._request(resident, effect)
+        return self._submit(resident, effect, *self._request(resident, effect))
+
+    def _submit(
+        self, resident: Resident, effect: on.AskDirectory, request: Request, papers: dict[str, object]
+    ) -> Event:
+        outbound = resident.outbound
         try:
-            answer = self.core.transport.ask_directory(
+            answer: Answer = self.core.transport.ask_directory(
                 "submit", request, timeout=self.core.options.directory_seconds, **papers
             )
         except DirectoryUnreachable:
             return on.Undecided(effect.kind, effect.epoch)
         except MobilityError as error:
             # It has said no before it looked at the ledger, as for a name that is taken; or its disk is full.
-            if effect.kind is Kind.TAKE and effect.epoch == NEVER and error.slug == "name-taken":
+            if isinstance(error, NameTaken):
                 return self._not_born(resident, effect, error)
             self.core.failed(error)
             return on.Undecided(effect.kind, effect.epoch)
+        if isinstance(answer, Denied) and outbound is not None:
+            outbound.denied = effect.kind is Kind.RELEASE
         return on.Told(answer)
 
-    def _not_born(self, resident: Resident, effect: on.AskDirectory, error: MobilityError) -> Event:
-        """Make sure that it cannot be born any more, and refuse it with the directory's own words."""
-        problem = getattr(error, "reason", str(error))
-        resident.refusal = TransferRefused(effect.epoch, error.slug, problem, getattr(error, "remedy", ""))
-        from agents.handoff import Denial, Denied
-
-        return on.Told(Denied(resident.agent, effect.kind, effect.epoch, Denial.NOT_HOLDER, None))
+    def _not_born(self, resident: Resident, effect: on.AskDirectory, error: NameTaken) -> Event:
+        """Refuse it with the directory's own words; whoever sent it makes sure that it is not born later."""
+        resident.refusal = TransferRefused(effect.epoch, error.slug, error.reason, error.remedy)
+        self._forget(resident, up_to=effect.epoch + 1)
+        return on.Told(Denied(resident.agent, effect.kind, effect.epoch, Denial.ENDED, None))
 
     def _ask_again(self, resident: Resident, effect: on.AskDirectory) -> None:
         with resident.lock:
             visit = resident.machine.visit
             if (visit.asking, visit.epoch) != (effect.kind, effect.epoch):
                 return  # settled in the meantime
-        self.feed(resident, self._ask(resident, effect))
+            request = self._request(resident, effect)
+        self.feed(resident, self._submit(resident, effect, *request))
 
     def _request(self, resident: Resident, effect: on.AskDirectory) -> tuple[Request, dict[str, object]]:
         with resident.lock:
@@ -254,7 +286,9 @@ class Moving:
                     record, previous = record_of(staged.passport)
                     papers: dict[str, object] = {"passport": staged.passport.passport.to_bytes()}
                     if effect.kind is Kind.RESTORE:
-                        return Restore(agent, effect.epoch, by, effect.epoch + 1, record, previous), papers
+                        # A checkpoint as it came in must be the very link that the directory knows.
+                        previous = previous if staged.own else None
+                        return Restore(agent, effect.epoch, by, staged.stay, record, previous), papers
                     if effect.epoch == NEVER:
                         name = staged.luggage.name if staged.luggage.name != agent else None
                         owner = staged.passport.owner.name
@@ -267,9 +301,8 @@ class Moving:
                     assert outbound is not None
                     return Release(agent, effect.epoch, by, outbound.record), {"passport": outbound.passport}
                 case Kind.FINISH:
-                    passport = resident.passport
-                    assert passport is not None and resident.outcome is not None
-                    return Finish(agent, effect.epoch, by), {"outcome": resident.outcome}
+                    assert resident.ended is not None
+                    return Finish(agent, effect.epoch, by), {"outcome": resident.ended.outcome}
 
     def _transfer(self, resident: Resident, effect: on.Transfer) -> Event:
         outbound = resident.outbound
@@ -280,8 +313,10 @@ class Moving:
             case TransferAccepted():
                 return on.Accepted(effect.epoch)
             case TransferRefused():
-                resident.refusal = reply
+                outbound.refusal = reply
                 return on.Refused(effect.epoch, reply.why)
+            case Failure():
+                return on.Silence(effect.epoch, str(reply.error))
             case _:
                 return on.Silence(effect.epoch, "it did not answer in time")
 
@@ -290,8 +325,6 @@ class Moving:
         seconds = self.core.options.transfer_seconds + len(request.bundle) / _MIB / 10
         try:
             return self.core.transport.ask_place(to, request, timeout=seconds)
-        except PlaceUnreachable as error:
-            return TransferRefused(request.epoch, error.slug, error.reason, error.remedy)
         except AgentsError as error:
             return TransferRefused(request.epoch, error.slug, error.reason, error.remedy)
         except MobilityError as error:
@@ -301,9 +334,8 @@ class Moving:
 
     def receive(self, transfer: Transfer) -> PlaceReply:
         """Take an agent in, if it may come in and the directory agrees."""
-        resident = self.core.resident(transfer.agent)
         deadline = time.monotonic() + self.core.options.transfer_seconds / 2
-        with resident.lock:
+        with self.core.held(transfer.agent) as resident:
             # It may come back before the place to which it went has told that it was there.
             while resident.machine.state in _LEAVING and transfer.epoch > resident.machine.visit.epoch:
                 if not resident.settled.wait(max(0.0, deadline - time.monotonic())):
@@ -337,19 +369,19 @@ class Moving:
 
     def recover(self, resident: Resident, epoch: int) -> bool:
         """Take an agent back from its checkpoint; whether there is one that can be used."""
-        checkpoint = self.core.store.load(resident.agent)
-        if checkpoint is None:
-            return False
-        try:
-            staged = self.admission.reopen(checkpoint)
-        except MobilityError as error:
-            self.core.failed(error)
-            return False
-        with resident.lock:
-            if resident.machine.state not in (State.ABSENT, State.GONE):
+        with resident.lock:  # also while it is decoded: nothing else of it may come in meanwhile
+            if resident.machine.state not in (State.ABSENT, State.GONE) or resident.forgotten:
                 return True
-            resident.staged = staged
-        self.feed(resident, on.Recovered(epoch))
+            checkpoint = self.core.store.load(resident.agent)
+            if checkpoint is None:
+                return False
+            try:
+                resident.staged = self.admission.reopen(checkpoint)
+            except Exception as error:  # also what an agent's own classes raise when they are made
+                self.core.failed(error)
+                return False
+            effects = resident.machine.handle(on.Recovered(epoch))
+        self._carry_out(resident, effects)
         return True
 
     # -- leaving
@@ -361,19 +393,22 @@ class Moving:
 
         Raises
         ------
-        mobility.errors.MobilityError
+        MoveFailed
         """
         cell, luggage, passport = resident.cell, resident.luggage, resident.passport
         assert cell is not None and luggage is not None and passport is not None
         started, began = time.time(), time.perf_counter()
-        bundle = cell.pack(
-            by=self.core.identity,
-            passport=passport,
-            origin=self.core.name,
-            to=to,
-            luggage=luggage.to_bytes(standing),
-            preview=to is None,
-        )
+        kept = to is None or to == self.core.name
+        epoch = None if kept else resident.machine.visit.epoch
+        with capturing(to, self.core.name):
+            bundle = cell.pack(
+                by=self.core.identity,
+                passport=passport,
+                origin=self.core.name,
+                to=to,
+                luggage=replace(luggage, epoch=epoch, standing=standing).to_bytes(),
+                preview=to is None,
+            )
         return self.outbound(bundle, to, started, began, control)
 
     def outbound(
@@ -385,7 +420,15 @@ class Moving:
         link = (bundle.passport.hops or (bundle.passport.birth,))[-1]
         return Outbound(data, link.digest, bundle.passport.to_bytes(), to, started, freeze_ms, control)
 
-    def depart(self, resident: Resident, to: str, standing: Standing, control: PendingControl | None = None) -> None:
+    def finish(self, resident: Resident) -> None:
+        """Tell the directory that a resident has ended; without a lease, later."""
+        with resident.lock:
+            if not resident.machine.visit.runs:
+                return
+            effects = resident.machine.handle(on.Finishes())
+        self._carry_out(resident, effects)
+
+    def depart(self, resident: Resident, to: str, standing: Standing, control: PendingControl | None = None) -> bool:
         """Send a resident to a place; on failure it goes on here, and whoever wanted it is told why.
 
         Parameters
@@ -394,32 +437,22 @@ class Moving:
             How it is to stand there.
         control
             Who wanted it, if not the agent itself.
+
+        Returns
+        -------
+        bool
+            False if the lease was lost just now, so that nothing can leave.
+
+        Raises
+        ------
+        MoveFailed
+            It cannot be captured; it is as it was.
         """
-        if to == self.core.name:
-            self._stays(resident, control)
-            return
         with resident.lock:
             if not resident.machine.visit.runs:
-                return
-            outbound = self.capture(resident, to, standing, control)
-            resident.outbound = outbound
+                return False
+            resident.outbound = self.capture(resident, to, standing, control)
             effects = resident.machine.handle(on.Departs(to))
             resident.settled.notify_all()
-        for effect in effects:
-            for event in self._remote(resident, effect):
-                self.feed(resident, event)
-
-    def _stays(self, resident: Resident, control: PendingControl | None) -> None:
-        if control is not None:
-            control.settle(Done({"to": self.core.name, "bytes": 0, "freeze_ms": 0.0, "ms": 0.0}))
-            return
-        assert resident.luggage is not None
-        resident.luggage.standing = Arrives()
-
-
-def _gone(agent: str, state: State) -> AgentsError:
-    from agents.errors import AgentEnded, AgentFrozen, Busy
-
-    if state is State.ENDED:
-        return AgentEnded(agent, "asked for that")
-    return AgentFrozen(agent, "asked for that") if state is State.GONE else Busy(agent, "asked", 0.0)
+        self._carry_out(resident, effects)
+        return True

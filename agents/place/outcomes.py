@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from agents.cell import Raised, describe
 from agents.errors import AgentFailed, AgentStopped, ResultNotPlain
@@ -13,6 +13,9 @@ from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
 __all__ = ["RemoteTrace", "failed", "read_outcome", "returned", "stopped"]
+
+#: Larger arguments and attributes of an exception stay where they are.
+_MOST_BYTES: Final = 100_000
 
 
 class RemoteTrace(Exception):
@@ -36,15 +39,34 @@ def returned(agent: str, value: Any, places: list[str]) -> tuple[bytes, bool]:
 
 
 def failed(raised: Raised, places: list[str]) -> bytes:
-    """What is kept of an exception: type, message, arguments as far as they are plain, traceback."""
-    kind, text = describe(raised.error)
-    row: dict[str, Any] = {"is": "raised", "kind": kind, "text": text, "trace": raised.trace, "places": places}
+    """What is kept of an exception: type, message, traceback; its arguments and attributes as far as they are plain."""
+    error = raised.error
+    kind, text = describe(error)
+    row: dict[str, Any] = {"is": "raised", "kind": _clean(kind), "text": _clean(text), "places": places}
+    row["trace"] = _clean(raised.trace)
+    args = _plain(lambda: list(error.args))
+    row["args"] = [_clean(text)] if args is None else args
+    attributes = {name: _plain(lambda name=name: error.__dict__[name]) for name in _names(error)}
+    row["attributes"] = {name: value for name, value in attributes.items() if value is not None}
+    return encode(row)
+
+
+def _names(error: BaseException) -> list[str]:
+    return [name for name in vars(error) if name != "__notes__"]
+
+
+def _plain(value: Callable[[], Any]) -> Any:
+    """A value if it is plain and not large; None if not, whatever the agent's own classes do."""
     try:
-        row["args"] = list(raised.error.args)
-        return encode(row)
-    except NotPlain:
-        row["args"] = [text]
-        return encode(row)
+        found = value()
+        return found if len(encode(found)) <= _MOST_BYTES else None
+    except Exception:
+        return None
+
+
+def _clean(text: str) -> str:
+    """Text that can be written: without half characters."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def stopped(place: str, places: list[str]) -> bytes:
@@ -83,15 +105,24 @@ def _again(agent: str, told: Mapping[str, Any]) -> BaseException:
         found = getattr(found, part, None)
     if not (isinstance(found, type) and issubclass(found, Exception)):
         return AgentFailed(agent, told["kind"], told["text"], told["trace"], told["places"])
+    return _made(found, told["args"], told["attributes"]) or AgentFailed(
+        agent, told["kind"], told["text"], told["trace"], told["places"]
+    )
+
+
+def _made(kind: type[Exception], args: list[Any], attributes: Mapping[str, Any]) -> Exception | None:
+    """As pickle would make it. Of classes that take other arguments than they pass on, without their ``__init__``."""
     try:
-        error: Exception
-        if issubclass(found, MobilityError):  # built from named parts, not from its arguments
-            error = found.__new__(found, *told["args"])
-            error.args = tuple(told["args"])
-        else:
-            error = found(*told["args"])
-    except Exception:
-        return AgentFailed(agent, told["kind"], told["text"], told["trace"], told["places"])
+        error = kind.__new__(kind, *args)
+        if not issubclass(kind, MobilityError):
+            try:
+                error = kind(*args)
+            except TypeError:
+                error = kind.__new__(kind, *args)
+        error.args = tuple(args)
+        error.__dict__.update(attributes)
+    except Exception:  # it cannot be made here: `AgentFailed` tells all that is known
+        return None
     return error
 
 

@@ -15,19 +15,18 @@ from typing import Any, Final
 from agents import effects as does
 from agents import standing as at
 from agents.cell import Outcome, Raised, Returned, Yielded
-from agents.errors import NotAnEffect, StoreFailed, UnknownPlace, WaitedTooLong
+from agents.errors import NotAnEffect, UnknownPlace, WaitedTooLong
 from agents.eventlog import EventKind
-from agents.handoff import State
-from agents.handoff import events as on
 from agents.luggage import Luggage
 from agents.mailbox import Message
+from agents.patience import ask_patiently
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, returned
 from agents.place.posting import Post, encoded
-from agents.place.resident import Resident
+from agents.place.resident import Ended, Resident
 from mobility.errors import MobilityError
 from mobility.plain import PlainInvalid, decode
 
@@ -53,7 +52,7 @@ class Performing:
         until = time.monotonic() + _TURN
         while True:
             with resident.lock:
-                if not resident.machine.visit.runs or resident.calling:
+                if not resident.machine.visit.runs or resident.calling or self.core.closed:
                     resident.scheduled = False
                     return
                 if time.monotonic() > until:
@@ -62,50 +61,43 @@ class Performing:
             try:
                 if not self._turn(resident):
                     return
-            except StoreFailed as error:
-                self._gives_error(resident, error)
             except BaseException as error:
-                with resident.lock:
-                    resident.scheduled = False
                 self._broke(resident, error)
                 return
 
     def _broke(self, resident: Resident, error: BaseException) -> None:
-        """A defect of the platform: the agent is not to hang because of it."""
+        """A defect of the platform: the agent is told, and is not to hang because of it."""
         self.core.failed(error)
-        if resident.machine.visit.runs and resident.luggage is not None:
-            self._gives_error(resident, error)
-            self.core.soon(lambda: self.core.schedule(resident, self.run), after=0.1)
-
-    def _gives_error(self, resident: Resident, error: BaseException) -> None:
         with resident.lock:
+            resident.scheduled = False
             if resident.luggage is not None:
                 resident.luggage.standing = at.Raises(error)
+        self.core.soon(lambda: self.core.schedule(resident, self.run), after=0.1)
 
     def _turn(self, resident: Resident) -> bool:
         """One step, or one wish of somebody outside; whether it can go on at once."""
         with resident.lock:
-            if resident.unperformed is not None:
-                (effect,) = resident.unperformed
-                resident.unperformed = None
-                performs = True
-            else:
-                performs = False
+            ended, unperformed, luggage = resident.ended, resident.unperformed, resident.luggage
+            control = None
+            if luggage is None:  # it left just now
+                return True
+            if ended is None and unperformed is None:
                 control = resident.next_control()
                 if control is not None and not self.controlling.can(resident, control):
                     resident.wants(control)  # after the next step
                     control = None
-        if performs:
-            self._perform(resident, effect)
-            return True
-        if control is not None:
+            resident.unperformed = None
+        if ended is not None:
+            self.moving.finish(resident)
+        elif unperformed is not None:
+            self._perform(resident, luggage, unperformed[0])
+        elif control is not None:
             self.controlling.carry_out(resident, control)
-            return True
-        ready, value, error = self._ready(resident)
-        if not ready:
-            return False
-        outcome = self._advance(resident, value, error)
-        self._after(resident, outcome)
+        else:
+            ready, value, error = self._ready(resident)
+            if not ready:
+                return False
+            self._step(resident, value, error)
         return True
 
     # -- what its yield gives
@@ -157,9 +149,6 @@ class Performing:
         self, resident: Resident, luggage: Luggage, receives: at.Receives
     ) -> tuple[bool, Any, BaseException | None]:
         mailbox = luggage.mailbox
-        mailbox.waiting[:] = [
-            message for message in mailbox.waiting if message.answers is None
-        ]  # nobody waits for them
         while (message := mailbox.take()) is not None:
             value, readable = self._decoded(resident, message)
             if readable:
@@ -167,7 +156,7 @@ class Performing:
         return self._waits(resident, receives.until), None, None
 
     def _answered(self, resident: Resident, luggage: Luggage, asks: at.Asks) -> tuple[bool, Any, BaseException | None]:
-        message = luggage.mailbox.take(lambda message: message.answers == asks.question)
+        message = luggage.mailbox.take_answer(asks.question)
         if message is not None:
             value, readable = self._decoded(resident, message)
             if readable:
@@ -188,69 +177,47 @@ class Performing:
 
     # -- stepping
 
-    def _advance(self, resident: Resident, value: Any, error: BaseException | None) -> Outcome:
+    def _step(self, resident: Resident, value: Any, error: BaseException | None) -> None:
         with resident.lock:
-            cell = resident.cell
-            assert cell is not None
+            cell, luggage = resident.cell, resident.luggage
+            if cell is None or luggage is None:
+                return
             resident.in_step = True
             resident.steps += 1
+        outcome: Outcome | None = None
         try:
-            return cell.advance(value, error)
+            outcome = cell.advance(value, error)
         finally:
             with resident.lock:
                 resident.in_step = False
+                here = resident.cell is cell
+                if here and outcome is not None:
+                    self._note(resident, luggage, outcome)
+        if not here:  # the lease was lost meanwhile, and somebody else has it: what it has yielded is nobody's
+            cell.leave()
 
-    def _after(self, resident: Resident, outcome: Outcome) -> None:
-        luggage = resident.luggage
-        assert luggage is not None
+    def _note(self, resident: Resident, luggage: Luggage, outcome: Outcome) -> None:
         match outcome:
             case Yielded():
                 luggage.standing = at.Gives()
-                with resident.lock:
-                    if not resident.machine.visit.runs:  # the lease was lost meanwhile: nothing leaves now
-                        resident.unperformed = (outcome.effect,)
-                        return
-                self._perform(resident, outcome.effect)
+                resident.unperformed = (outcome.effect,)  # done at once, unless the lease was lost meanwhile
             case Returned():
                 data, plain = returned(resident.agent, outcome.value, luggage.visited)
-                self._finish(resident, data, EventKind.ENDED if plain else EventKind.FAILED)
+                resident.ended = Ended(data, EventKind.ENDED if plain else EventKind.FAILED)
             case Raised():
-                self._finish(resident, failed(outcome, luggage.visited), EventKind.FAILED)
-
-    def _finish(self, resident: Resident, outcome: bytes, kind: EventKind) -> None:
-        with resident.lock:
-            resident.outcome = outcome
-            luggage = resident.luggage
-            name = luggage.name if luggage is not None else None
-            self.core.event(kind, resident.agent, resident.machine.visit.epoch, name=name)
-            state = resident.machine.state
-        if state is State.RUNNING:
-            self.moving.feed(resident, on.Finishes())
-        elif state is State.SUSPENDED:  # told when the lease is back
-            self.core.soon(lambda: self._finish_later(resident), after=self.core.options.retry_seconds)
-
-    def _finish_later(self, resident: Resident) -> None:
-        state = resident.machine.state
-        if state is State.RUNNING:
-            self.moving.feed(resident, on.Finishes())
-        elif state is State.SUSPENDED:
-            self.core.soon(lambda: self._finish_later(resident), after=self.core.options.retry_seconds)
+                resident.ended = Ended(failed(outcome, luggage.visited), EventKind.FAILED)
 
     # -- doing what it yields
 
-    def _perform(self, resident: Resident, effect: Any) -> None:
-        luggage = resident.luggage
-        assert luggage is not None
+    def _perform(self, resident: Resident, luggage: Luggage, effect: Any) -> None:
+        standing: at.Standing | None
         try:
             standing = self._done(resident, luggage, effect)
-        except MobilityError as error:
-            standing = at.Raises(error)
-        except (TypeError, ValueError, OSError) as error:
+        except (MobilityError, TypeError, ValueError) as error:
             standing = at.Raises(error)
         if standing is not None:
             with resident.lock:
-                if resident.luggage is luggage:
-                    luggage.standing = standing
+                luggage.standing = standing
 
     def _done(self, resident: Resident, luggage: Luggage, effect: Any) -> at.Standing | None:
         """How it stands afterwards; None if that was seen to."""
@@ -260,7 +227,10 @@ class Performing:
                 return at.Gives()
             case does.Hop():
                 self._check_place(effect.place)
-                self.moving.depart(resident, effect.place, at.Arrives())
+                if effect.place == self.core.name:
+                    return at.Arrives()
+                if not self.moving.depart(resident, effect.place, at.Arrives()):
+                    self._later(resident, luggage, effect)
                 return None
             case does.Send():
                 body = encoded(effect.value, f"what {agent} sends")
@@ -293,6 +263,12 @@ class Performing:
                 kind = type(effect)
                 raise NotAnEffect(f"a {kind.__module__}.{kind.__qualname__}")
 
+    def _later(self, resident: Resident, luggage: Luggage, effect: Any) -> None:
+        """The lease was lost just now: do it when it is back."""
+        with resident.lock:
+            if resident.luggage is luggage:
+                resident.unperformed = (effect,)
+
     def _check_place(self, place: str | None) -> None:
         known = self.core.transport.places()
         if place is not None and place not in known:
@@ -308,7 +284,8 @@ class Performing:
 
     def _replied(self, agent: str, luggage: Luggage, effect: does.Reply, body: bytes) -> None:
         if effect.to.startswith("client-"):
-            self.core.transport.ask_directory("put_reply", effect.question, body, timeout=effect.timeout)
+            deadline = time.monotonic() + effect.timeout
+            ask_patiently(self.core.transport, "put_reply", effect.question, body, deadline=deadline)
         else:
             self.post.write(agent, luggage, effect.to, body, timeout=effect.timeout, answers=effect.question)
 
@@ -332,11 +309,13 @@ class Performing:
             except BaseException as error:
                 standing = at.Raises(error)
             with resident.lock:
-                resident.calling = False
                 luggage.standing = standing
+                if resident.luggage is not luggage:
+                    return
+                resident.calling = False
             self.core.schedule(resident, self.run)
 
-        self.core.calls.submit(work)
+        self.core.call(work)
 
 
 def _is_plain(value: Any) -> bool:

@@ -151,13 +151,17 @@ class Place:
         mobility.errors.MobilityError
             If the directory does not accept it.
         """
+        # The store's lock shows that whoever worked in it before is dead; nothing shows it of a process elsewhere.
+        dead = self.core.store.sign_in(self.core.writer)
+        members = self.core.transport.ask_directory("members", timeout=timeout)
+        former = next((member.writer for member in members if member.place == self.name), None)
         asked = time.monotonic()
         registered: Registered = self.core.transport.ask_directory(
             "register",
             self.name,
             self.core.writer,
             self.core.identity.public.to_bytes(),
-            True,  # the store's lock shows that no other process of this place lives
+            former in dead,
             self._about,
             timeout=timeout,
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from agents.errors import (
     AgentEnded,
@@ -17,6 +17,7 @@ from agents.errors import (
     AgentsError,
     DirectoryUnreachable,
     PlaceUnreachable,
+    StoreFailed,
     UnknownAgent,
     UnknownPlace,
     ValueNotPlain,
@@ -27,15 +28,20 @@ from agents.handoff import courier as on
 from agents.ids import is_agent_id
 from agents.luggage import Luggage
 from agents.mailbox import Delivery, Message
+from agents.patience import ask_patiently
 from agents.place.core import PlaceCore
 from agents.place.resident import Resident
-from agents.protocol import Deliver, HeldBack, NotHere, PlaceReply, Taken
+from agents.protocol import Deliver, Failure, HeldBack, NotHere, PlaceReply, Taken
 from agents.transport import Transport
+from mobility.errors import MobilityError
 from mobility.plain import NotPlain, encode
 
-__all__ = ["Post", "dispatch", "encoded", "post"]
+__all__ = ["Errand", "Outbox", "Post", "encoded", "resolved"]
 
-_LONGEST_PAUSE = 0.5
+_FIRST_PAUSE: Final = 0.005
+_LONGEST_PAUSE: Final = 0.5
+#: Seconds that one attempt to ask somebody may take.
+_ATTEMPT: Final = 5.0
 
 
 def encoded(value: Any, what: str) -> bytes:
@@ -54,124 +60,188 @@ def encoded(value: Any, what: str) -> bytes:
 # -- the sender's side, at a place or outside -------------------------------------------------------------------------
 
 
-def post(
-    transport: Transport,
-    to: str,
-    letters: list[Deliver],
-    *,
-    timeout: float,
-    hint: str | None = None,
-    deliver: Callable[[str, Deliver], PlaceReply] | None = None,
-) -> str | None:
-    """Send messages to one agent, in order, wherever it moves meanwhile; each is taken off the list once it is there.
-
-    Parameters
-    ----------
-    deliver
-        How a place is asked, if not by the transport alone.
-
-    Returns
-    -------
-    str or None
-        Where the agent was, as a hint for the next time.
+def resolved(transport: Transport, to: str, *, timeout: float) -> str:
+    """The id of an agent that is given by its id or its name: messages are counted by id, whatever it is called.
 
     Raises
     ------
-    UnknownAgent, AgentEnded, AgentFrozen
-        If they can never be delivered.
-    WaitedTooLong
-        If it is not known whether they were; the rest stays on the list, and goes before the next.
+    UnknownAgent, DirectoryUnreachable
     """
-    deadline = time.monotonic() + timeout
-    place = hint
-    while letters:
-        place = dispatch(transport, to, letters[0], deadline=deadline, timeout=timeout, hint=place, deliver=deliver)
-        letters.pop(0)
-    return place
+    if is_agent_id(to):
+        return to
+    entry = ask_patiently(transport, "find", to, deadline=time.monotonic() + timeout)
+    if entry is None:
+        raise UnknownAgent(to)
+    agent: str = entry.row.agent
+    return agent
 
 
-def dispatch(
-    transport: Transport,
-    to: str,
-    letter: Deliver,
-    *,
-    deadline: float,
-    timeout: float,
-    hint: str | None,
-    deliver: Callable[[str, Deliver], PlaceReply] | None,
-) -> str | None:
-    """Drive one courier to its end; see `post`."""
+@dataclass(slots=True, eq=False)
+class Outbox:
+    """What one sender has written, for each agent.
 
-    def ask_place(place: str) -> PlaceReply:
-        left = max(0.05, min(5.0, deadline - time.monotonic()))
-        message = replace(letter, marks=0)
-        return deliver(place, message) if deliver is not None else transport.ask_place(place, message, timeout=left)
+    Attributes
+    ----------
+    sender
+        Its id.
+    numbers
+        By recipient: the number of the next message to it.
+    unsent
+        By recipient: the number, body, question and answered question of messages of which it is not known whether
+        they were delivered. They go before the next one.
+    """
 
-    courier, effects = carry(Courier(to), on.Posted(hint))
-    pause = 0.005
-    found: str | None = None
-    while True:
-        (effect,) = effects
-        event: on.CourierEvent
-        match effect:
-            case on.Succeed():
-                return found or courier.place
-            case on.Fail(reason="timed-out"):
-                raise WaitedTooLong(
-                    f"the delivery of a message to {to}",
-                    timeout,
-                    state="Whether it was delivered is not known; it goes before the next message to this agent.",
-                )
-            case on.Fail():
-                raise _undeliverable(to, effect.reason)
-            case on.Locate():
-                if effect.again:
-                    time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-                    pause = min(pause * 2, _LONGEST_PAUSE)
-                event = _located(transport, to, deadline)
-            case on.Deliver():
-                try:
-                    reply = ask_place(effect.place)
-                except (PlaceUnreachable, UnknownPlace):
-                    event = on.NoReply()
-                else:
-                    event = _replied(reply)
-                    found = reply.place if isinstance(reply, Taken) else None
-        if time.monotonic() >= deadline and not isinstance(event, on.Delivered):
-            event = on.Expired()
-        courier, effects = carry(courier, event)
+    sender: str
+    numbers: dict[str, int] = field(default_factory=dict)
+    unsent: dict[str, list[list[Any]]] = field(default_factory=dict)
+
+    def write(
+        self,
+        to: str,
+        body: bytes,
+        *,
+        errand: Errand,
+        hint: str | None = None,
+        question: str | None = None,
+        answers: str | None = None,
+    ) -> str | None:
+        """Send a message to one agent, after those that are unsent, wherever it moves meanwhile.
+
+        Returns
+        -------
+        str or None
+            Where the agent was, as a hint for the next time.
+
+        Raises
+        ------
+        UnknownAgent, AgentEnded, AgentFrozen, StoreFailed
+            It was not delivered.
+        WaitedTooLong
+            It is not known whether it was; it goes before the next.
+        """
+        number = self.numbers.get(to, 0)
+        rows = [*self.unsent.pop(to, ()), [number, body, question, answers]]
+        self.numbers[to] = number + 1
+        try:
+            while rows:
+                hint = errand.carry(Deliver(to, self.sender, *rows[0]), hint)
+                del rows[0]
+        except WaitedTooLong:
+            self.unsent[to] = rows
+            raise
+        except (AgentEnded, UnknownAgent):
+            raise
+        except MobilityError:
+            if len(rows) > 1 or not errand.in_doubt:  # the new one never got there, so its number is free
+                rows.pop()
+                self.numbers[to] = number
+            if rows:
+                self.unsent[to] = rows
+            raise
+        return hint
 
 
-def _located(transport: Transport, to: str, deadline: float) -> on.CourierEvent:
-    try:
-        place, row = transport.ask_directory("locate", to, timeout=max(0.05, min(5.0, deadline - time.monotonic())))
-    except DirectoryUnreachable:
-        return on.NoReply()
-    if row is None:
-        return on.Lost("unknown")
-    if row.status is Status.ENDED:
-        return on.Lost("ended")
-    if row.status is Status.FROZEN:
-        return on.Lost("frozen")
-    return on.Located(place)
+class Errand:
+    """Carries messages to one agent, in one caller's time.
 
+    Parameters
+    ----------
+    timeout
+        Seconds for all of them.
+    deliver
+        How a place is asked, if not by the transport alone.
 
-def _replied(reply: PlaceReply) -> on.CourierEvent:
-    match reply:
-        case Taken():
-            return on.Delivered()
-        case NotHere():
-            return on.NotThere(reply.hint)
-        case _:
+    Attributes
+    ----------
+    in_doubt
+        Whether the last message may have been delivered, though nobody has said so.
+    """
+
+    def __init__(
+        self, transport: Transport, *, timeout: float, deliver: Callable[[str, Deliver], PlaceReply] | None = None
+    ) -> None:
+        self._transport = transport
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._deliver = deliver
+        self.in_doubt = False
+
+    def carry(self, letter: Deliver, hint: str | None) -> str | None:
+        """Drive one courier to its end; returns where the agent was."""
+        self.in_doubt = False
+        courier, effects = carry(Courier(letter.agent), on.Posted(hint))
+        pause, looked = _FIRST_PAUSE, False
+        while True:
+            (effect,) = effects
+            event: on.CourierEvent
+            match effect:
+                case on.Succeed():
+                    return courier.place
+                case on.Fail():
+                    raise self._failure(letter.agent, effect.reason)
+                case on.Locate():
+                    if effect.again or looked:
+                        time.sleep(min(pause, max(0.0, self._left)))
+                        pause = min(pause * 2, _LONGEST_PAUSE)
+                    looked = True
+                    event = self._located(letter.agent)
+                case on.Deliver():
+                    event = self._replied(self._ask(effect.place, letter))
+            if self._left <= 0 and not isinstance(event, on.Delivered):
+                event = on.Expired()
+            courier, effects = carry(courier, event)
+
+    @property
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _ask(self, place: str, letter: Deliver) -> PlaceReply:
+        try:
+            if self._deliver is not None:
+                return self._deliver(place, letter)
+            return self._transport.ask_place(place, letter, timeout=max(0.05, min(_ATTEMPT, self._left)))
+        except MobilityError as error:
+            return Failure(error)
+
+    def _replied(self, reply: PlaceReply) -> on.CourierEvent:
+        match reply:
+            case Taken():
+                return on.Delivered()
+            case NotHere():
+                return on.NotThere(reply.hint)
+            case HeldBack():
+                return on.NoReply()
+            case Failure(error=StoreFailed() as error):
+                raise error
+            case Failure(error=UnknownPlace()) | Failure(error=PlaceUnreachable(unsent=True)):
+                return on.NoReply()
+            case _:
+                self.in_doubt = True
+                return on.NoReply()
+
+    def _located(self, to: str) -> on.CourierEvent:
+        try:
+            seconds = max(0.05, min(_ATTEMPT, self._left))
+            place, row = self._transport.ask_directory("locate", to, timeout=seconds)
+        except DirectoryUnreachable:
             return on.NoReply()
+        if row is None:
+            return on.Lost("unknown")
+        if row.status is Status.ENDED:
+            return on.Lost("ended")
+        if row.status is Status.FROZEN:
+            return on.Lost("frozen")
+        return on.Located(place)
 
-
-def _undeliverable(to: str, reason: str) -> AgentsError:
-    kinds: dict[str, AgentsError] = {
-        "ended": AgentEnded(to, "written to"),
-        "frozen": AgentFrozen(to, "written to"),
-    }
-    return kinds.get(reason) or UnknownAgent(to)
+    def _failure(self, to: str, reason: str) -> AgentsError:
+        if reason == "timed-out":
+            return WaitedTooLong(
+                f"the delivery of a message to {to}",
+                self._timeout,
+                state="Whether it was delivered is not known; it goes before the next message to this agent.",
+            )
+        kinds: dict[str, AgentsError] = {"ended": AgentEnded(to, "written to"), "frozen": AgentFrozen(to, "written to")}
+        return kinds.get(reason) or UnknownAgent(to)
 
 
 # -- the place's side -------------------------------------------------------------------------------------------------
@@ -203,10 +273,8 @@ class Post:
             visit = resident.machine.visit
             if visit.state is State.RUNNING:
                 return self._written(resident, letter)
-            hint = visit.to if visit.state is State.GONE else None
-        if hint is None or letter.marks >= on.MOST_MARKS or hint == self.core.name:
-            return NotHere(hint)
-        return self._forward(hint, letter)
+        # The sender follows the mark, and asks the directory after two: no thread of this place waits for another one.
+        return NotHere(visit.to if visit.state is State.GONE else None)
 
     def _written(self, resident: Resident, letter: Deliver) -> PlaceReply:
         luggage = resident.luggage
@@ -220,12 +288,6 @@ class Post:
             luggage.mailbox.deliver(message)
             self.core.schedule(resident, self.run)
         return Taken(self.core.name, repeated=verdict is Delivery.REPEATED)
-
-    def _forward(self, hint: str, letter: Deliver) -> PlaceReply:
-        try:
-            return self.core.transport.ask_place(hint, replace(letter, marks=letter.marks + 1), timeout=5.0)
-        except (PlaceUnreachable, UnknownPlace):
-            return NotHere()
 
     # -- sending
 
@@ -244,50 +306,21 @@ class Post:
 
         Raises
         ------
-        UnknownAgent, AgentEnded, AgentFrozen, WaitedTooLong
+        UnknownAgent, AgentEnded, AgentFrozen, StoreFailed, WaitedTooLong, DirectoryUnreachable
         """
-        to = self._id_of(to, timeout)
-        number = luggage.numbers.get(to, 0)
-        rows = [*luggage.unsent.get(to, ()), [number, body, question, answers]]
-        letters = [Deliver(to, sender, *row) for row in rows]
-        luggage.numbers[to] = number + 1
-        luggage.unsent[to] = rows
-        try:
-            post(self.core.transport, to, letters, timeout=timeout, hint=self._guess(to), deliver=self._deliver)
-        except WaitedTooLong:
-            luggage.unsent[to] = rows[len(rows) - len(letters) :]
-            raise
-        except AgentsError:
-            luggage.unsent.pop(to, None)
-            raise
-        luggage.unsent.pop(to, None)
-
-    def _id_of(self, to: str, timeout: float) -> str:
-        """The id of an agent that is given by id or name: messages are counted by id, and a name can pass on."""
-        if is_agent_id(to):
-            return to
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                entry = self.core.transport.ask_directory("find", to, timeout=min(5.0, max(0.1, timeout)))
-            except DirectoryUnreachable:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(_LONGEST_PAUSE)
-                continue
-            if entry is None:
-                raise UnknownAgent(to)
-            agent: str = entry.row.agent
-            return agent
+        agent = resolved(self.core.transport, to, timeout=timeout)
+        outbox = Outbox(sender, luggage.numbers, luggage.unsent)
+        errand = Errand(self.core.transport, timeout=timeout, deliver=self._deliver)
+        outbox.write(agent, body, errand=errand, hint=self._guess(agent), question=question, answers=answers)
 
     def _guess(self, to: str) -> str | None:
         resident = self.core.known(to)
         if resident is None:
             return None
         visit = resident.machine.visit
-        return visit.to if visit.state is State.GONE else self.core.name
+        return visit.to if resident.is_away else self.core.name
 
     def _deliver(self, place: str, letter: Deliver) -> PlaceReply:
         if place == self.core.name:
             return self.take_in(letter)
-        return self.core.transport.ask_place(place, letter, timeout=5.0)
+        return self.core.transport.ask_place(place, letter, timeout=_ATTEMPT)

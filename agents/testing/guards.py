@@ -59,7 +59,13 @@ class Found:
 
 
 def hunt(guard: Guard, *, first: int = 0, most: int = 20_000) -> Found:
-    """Run histories without a guard until an invariant breaks."""
+    """Run histories without a guard until an invariant breaks.
+
+    Raises
+    ------
+    Violation
+        If it breaks with all guards in place too.
+    """
     before = next((other for other in GUARDS if other.name == guard.behind), None)
     done = 0
     while done < most:
@@ -73,6 +79,8 @@ def hunt(guard: Guard, *, first: int = 0, most: int = 20_000) -> Found:
             break
         (violation,) = summary.violations
         done = violation.seed - first + 1
+        if run(violation.seed, 1).violations:
+            raise violation  # whatever guards there are
         if before is None or _is_clean(before, violation.seed):
             return Found(guard, done, violation)
     return Found(guard, done, None)
@@ -231,6 +239,10 @@ def _starts_without_lease(before: Visit, event: on.Told) -> Outcome:
     return visit.told_about_dormant(replace(before, leased=True), event)
 
 
+def _trusts_late_grants(before: Visit, event: on.LeaseHeld) -> Outcome:
+    return visit.lease_noted_again(before, event)
+
+
 def _goes_on(before: Visit, event: on.LeaseHeld) -> Outcome:
     return visit.lease_held(before, on.LeaseHeld(True))
 
@@ -292,6 +304,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
         "After its restart all leases are as if just given.",
         lambda: _set(Registry, "restart", _forgotten_leases),
     ),
+    Guard("counted-starts", "directory", "A late registration ends no lease.", _rule("starts_are_counted")),
     Guard("death-shown", "driver", "A lease ends early only for a process that is dead.", _rule("death_is_shown")),
     Guard(
         "dormant",
@@ -331,6 +344,12 @@ GUARDS: Final[tuple[Guard, ...]] = (
         "machine",
         "What is granted without a lease waits for one.",
         _handling((_S.STAGED, on.Told), by=_starts_without_lease),
+    ),
+    Guard(
+        "grant-of-this-lease",
+        "machine",
+        "What was asked under a lease that was lost is confirmed.",
+        _handling((_S.STAGED, on.LeaseHeld), (_S.RECLAIMING, on.LeaseHeld), by=_trusts_late_grants),
     ),
     Guard(
         "still-held",

@@ -81,7 +81,8 @@ class Kernel:
                 if not party.alive:
                     continue
                 if party.paused > self.now:
-                    self.after(party, party.paused - self.now, action, *about)
+                    # What waited meanwhile is taken up in any order.
+                    self.after(party, party.paused - self.now + 25.0 * self.random.random(), action, *about)
                     continue
             self.events += 1
             self.story.append((self.now, party.node if party is not None else "world", action.__name__, about))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from agents.protocol import PlaceReply, PlaceRequest
 from agents.resources import Resources
 from mobility.trust import Identity, PublicIdentity, TrustSource
 
-__all__ = ["LocalNet", "LocalPlatform", "Tamper"]
+__all__ = ["LocalLine", "LocalNet", "LocalPlatform", "Tamper"]
 
 #: Looks at a request before it is delivered and at its answer before that is: raises, changes or passes each.
 Tamper = Callable[[str, Any, Callable[[], Any]], Any]
@@ -44,8 +45,15 @@ class LocalNet:
         self._servers: dict[str, Callable[[PlaceRequest], PlaceReply]] = {}
         self._directory: DirectoryService | None = None
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(64, thread_name_prefix="sojourn-net")
+        # Apart, and many: a place that answers asks the directory meanwhile, and must not wait for its own thread.
+        self._to_places = ThreadPoolExecutor(1000, thread_name_prefix="sojourn-net")
+        self._to_directory = ThreadPoolExecutor(1000, thread_name_prefix="sojourn-net-directory")
+        self._under_way: dict[str, set[Future[Any]]] = {}
         self.tamper: Tamper | None = None
+
+    def line(self, owner: str) -> LocalLine:
+        """A transport for one place, which is cut off when the place is killed."""
+        return LocalLine(self, owner)
 
     def join(self, place: str, server: Callable[[PlaceRequest], PlaceReply]) -> None:
         """A place serves from now on."""
@@ -53,16 +61,26 @@ class LocalNet:
             self._servers[place] = server
 
     def cut(self, place: str) -> None:
-        """A place does not answer any more, and is still known."""
+        """A place does not answer any more, and is still known; who waits for it hears that at once."""
 
         def dead(request: PlaceRequest) -> PlaceReply:
             raise PlaceUnreachable(place, "it was killed", unsent=True)
 
         self.join(place, dead)
+        self._break(place, PlaceUnreachable(place, "it was killed"))
 
     def serve_directory(self, directory: DirectoryService | None) -> None:
         """The directory serves from now on; None: nobody does."""
         self._directory = directory
+        if directory is None:
+            self._break("directory", DirectoryUnreachable("it was killed"))
+
+    def _break(self, whom: str, error: BaseException) -> None:
+        with self._lock:
+            waiting = self._under_way.pop(whom, set())
+        for answer in waiting:
+            with suppress(InvalidStateError):
+                answer.set_exception(error)
 
     def ask_place(self, place: str, request: PlaceRequest, *, timeout: float) -> PlaceReply:
         with self._lock:
@@ -70,7 +88,7 @@ class LocalNet:
         if server is None:
             raise UnknownPlace(place, self.places())
         error = PlaceUnreachable(place, f"no answer in {timeout:g} s")
-        reply: PlaceReply = self._carried(place, request, lambda: server(request), timeout, error)
+        reply: PlaceReply = self._carried(self._to_places, place, request, lambda: server(request), timeout, error)
         return reply
 
     def ask_directory(self, method: str, *args: Any, timeout: float, **kwargs: Any) -> Any:
@@ -78,15 +96,49 @@ class LocalNet:
         if directory is None:
             raise DirectoryUnreachable("it was killed")
         error = DirectoryUnreachable(f"no answer in {timeout:g} s")
-        return self._carried("directory", (method, args), lambda: directory.call(method, args, kwargs), timeout, error)
+        return self._carried(
+            self._to_directory,
+            "directory",
+            (method, args),
+            lambda: directory.call(method, args, kwargs),
+            timeout,
+            error,
+        )
 
-    def _carried(self, whom: str, request: Any, deliver: Callable[[], Any], timeout: float, late: BaseException) -> Any:
+    def _carried(
+        self,
+        pool: ThreadPoolExecutor,
+        whom: str,
+        request: Any,
+        deliver: Callable[[], Any],
+        timeout: float,
+        late: BaseException,
+    ) -> Any:
         tamper = self.tamper
-        future: Future[Any] = self._pool.submit(deliver if tamper is None else lambda: tamper(whom, request, deliver))
+        answer: Future[Any] = Future()
+        with self._lock:
+            self._under_way.setdefault(whom, set()).add(answer)
+
+        def work() -> None:
+            try:
+                reply = deliver() if tamper is None else tamper(whom, request, deliver)
+            except BaseException as error:
+                with suppress(InvalidStateError):
+                    answer.set_exception(error)
+            else:
+                with suppress(InvalidStateError):
+                    answer.set_result(reply)
+
         try:
-            return future.result(timeout)
+            pool.submit(work)
+            return answer.result(timeout)
         except FutureTimeout:
             raise late from None
+        except RuntimeError as error:  # the pool has ended
+            raise late from error
+        finally:
+            with self._lock:
+                self._under_way.get(whom, set()).discard(answer)
 
     def places(self) -> tuple[str, ...]:
         with self._lock:
@@ -97,7 +149,41 @@ class LocalNet:
 
     def end(self) -> None:
         """Carry nothing any more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for whom in list(self._under_way):
+            self._break(whom, PlaceUnreachable(whom, "the platform has ended"))
+        self._to_places.shutdown(wait=False, cancel_futures=True)
+        self._to_directory.shutdown(wait=False, cancel_futures=True)
+
+
+class LocalLine:
+    """The transport of one place: once that is dead, nothing leaves in its name, and no answer reaches it."""
+
+    def __init__(self, net: LocalNet, owner: str) -> None:
+        self._net = net
+        self._owner = owner
+        self.dead = False
+
+    def ask_place(self, place: str, request: PlaceRequest, *, timeout: float) -> PlaceReply:
+        self._check_alive()
+        reply = self._net.ask_place(place, request, timeout=timeout)
+        self._check_alive()
+        return reply
+
+    def ask_directory(self, method: str, *args: Any, timeout: float, **kwargs: Any) -> Any:
+        self._check_alive()
+        answer = self._net.ask_directory(method, *args, timeout=timeout, **kwargs)
+        self._check_alive()
+        return answer
+
+    def places(self) -> tuple[str, ...]:
+        return self._net.places()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _check_alive(self) -> None:
+        if self.dead:
+            raise DirectoryUnreachable(f"{self._owner}, which asks, was killed")
 
 
 class LocalPlatform(Platform):
@@ -146,6 +232,7 @@ class LocalPlatform(Platform):
         self._lease_seconds = lease_seconds
         self._identities: dict[str, Identity] = {}
         self.running: dict[str, Place] = {}
+        self._lines: dict[str, LocalLine] = {}
         self.directory: DirectoryService | None = None
         self.start_directory()
         client = Client(self.net, owner=self.owner)
@@ -164,11 +251,12 @@ class LocalPlatform(Platform):
     def start(self, name: str) -> Place:
         """Start a place, or one that was killed anew; it takes back the agents that it had."""
         identity = self._identities.setdefault(name, Identity.generate(name, "place"))
-        client = Client(self.net)
+        line = self.net.line(name)
+        client = Client(line)
         place = Place(
             name,
             identity=identity,
-            transport=self.net,
+            transport=line,
             store=SqliteCheckpoints(self.folder / "places" / name, place=name),
             handle_of=lambda agent: Handle(agent, None, client),
             owners=self._owners if name not in self._trusts else (),
@@ -177,6 +265,7 @@ class LocalPlatform(Platform):
             options=self._options,
         )
         self.running[name] = place
+        self._lines[name] = line
         self.net.join(name, place.serve)
         place.start()
         for other in self.running.values():
@@ -186,6 +275,7 @@ class LocalPlatform(Platform):
     def kill(self, name: str) -> None:
         """End a place as ``kill -9`` would: it says nothing, and what it had in memory is gone."""
         place = self.running.pop(name)
+        self._lines.pop(name).dead = True
         self.net.cut(name)
         place.die()
 

@@ -129,10 +129,11 @@ class Slot:
 class Disk:
     """A place's disk. It belongs to the process that opened it last; others cannot write to it any more."""
 
-    __slots__ = ("owner", "slots")
+    __slots__ = ("owner", "slots", "starts")
 
     def __init__(self) -> None:
         self.owner = ""
+        self.starts = 0
         self.slots: dict[str, Slot] = {}
 
     def save(self, agent: str, slot: Slot) -> None:

@@ -13,8 +13,8 @@ Rules
 7. A suspended visit hears what the directory holds only if it was suspended before the question was sent.
 8. Who adopts an agent reads the checkpoint on its holder's own disk, after the directory said that the holder's lease
    has run out; and has it on its own disk before it asks.
-9. A process that hears that another one is the place ends. If it was the last one to be started, it is started anew: a
-   registration can come late, from a process that has died before it.
+9. A registration says which start of the place it is, by a count on its disk. A process that hears that another one is
+   the place ends.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class Process:
         self.questions: dict[Key, int] = {}
         self._registered = False
         disk.owner = writer
+        disk.starts += 1
+        self.start = disk.starts
         self._register(gone)
 
     # -- life and lease
@@ -117,7 +119,7 @@ class Process:
                 world.after(self, RENEWAL, self._renew)
 
         gone = gone or not RULES.death_is_shown
-        world.ask_directory(self, world.registry.register, self.holder, gone, then=registered)
+        world.ask_directory(self, world.registry.register, self.holder, self.start, gone, then=registered)
         world.after(self, 2 * TIMEOUT, self._register, gone)
 
     def _renew(self) -> None:
@@ -143,7 +145,6 @@ class Process:
         if until <= self.world.now * self.rate:
             return
         self.until = max(self.until, until)
-        news = not self.leased
         self.leased = True
         for (agent, apart), visit in list(self.visits.items()):
             if apart:
@@ -153,7 +154,7 @@ class Process:
                 if suspended.get(agent) == visit.epoch or RULES.late_holdings:
                     held = row is not None and row.holder == self.holder and row.epoch == visit.epoch
                     self.handle(agent, on.LeaseHeld(held))
-            elif news:
+            elif not visit.leased:
                 self.handle(agent, on.LeaseHeld(True))
         if self.owns_disk:
             self._tidy(rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.handoff import Finish, Granted, Holder, Request, Row, Status, ledger
 from agents.testing.kernel import LEASE
+from agents.testing.rules import RULES
 
 if TYPE_CHECKING:
     from agents.testing.world import World
@@ -19,8 +20,9 @@ class Registry:
 
     Attributes
     ----------
-    rows, current, over
-        Durable: the agents' rows, each place's present writer, and the writers that will never have a lease again.
+    rows, current, starts, over
+        Durable: the agents' rows; each place's present writer, and which start of the place it is; and the writers that
+        will never have a lease again.
     until, numbers
         Until when each lease runs by the directory's clock; and how many were given to each writer.
     """
@@ -34,6 +36,7 @@ class Registry:
         self.rate = 1.0
         self.rows: dict[str, Row] = {}
         self.current: dict[str, str] = {}
+        self.starts: dict[str, int] = {}
         self.over: set[Holder] = set()
         self.until: dict[Holder, float] = {}
         self.numbers: dict[Holder, int] = {}
@@ -66,10 +69,16 @@ class Registry:
         world.point(self)
         answer(outcome)
 
-    def register(self, holder: Holder, gone: bool, answer: Callable[..., None]) -> None:
-        """A new process of a place; `gone`: it can show that the one before is dead."""
+    def register(self, holder: Holder, start: int, gone: bool, answer: Callable[..., None]) -> None:
+        """A new process of a place; `gone`: it can show that the one before is dead.
+
+        `start` counts the starts of the place, on its disk: a registration that comes late, from a process that has
+        died since, must not end the lease of the one that came after it.
+        """
         self.world.point(self)
-        if holder not in self.over and self.current.get(holder.place) != "":
+        late = start < self.starts.get(holder.place, 0) and RULES.starts_are_counted
+        if holder not in self.over and self.current.get(holder.place) != "" and not late:
+            self.starts[holder.place] = start
             for other in [other for other in self.until if other.place == holder.place and other != holder]:
                 self.over.add(other)
                 if gone:

@@ -24,6 +24,7 @@ class Rules:
     journal_before_answer: bool = True
     held_mail: bool = True
     holders_disk: bool = True
+    starts_are_counted: bool = True
 
     def mail_is_held(self, visit: Visit) -> bool:
         """Whether a message has to wait."""

@@ -30,6 +30,8 @@ _FAULTS: Final = (
     "fault_cut",
     "fault_cut",
     "fault_pause",
+    "fault_doubt",
+    "fault_stutter",
     "fault_supersede",
     "fault_adopt",
     "fault_replay",
@@ -305,6 +307,29 @@ class World(Kernel):
         if process is not None:
             process.paused = self.now + self.random.choice((30.0, 200.0))
             self.after(None, 180.0, self.fault_adopt)
+
+    def fault_doubt(self, left: int = 40) -> None:
+        """A process stands still just when the directory owes it an answer."""
+        doubtful = (State.STAGED, State.RECLAIMING)
+        for process in self.living():
+            if process.leased and any(visit.state in doubtful for visit in process.visits.values()):
+                process.paused = self.now + 165.0 + 60.0 * self.random.random()
+                self.horizon = max(self.horizon, self.now + 320.0)
+                for delay in (150.0, 158.0, 166.0, 174.0):
+                    self.after(None, delay, self.fault_adopt)
+                return
+        if left and self.faults:
+            self.after(None, 3.0, self.fault_doubt, left - 1)
+
+    def fault_stutter(self) -> None:
+        """A place's process dies, the next one dies as soon as it has said who it is, and a third one lives."""
+        place = self.random.choice(self.places)
+        for process in self.processes[place]:
+            self._end(process)
+        self._end(self.start(place, gone=True))
+        self.start(place, gone=True)
+        for delay in (20.0, 40.0, 60.0):
+            self.after(None, delay, self.fault_adopt)
 
     def fault_supersede(self) -> None:
         """Somebody believes that a process is dead, and starts another one."""

@@ -84,14 +84,26 @@ def test_a_place_that_left_can_come_back_by_a_new_process(directory: Directory) 
 
 def test_another_key_is_refused_unless_it_is_meant(directory: Directory) -> None:
     join(directory, OLD)
+    join(directory, BAKU)
     with pytest.raises(PlaceKeyChanged) as caught:
         directory.register("oslo", "new", b"x" * 32, True, {})
     error = pickle.loads(pickle.dumps(caught.value))
     assert (error.place, error.known, error.offered) == ("oslo", KEY.hex(), (b"x" * 32).hex())
     assert not directory.renew("oslo", "old").stop, "the refused process must not have superseded it"
-    assert directory.members()[0].leased, "nor ended its lease"
+    assert directory.members()[1].leased, "nor ended its lease"
     directory.register("oslo", "new", b"x" * 32, True, {}, replace_key=True)
-    assert directory.members()[0].key == b"x" * 32
+    assert [member.key for member in directory.members()] == [KEY, b"x" * 32]
+
+
+def test_a_refused_key_leaves_nothing_that_a_restart_would_find(tmp_path: Path) -> None:
+    with Directory(tmp_path) as directory:
+        join(directory, OLD)
+        with pytest.raises(PlaceKeyChanged):
+            directory.register("oslo", "new", b"x" * 32, True, {})
+    with Directory(tmp_path) as directory:
+        assert not directory.renew("oslo", "old").stop
+        with pytest.raises(NotRegistered):
+            directory.renew("oslo", "new")
 
 
 def test_a_superseded_process_is_stopped_and_never_comes_back(directory: Directory) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agents.directory import Directory, Info, NameTaken
+from agents.directory import Directory, Info, NameTaken, _agents
 from agents.directory import _lookups as lookups
 from agents.handoff.ledger import NEVER, Denied, Fence, Finish, Granted, Holder, Release, Restore, Row, Status, Take
 
@@ -106,6 +107,13 @@ def test_an_agent_is_found_by_id_by_name_and_by_the_beginning_of_its_id(director
         assert directory.find(wanted) is None, wanted
 
 
+def test_a_beginning_of_five_digits_is_too_short(directory: Directory) -> None:
+    """However many agents there are: what is found today would be ambiguous tomorrow."""
+    born(directory, "cdef012345")
+    assert directory.find("cdef0") is None
+    assert directory.find("cdef01") is not None
+
+
 def test_a_name_means_the_living_agent_else_the_one_that_ended_last(directory: Directory, clock: Clock) -> None:
     for number in (1, 2):
         born(directory, f"aaaaaaaa0{number}", "ada")
@@ -162,6 +170,19 @@ def test_a_stale_end_never_replaces_an_outcome(directory: Directory) -> None:
     late = directory.submit(Finish("aaaaaaaa01", 1, OSLO), outcome=b"late")
     assert isinstance(late, Denied)
     assert directory.outcome("aaaaaaaa01") == b"first"
+
+
+def test_the_file_itself_refuses_a_second_outcome_and_a_second_bearer_of_a_name(directory: Directory) -> None:
+    """Should the code before it ever fail."""
+    born(directory, "aaaaaaaa01", "ada")
+    born(directory, "aaaaaaaa02", "bob")
+    ends(directory, "aaaaaaaa02", outcome=b"o")
+    born(directory, "aaaaaaaa03", "eve")
+    with pytest.raises(sqlite3.IntegrityError), directory._database.change() as db:
+        _agents.keep_outcome(db, "aaaaaaaa02", b"another")
+    with pytest.raises(sqlite3.IntegrityError), directory._database.change() as db:
+        db.execute("UPDATE agents SET name = 'ada' WHERE name = 'eve'")
+    assert directory.outcome("aaaaaaaa02") == b"o"
 
 
 def test_a_denied_end_leaves_no_outcome(directory: Directory) -> None:

@@ -90,6 +90,20 @@ def test_one_birth_one_name_one_end(directory: Directory) -> None:
     assert directory.outcome(entry.row.agent) == outcome
 
 
+def test_changes_of_all_kinds_take_turns(directory: Directory) -> None:
+    """One connection has one transaction at a time."""
+
+    def changes(number: int) -> None:
+        for turn in range(30):
+            directory.set_setting(f"{number}", f"{turn}")
+            assert directory.setting(f"{number}") == f"{turn}"
+            assert directory.put_reply(f"{number}-{turn}", b"reply")
+            directory.tidy()
+
+    all_at_once(changes)
+    assert [directory.setting(f"{number}") for number in range(THREADS)] == ["29"] * THREADS
+
+
 def test_an_agent_is_never_seen_between_two_states(directory: Directory) -> None:
     """What a reader sees is some committed row: epochs only grow, and row and description come together."""
     stop = threading.Event()

@@ -172,6 +172,15 @@ def test_nobody_changes_what_was_written(log: EventLog, tmp_path: Path, statemen
     assert log.read() == before
 
 
+def test_an_id_is_unique_even_without_the_triggers(log: EventLog) -> None:
+    log.append([event(0)])
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"), log._database.change() as db:
+        db.execute("DROP TRIGGER no_replacement")
+        db.execute("INSERT INTO events (number, id, time, kind) VALUES (2, 'oslo/w/0', 0, 'said')")
+    with pytest.raises(sqlite3.IntegrityError, match="event log"), log._database.change() as db:
+        db.execute("INSERT INTO events (number, id, time, kind) VALUES (2, 'oslo/w/0', 0, 'said')")
+
+
 def test_a_batch_is_written_as_a_whole_or_not_at_all(log: EventLog) -> None:
     log.append([event(0)])
     broken = LogEvent("x", 1.0, None, None, EventKind.SAID, epoch=1 << 70)

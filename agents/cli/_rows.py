@@ -1,0 +1,140 @@
+"""Places, agents and events as rows: for people, and as data for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from agents.cli.jsonable import as_json
+from agents.cli.screen import amount
+
+if TYPE_CHECKING:
+    from agents.eventlog import LogEvent
+    from agents.platform import PlaceInfo
+    from agents.status import Status
+
+__all__ = [
+    "AGENT_COLUMNS",
+    "PLACE_COLUMNS",
+    "agent_as_data",
+    "agent_row",
+    "event_as_data",
+    "event_line",
+    "lasted",
+    "place_as_data",
+    "place_row",
+]
+
+PLACE_COLUMNS: Final = ("place", "agents", "host", "pid", "python", "resources")
+AGENT_COLUMNS: Final = ("name", "agent", "state", "place", "age", "mail", "steps", "parent")
+
+
+def lasted(seconds: float) -> str:
+    """A length of time for people."""
+    seconds = max(0.0, seconds)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    for unit, size in (("d", 86400), ("h", 3600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 60:.0f} min"
+
+
+def place_row(place: PlaceInfo) -> tuple[object, ...]:
+    """One of ``sojourn places``."""
+    about = place.about
+    if "problem" in about:
+        return (place.name, "-", f"does not answer ({about['problem']})", "-", "-", "-")
+    resources = ", ".join(map(str, about.get("resources", ()))) or "none"
+    halted = "" if about.get("leased", True) else " (halted: no lease)"
+    return (
+        place.name,
+        f"{about.get('agents')}{halted}",
+        about.get("host"),
+        about.get("pid"),
+        about.get("python"),
+        resources,
+    )
+
+
+def place_as_data(place: PlaceInfo) -> dict[str, Any]:
+    """The same for programs."""
+    about = {key: as_json(value) for key, value in place.about.items()}
+    return {"place": place.name, "answers": "problem" not in about, **about}
+
+
+def agent_row(status: Status) -> tuple[object, ...]:
+    """One of ``sojourn ps``."""
+    until = status.ended if status.ended is not None else time.time()
+    return (
+        status.name if status.name != status.agent else "-",
+        status.agent,
+        status.state,
+        status.place or "-",
+        lasted(until - status.born) if status.born is not None else "-",
+        "-" if status.mail is None else status.mail,
+        "-" if status.steps is None else status.steps,
+        status.parent or "-",
+    )
+
+
+def agent_as_data(status: Status) -> dict[str, Any]:
+    """The same for programs."""
+    return {name: as_json(getattr(status, name)) for name in type(status).__dataclass_fields__}
+
+
+def event_as_data(event: LogEvent, names: Mapping[str, str]) -> dict[str, Any]:
+    """One of ``sojourn logs`` for programs."""
+    return {
+        "number": event.number,
+        "time": event.time,
+        "place": event.place,
+        "agent": event.agent,
+        "name": names.get(event.agent or ""),
+        "kind": event.kind.value,
+        "epoch": event.epoch,
+        "data": as_json(dict(event.data)),
+    }
+
+
+def event_line(event: LogEvent, names: Mapping[str, str], *, of_one: bool) -> str:
+    """The same for people; without the agent's name where all lines are `of_one`."""
+    moment = time.strftime("%H:%M:%S", time.localtime(event.time)) + f".{int(event.time % 1 * 1000):03d}"
+    who = "" if of_one or event.agent is None else f"{names.get(event.agent, event.agent)}  "
+    return f"{moment}  {(event.place or '-').ljust(8)}  {who}{_said(event)}".rstrip()
+
+
+def _said(event: LogEvent) -> str:
+    data = dict(event.data)
+    match event.kind.value:
+        case "said":
+            return str(data.get("text", ""))
+        case "departed":
+            took = f", frozen in {data['freeze_ms']:.1f} ms" if _number(data.get("freeze_ms")) else ""
+            size = f", {amount(data['bytes'])}" if isinstance(data.get("bytes"), int) else ""
+            return f"left for {data.get('to') or 'a file'}{size}{took}"
+        case "arrived":
+            took = f", thawed in {data['thaw_ms']:.1f} ms" if _number(data.get("thaw_ms")) else ""
+            total = f", {data['total_ms']:.1f} ms in all" if _number(data.get("total_ms")) else ""
+            return f"arrived from {data.get('source') or 'outside'}{took}{total}"
+        case "place-joined":
+            return "place joined"
+        case "place-left":
+            return f"place left{_listed(data)}"
+        case kind:
+            return f"{kind.replace('-', ' ')}{_listed(data)}"
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _listed(data: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{name} {_brief(value)}" for name, value in data.items() if value not in (None, "", [], {}))
+    return f": {told}" if told else ""
+
+
+def _brief(value: Any) -> str:
+    text = f"{value:.1f}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
