@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NEAR", "Comparison", "compared"]
 
-#: Differences up to this are rounding; relative to the largest number of a quantity where that is above 1.
+#: Differences up to this are rounding: relative to a number that is above 1, else absolute.
 NEAR: Final = 1e-9
 
 
@@ -25,29 +25,26 @@ class Comparison:
     ----------
     shape
         Empty for a single number.
-    example
-        What `carried` and `central` are the values of.
     carried, central
-        One value of each: the first, or in a matrix the second of the first row.
+        One value of each: of the first measurement, or of the first two.
     apart
         The largest absolute difference of all values.
-    allowed
-        Up to which that is rounding.
+    scaled
+        The largest, where each is divided by the central value if that is above 1.
     """
 
     quantity: str
     by: str
     shape: tuple[int, ...]
-    example: str
     carried: float
     central: float
     apart: float
-    allowed: float
+    scaled: float
 
     @property
     def equal(self) -> bool:
         """To rounding. A difference that is no number is none."""
-        return self.apart <= self.allowed
+        return self.scaled <= NEAR
 
 
 def compared(found: Mapping[str, Any], everyone: Patients, penalty: float) -> list[Comparison]:
@@ -65,38 +62,37 @@ def compared(found: Mapping[str, Any], everyone: Patients, penalty: float) -> li
     for _ in range(int(found["steps"])):
         weights, _ = stepped(weights, Slopes.of(design, everyone.benign, weights), penalty)
     right = float(((design @ weights > 0) == (everyone.benign > 0.5)).sum())
-    first = everyone.names[0]
-    quantities: list[tuple[str, str, str, Any, Any]] = [
-        ("patients", "counting", "", found["count"], float(len(everyone))),
-        ("mean", "numpy", first, found["mean"], mean),
-        ("variance", "numpy", first, found["variance"], variance),
-        ("correlation", "numpy", f"{first}, {everyone.names[1]}", found["correlation"], numpy.corrcoef(rows.T)),
-        ("weights", "Newton's method", first, found["weights"], weights),
+    quantities: list[tuple[str, str, Any, Any]] = [
+        ("patients", "counting", found["count"], float(len(everyone))),
+        ("mean", "numpy", found["mean"], mean),
+        ("variance", "numpy", found["variance"], variance),
+        ("correlation", "numpy", found["correlation"], numpy.corrcoef(rows.T)),
+        ("weights", "as many steps", found["weights"], weights),
     ]
     if found["change"] <= CONVERGED:
         fitted = _by_scikit_learn(design, everyone.benign, penalty)
-        quantities.append(("weights", "scikit-learn", first, found["weights"], fitted))
-    quantities.append(("accuracy", "Newton's method", "", found["right"] / found["count"], right / len(everyone)))
+        quantities.append(("weights", "scikit-learn", found["weights"], fitted))
+    quantities.append(("accuracy", "as many steps", found["right"] / found["count"], right / len(everyone)))
     return list(_compared(quantities))
 
 
-def _compared(quantities: Iterable[tuple[str, str, str, Any, Any]]) -> Iterable[Comparison]:
+def _compared(quantities: Iterable[tuple[str, str, Any, Any]]) -> Iterable[Comparison]:
     import numpy
 
-    for quantity, by, example, carried, central in quantities:
+    for quantity, by, carried, central in quantities:
         one, other = numpy.asarray(carried, float), numpy.asarray(central, float)
         index: tuple[int, ...] = {0: (), 1: (0,), 2: (0, 1)}[other.ndim]
         if quantity == "weights":
             index = (1,)  # the first is the intercept
+        apart = numpy.abs(one - other)
         yield Comparison(
             quantity,
             by,
             other.shape,
-            example,
             float(one[index]),
             float(other[index]),
-            float(numpy.abs(one - other).max()),
-            NEAR * max(1.0, float(numpy.abs(other).max())),
+            float(apart.max()),
+            float((apart / numpy.maximum(1.0, numpy.abs(other))).max()),
         )
 
 

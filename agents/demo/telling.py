@@ -125,11 +125,10 @@ class Teller:
         for one in told.comparisons:
             values = " x ".join(map(str, one.shape))
             name = f"{one.quantity} ({values})" if values else one.quantity
-            verdict = "equal" if one.equal else "NOT EQUAL"
             numbers = (f"{one.carried:.12g}", f"{one.central:.12g}", f"{one.apart:.1e}")
-            rows.append((name, one.example, *numbers, verdict, one.by))
-        columns = ("quantity", "for example", "surveyor", "one place", "differs by", "to rounding", "one place: by")
-        screen.table(columns, rows)
+            rows.append((f"{name}, {one.by}", *numbers, "equal" if one.equal else "NOT EQUAL"))
+        screen.table(("quantity", "surveyor", "one place", "differs by", ""), rows)
+        screen.line("Of many values the first is shown, and by how much any of them differs at most.")
         converged = "converged" if any(one.by == "scikit-learn" for one in told.comparisons) else "not converged yet"
         screen.line(f"Training: {told.found['steps']} steps, {converged}. From launch to result {told.seconds:.1f} s.")
 

@@ -84,7 +84,8 @@ def watch(handle: Handle, seconds: float) -> Iterator[Move | Said]:
                 last = len(_passport(handle).hops)
         while following in left and following in came:
             arrival = came.pop(following)
-            yield from _lines(said, until=left.pop(following).time)
+            left.pop(following)  # the place that it left has told all that happened there before
+            yield from _lines(said, until=arrival.time)
             yield _move(handle, arrival)
             following += 1
         if last >= 0 and following > last:

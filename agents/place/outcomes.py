@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from agents.cell import Raised, describe
@@ -46,13 +47,9 @@ def failed(raised: Raised, places: list[str]) -> bytes:
     row["trace"] = _clean(raised.trace)
     args = _plain(lambda: list(error.args))
     row["args"] = [_clean(text)] if args is None else args
-    attributes = {name: _plain(lambda name=name: error.__dict__[name]) for name in _names(error)}
+    attributes = {name: _plain(partial(vars(error).get, name)) for name in vars(error) if name != "__notes__"}
     row["attributes"] = {name: value for name, value in attributes.items() if value is not None}
     return encode(row)
-
-
-def _names(error: BaseException) -> list[str]:
-    return [name for name in vars(error) if name != "__notes__"]
 
 
 def _plain(value: Callable[[], Any]) -> Any:

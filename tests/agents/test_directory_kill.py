@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
     [
         pytest.param("statements", 60, id="before-each-statement"),
         pytest.param("instructions", 50, id="in-the-middle-of-statements"),
-        pytest.param("outside", 20, id="at-random"),
+        pytest.param("outside", 40, id="at-random"),
         pytest.param("torn", 80, id="in-the-middle-of-writing-the-log"),
     ],
 )

@@ -1,0 +1,214 @@
+"""The platform on a real cluster: several drivers, nodes that come and go, processes that are killed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agents import Platform, connect
+from agents._ray.cluster import Reached, reach
+from agents._ray.membership import PLATFORM_NAMESPACE
+from agents._ray.transport import DIRECTORY
+from agents.errors import AgentsError, MoveRefused, UnknownPlace
+from mobility.trust import Identity, TrustStore
+from tests.agents._ray import travellers
+from tests.support.ray_cluster import drive, eventually
+
+pytestmark = pytest.mark.timeout(180)
+PLACES = ("baku", "oslo", "lima")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Reached]:
+    with reach("local", places=PLACES) as reached:
+        yield reached
+
+
+@pytest.fixture(scope="module")
+def platform(cluster: Reached, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    file = tmp_path_factory.mktemp("places") / "lima.toml"
+    file.write_text('[place.resources.site]\nvalue = "south"\n[place.resources.limits]\nvalue = { most = 3 }\n')
+    with connect(
+        resources={"*": {"site": "north"}, "oslo": {"only": 1}, "lima": {"site": "south"}},
+        place_files={"lima": file},
+        home=home,
+        lease_seconds=3.0,
+        progress=lambda line: None,
+    ) as made:
+        yield made
+
+
+def directory_pid() -> int:
+    import ray
+
+    return int(ray.get(ray.get_actor(DIRECTORY, namespace=PLATFORM_NAMESPACE).pid.remote(), timeout=20))
+
+
+def test_one_place_on_each_node_with_its_resources(platform: Platform) -> None:
+    """From Python and from a TOML file."""
+    about = {place.name: place.about for place in platform.places(details=True)}
+    assert sorted(about) == sorted(PLACES)
+    assert len({row["pid"] for row in about.values()}) == len({row["node"] for row in about.values()}) == 3
+    assert about["lima"]["resources"] == ["limits", "site"] and about["oslo"]["resources"] == ["only", "site"]
+    handle = platform.launch(travellers.visits, ["oslo", "lima", "baku"], at="baku")
+    assert handle.result(timeout=60) == [("oslo", "north"), ("lima", "south"), ("baku", "north")]
+    assert handle.trail().verified and len(handle.trail()) == 3
+
+
+def test_a_second_driver_finds_writes_and_waits(platform: Platform, cluster: Reached, home: Path) -> None:
+    """By name, and by a handle that was pickled; its messages are its own."""
+    handle = platform.launch(travellers.answers, at="oslo", name="answers")
+    handle.send(1)
+    done = drive(
+        """
+        import pickle, sys
+        from pathlib import Path
+        from agents import connect
+        with connect(sys.argv[1], home=Path(sys.argv[2]), progress=lambda line: None) as platform:
+            pickled = pickle.loads(bytes.fromhex(sys.argv[3]))
+            named = platform.get("answers")
+            assert pickled == named, (pickled, named)
+            pickled.send(10)
+            print(named.ask(4), named.place())
+            named.move("lima")
+            print(named.ask("x"), named.place(), platform.launch.__name__)
+        """,
+        cluster.address,
+        str(home),
+        pickle.dumps(handle).hex(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["[8, 'oslo'] oslo", "['xx', 'lima'] lima launch"]
+    handle.send("end")
+    assert handle.result(timeout=60) == 11
+    assert [place.name for place in platform.places()] == sorted(PLACES)  # the other one has shut nothing down
+
+
+def test_a_handle_works_in_a_task_of_ray(platform: Platform) -> None:
+    """Such a process is no driver, and was never connected by hand."""
+    import ray
+
+    handle = platform.launch(travellers.answers, at="baku")
+
+    def in_a_task(there):
+        there.send(7)
+        return there.ask(1), there.status().place
+
+    task = ray.remote(in_a_task)
+    assert ray.get(task.remote(handle), timeout=60) == ([2, "baku"], "baku")
+    handle.send("end")
+    assert handle.result(timeout=60) == 7
+
+
+def test_an_agent_outlives_its_creator(platform: Platform, cluster: Reached, home: Path) -> None:
+    """The driver that launched it has ended; its name is enough."""
+    done = drive(
+        """
+        import sys
+        from pathlib import Path
+        from agents import connect
+        from tests.agents._ray import travellers
+        with connect(sys.argv[1], home=Path(sys.argv[2]), progress=lambda line: None) as platform:
+            platform.launch(travellers.naps, 2.0, at="lima", name="sleeper")
+        """,
+        cluster.address,
+        str(home),
+    )
+    assert done.returncode == 0, done.stderr
+    assert platform.get("sleeper").result(timeout=60) == "lima"
+
+
+def test_large_state_can_be_changed_where_it_arrives(platform: Platform) -> None:
+    """16 MB go through Ray's object store, whose memory is read-only."""
+    handle = platform.launch(travellers.carries, "oslo", 2_000_000, at="baku")
+    assert handle.result(timeout=60) == (2_000_000.0 + 4.0, True)
+
+
+def test_an_owner_whom_nobody_trusts(platform: Platform, home: Path) -> None:
+    """Refused with what to do; and let in, by the places that run already, once that has been done."""
+    stranger = Identity.generate("survey-lab", "owner")
+    with pytest.raises(MoveRefused) as caught:
+        platform.launch(travellers.naps, 0.0, at="lima", owner=stranger)
+    error = caught.value
+    assert error.why == "untrusted-signer" and "lima refused the bundle" in str(error)
+    assert "sojourn key trust" in error.remedy
+    TrustStore(home / "trust").trust(stranger.public)
+    assert platform.launch(travellers.naps, 0.0, at="lima", owner=stranger).result(timeout=60) == "lima"
+
+
+def test_unknown_place(platform: Platform) -> None:
+    """At the launch, and at the yield of an agent that goes on."""
+    with pytest.raises(UnknownPlace, match="there is no place 'paris'"):
+        platform.launch(travellers.naps, 0.0, at="paris")
+    handle = platform.launch(travellers.hops_until_told, "paris", at="oslo")
+    handle.send("go")
+    slug, text, where = handle.result(timeout=60)
+    assert (slug, where) == ("unknown-place", "oslo") and "still runs on oslo" in text
+
+
+def test_a_place_whose_process_is_killed_comes_back_with_its_agents(platform: Platform) -> None:
+    """Ray starts it again; what it had is on disk. Messages that were acknowledged are not lost."""
+    handle = platform.launch(travellers.answers, at="oslo")
+    for number in range(5):
+        handle.send(number)
+    pid = platform.client.describe_place("oslo").about["pid"]
+    os.kill(pid, signal.SIGKILL)
+    handle.send(100, timeout=60)
+    assert handle.ask(3, timeout=60) == [6, "oslo"]
+    assert platform.client.describe_place("oslo").about["pid"] != pid
+    handle.send("end")
+    assert handle.result(timeout=60) == 110
+    assert "restored" in [event.kind for event in handle.logs()]
+
+
+def test_the_directory_is_killed_while_agents_move(platform: Platform) -> None:
+    """It comes back by itself with all that it had decided."""
+    handles = [platform.launch(travellers.counts, list(PLACES), 60, at=place) for place in PLACES]
+    for _ in range(3):
+        time.sleep(0.7)
+        os.kill(directory_pid(), signal.SIGKILL)
+        assert eventually(_answers(platform), 30)
+    assert [handle.result(timeout=90)[0] for handle in handles] == [60, 60, 60]
+
+
+def _answers(platform: Platform):
+    def holds() -> bool:
+        try:
+            return platform.client.entries() is not None
+        except AgentsError:
+            return False
+
+    return holds
+
+
+def test_a_node_that_joins_and_one_that_dies(platform: Platform, cluster: Reached) -> None:
+    """Its place is there and used at once; when it has died an agent that wants to go there is told so, and goes on."""
+    cluster.add_node("rome", num_cpus=1)
+    assert eventually(lambda: "rome" in [place.name for place in platform.places()], 30)
+    assert platform.launch(travellers.naps, 0.0, at="rome").result(timeout=60) == "rome"
+    waiting = platform.launch(travellers.hops_until_told, "rome", at="baku")
+    lost = platform.launch(travellers.naps, 2.0, at="rome")
+    for pids in cluster.node_processes("rome").values():
+        for pid in pids:
+            if psutil.pid_exists(pid):
+                os.kill(pid, signal.SIGKILL)
+    waiting.send("go")
+    slug, text, where = waiting.result(timeout=90)
+    assert (slug, where) == ("move-failed", "baku") and "still runs on baku" in text
+    assert eventually(lambda: "place-left" in [event.kind for event in platform.logs()], 30)
+    cluster.remove_node("rome")
+    cluster.add_node("rome", num_cpus=1)  # the machine is started again: the same place, and what it has on disk
+    assert lost.result(timeout=90) == "rome"
+    cluster.remove_node("rome")
