@@ -1,6 +1,6 @@
 # Every target does its own set-up: a machine with make and Python 3.11 or newer needs nothing else.
 #
-#   make test     run the tests                make demo     freeze an agent here, finish it in another Python
+#   make test     run the tests                make demo     an agent learns from three hospitals on three Ray nodes
 #   make check    ruff, mypy, import-linter    make bench    measure (ARGS=--json for a program to read)
 #   make clean    remove all that these made   make chaos    kill nodes and places while agents travel, for long
 #
@@ -40,7 +40,7 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 demo: $(INSTALLED)
-	$(BIN)/python -m demo
+	$(BIN)/python -m agents.demo $(ARGS)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.execution_state $(ARGS)

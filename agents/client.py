@@ -44,7 +44,7 @@ from agents.protocol import (
     TransferRefused,
     Verb,
 )
-from agents.sending import send_new
+from agents.sending import send_new, send_thawed
 from agents.standing import Fresh
 from agents.transport import Transport
 from mobility.bundle import Birth, Bundle, pack
@@ -176,7 +176,16 @@ class Client:
             luggage=luggage.to_bytes(),
         )
         request = Transfer(agent, NEVER, bundle.to_bytes(), None, started)
-        self._send_new(request, place, bundle.passport.birth.digest, timeout)
+        send_new(
+            self.transport,
+            request,
+            to=place,
+            record=bundle.passport.birth.digest,
+            by=Holder("outside", self.sender),
+            send=self._sender(timeout),
+            here=None,
+            timeout=timeout,
+        )
         return agent
 
     def thaw(self, bundle: Bundle, *, at: str | None = None, timeout: float = 60.0) -> str:
@@ -196,11 +205,11 @@ class Client:
             raise AgentEnded(agent, "thawed again") if row.status is Status.ENDED else _thawed(agent, row.holder)
         epoch = row.epoch if row is not None else NEVER
         request = Transfer(agent, epoch, bundle.to_bytes(), None, time.time())
-        self._send_new(request, place, _last_link(bundle), timeout)
+        send_thawed(self.transport, request, to=place, send=self._sender(timeout), timeout=timeout)
         self.log(EventKind.THAWED, agent, to=place)
         return agent
 
-    def _send_new(self, request: Transfer, place: str, record: bytes, timeout: float) -> None:
+    def _sender(self, timeout: float) -> Callable[[str, Transfer], PlaceReply]:
         def send(to: str, transfer: Transfer) -> PlaceReply:
             seconds = timeout + len(transfer.bundle) / _MIB / 10
             try:
@@ -208,16 +217,7 @@ class Client:
             except AgentsError as error:
                 return TransferRefused(transfer.epoch, error.slug, error.reason, error.remedy)
 
-        send_new(
-            self.transport,
-            request,
-            to=place,
-            record=record,
-            by=Holder("outside", self.sender),
-            send=send,
-            here="where it was launched",
-            timeout=timeout,
-        )
+        return send
 
     def _chosen(self, at: str | None) -> str:
         known = self.transport.places()
@@ -241,9 +241,8 @@ class Client:
             What it raised.
         """
         deadline = time.monotonic() + timeout
+        wait = 0.0  # of one that is frozen or lost, nothing is to be waited for
         while True:
-            left = deadline - time.monotonic()
-            wait = max(0.0, min(left, 2.0))
             row, outcome, gone = self._ask("fate", agent, wait, deadline=deadline, at_most=wait + CALL)
             if row is None:
                 raise UnknownAgent(agent)
@@ -255,6 +254,8 @@ class Client:
                 raise AgentFrozen(agent, "waited for")
             if gone:
                 raise AgentLost(agent, row.holder.place)
+            left = deadline - time.monotonic()
+            wait = max(0.0, min(left, 2.0))
             if left <= 0:
                 where = row.holder.place if row.holder is not None else "its place"
                 raise WaitedTooLong(f"the result of {agent}", timeout, state=f"It goes on on {where}.")

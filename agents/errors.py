@@ -77,11 +77,13 @@ class AgentsError(MobilityError):
     usual_state: ClassVar[str] = "Nothing was changed."
     usual_remedy: ClassVar[str] = ""
 
-    def __init__(self, reason: str, *, state: str | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self, reason: str, *, state: str | None = None, remedy: str | None = None, cause: str | None = None
+    ) -> None:
         self.reason = reason
         self.state = self.usual_state if state is None else state
         self.remedy = self.usual_remedy if remedy is None else remedy
-        super().__init__(f"{reason} ({self.slug}). {self.state} {self.remedy}".rstrip())
+        super().__init__(f"{reason} ({cause or self.slug}). {self.state} {self.remedy}".rstrip())
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -139,15 +141,23 @@ class MoveFailed(AgentsError):
     why
         The slug of the cause.
     here
-        Where the agent is.
+        Where the agent is; None if it runs nowhere.
     """
 
     slug = "move-failed"
 
     def __init__(
-        self, place: str | None, problem: str, *, why: str, here: str, remedy: str = "Try again, or go elsewhere."
+        self,
+        place: str | None,
+        problem: str,
+        *,
+        why: str,
+        here: str | None,
+        remedy: str = "Try again, or go elsewhere.",
+        state: str | None = None,
     ) -> None:
-        super().__init__(problem, state=f"The agent is unharmed and still runs on {here}.", remedy=remedy)
+        usual = f"The agent is unharmed and still runs on {here}."
+        super().__init__(problem, state=usual if state is None else state, remedy=remedy, cause=why)
         self.place = place
         self.why = why
         self.here = here
@@ -173,7 +183,9 @@ class LandingRefused(AgentsError):
     slug = "landing-refused"
 
     def __init__(self, place: str, why: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{place} refused the bundle: {problem}", state="Nothing of it runs there.", remedy=remedy)
+        super().__init__(
+            f"{place} refused the bundle: {problem}", state="Nothing of it runs there.", remedy=remedy, cause=why
+        )
         self.place = place
         self.why = why
         self.problem = problem

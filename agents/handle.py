@@ -14,11 +14,13 @@ from agents.eventlog import LogEvent
 from agents.protocol import Verb
 from agents.status import Status, status_of
 from agents.trail import Trail, trail_of
+from agents.watching import Journey, show_journey
 from mobility.bundle import Bundle
 
 __all__ = ["Handle", "MoveReport"]
 
 _LONG: Final = 3600.0
+_LATE: Final = 0.4
 
 
 class MoveReport(dict[str, Any]):
@@ -107,10 +109,20 @@ class Handle:
 
     def follow(self, seconds: float = _LONG) -> Iterator[LogEvent]:
         """What happens to it, as it happens, for so many seconds or until it has ended."""
+        last = 0
         for event in self.client.follow(agent=self.agent, seconds=seconds):
+            last = event.number or last
             yield event
             if event.kind in ("ended", "failed", "frozen"):
-                return
+                break
+        else:
+            return
+        # Places write to the log each for itself: those where it was before may be a moment later.
+        yield from self.client.follow(agent=self.agent, after=last, seconds=_LATE)
+
+    def watch(self, seconds: float = _LONG) -> Journey:
+        """Show on stderr where it goes, as it goes, until it has ended or `seconds` have passed."""
+        return show_journey(self.follow(seconds), self.name)
 
     # -- steering
 

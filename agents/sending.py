@@ -12,13 +12,13 @@ from contextlib import contextmanager
 
 from agents.cell import describe
 from agents.errors import AgentsError, DirectoryUnreachable, MoveFailed, MoveRefused
-from agents.handoff import Event, Fence, Holder, Machine, State
+from agents.handoff import NEVER, Event, Fence, Holder, Machine, State
 from agents.handoff import events as on
 from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
 from agents.transport import Transport
 from mobility.errors import MobilityError
 
-__all__ = ["capturing", "refused_move", "send_new"]
+__all__ = ["capturing", "refused_move", "send_new", "send_thawed"]
 
 _PAUSE = 0.2
 
@@ -31,10 +31,10 @@ def send_new(
     record: bytes,
     by: Holder,
     send: Callable[[str, Transfer], PlaceReply],
-    here: str,
+    here: str | None,
     timeout: float,
 ) -> None:
-    """Send an agent to a place, and see it arrive.
+    """Send an agent to a place, and see it arrive; if it does not, make sure that it will not later.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def send_new(
     send
         Sends a transfer; answers `TransferRefused` for whatever goes wrong on the way.
     here
-        Where the sender is, for errors.
+        The place of its parent, for errors; None: somebody outside sends it.
     timeout
         Seconds for the directory to say what became of it, if the place does not.
 
@@ -104,27 +104,68 @@ def _fenced(transport: Transport, fence: Fence, effect: on.AskDirectory) -> Even
         return on.Undecided(effect.kind, effect.epoch)
 
 
-def _undecided(agent: str, place: str, here: str) -> AgentsError:
+def send_thawed(
+    transport: Transport, request: Transfer, *, to: str, send: Callable[[str, Transfer], PlaceReply], timeout: float
+) -> None:
+    """Send an agent from a file to a place, and see it arrive.
+
+    Nothing is fenced: of all that come from the same file, the directory grants one, whenever that is.
+
+    Raises
+    ------
+    MoveRefused, MoveFailed
+        It lies in its file; with ``why="undecided"``, it may go on later.
+    """
+    deadline = time.monotonic() + timeout
+    reply = send(to, request)
+    if isinstance(reply, TransferAccepted):
+        return
+    if isinstance(reply, TransferRefused) and reply.why != "place-unreachable":
+        raise refused_move(reply, to, None, state=_IN_FILE)
+    while True:
+        try:
+            place, row = transport.ask_directory("locate", request.agent, timeout=5.0)
+        except DirectoryUnreachable:
+            row = None
+        if row is not None and row.epoch > request.epoch:
+            if row.epoch > request.epoch + 1 or place == to:
+                return
+            problem = f"it was thawed from another copy of its file, and is on {place}"
+            raise MoveRefused(to, problem, why="thawed-before", here=place, remedy="See where: sojourn ps")
+        if isinstance(reply, TransferRefused):  # it was never sent
+            raise refused_move(reply, to, None, state=_IN_FILE)
+        if time.monotonic() > deadline:
+            raise _undecided(request.agent, to, None)
+        time.sleep(_PAUSE)
+
+
+_IN_FILE = "The agent is unharmed, and lies in its file."
+
+
+def _undecided(agent: str, place: str, here: str | None) -> AgentsError:
     return MoveFailed(
         place,
         f"{place} did not answer, and the directory does not say whether {agent} is there",
         why="undecided",
         here=here,
         remedy=f"Ask later whether {agent} lives, before you try again.",
+        state="Whether it was born is not known." if here is None else None,
     )
 
 
-def _failure(agent: str, refusal: TransferRefused | None, place: str, here: str) -> AgentsError:
-    if refusal is None:
-        return MoveFailed(place, f"{place} did not take {agent}: it did not answer in time", why="silence", here=here)
-    return refused_move(refusal, place, here)
+def _failure(agent: str, refusal: TransferRefused | None, place: str, here: str | None) -> AgentsError:
+    refusal = refusal or TransferRefused(
+        NEVER, "place-unreachable", f"{place} did not take {agent}: it did not answer in time"
+    )
+    return refused_move(refusal, place, here, state="No agent was born." if here is None else None)
 
 
-def refused_move(refusal: TransferRefused, to: str | None, here: str) -> MoveFailed:
+def refused_move(refusal: TransferRefused, to: str | None, here: str | None, *, state: str | None = None) -> MoveFailed:
     """What the one who wanted a move gets to see of a refusal."""
     kind = MoveFailed if refusal.why in ("place-unreachable", "unknown-place") else MoveRefused
-    problem = refusal.problem or f"{to} refused the agent ({refusal.why})"
-    return kind(to, problem, why=refusal.why, here=here, remedy=refusal.remedy or "Try again, or go elsewhere.")
+    problem = refusal.problem or f"{to} refused the agent"
+    remedy = refusal.remedy or "Try again, or go elsewhere."
+    return kind(to, problem, why=refusal.why, here=here, remedy=remedy, state=state)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agents.eventlog import EventKind, LogEvent
 from mobility.errors import MobilityError
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from agents.client import Client
 
 __all__ = ["Link", "Trail", "trail_of"]
+
+#: Seconds for which the log may lag behind.
+_LATE: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,9 @@ def trail_of(client: Client, agent: str) -> Trail:
         verified = passport.verify(trust, now=time.time(), audience=None)
     except MobilityError as error:
         return Trail(entry.row.agent, name, "", 0, (), False, str(error))
-    events = client.events(agent=entry.row.agent, kinds=(EventKind.DEPARTED, EventKind.ARRIVED), limit=10_000)
-    took = _measured(events)
+    # Of what is before the branch with which it began, the log has only events of another agent.
+    own = max((number for number, hop in enumerate(verified.hops, 1) if hop.child == verified.agent), default=0)
+    took = _logged(client, entry.row.agent, [(hop.origin, hop.destination) for hop in verified.hops[own:]])
     links = tuple(
         Link(
             hop.epoch,
@@ -146,29 +150,46 @@ def trail_of(client: Client, agent: str) -> Trail:
             hop.time,
             str(sender),
             hop.child,
-            **took.get((hop.origin, hop.destination, number), {}),
+            **(took[number - own] if number >= own else {}),
         )
         for number, (hop, sender) in enumerate(zip(verified.hops, verified.senders, strict=True))
     )
     return Trail(verified.agent, name, str(verified.owner), verified.birth.certificate.not_before, links, True)
 
 
-def _measured(events: Sequence[LogEvent]) -> dict[Any, dict[str, Any]]:
-    """What each move took, by from, to and its number among the moves: the n-th departure is of the n-th hop."""
-    left = [event for event in events if event.kind is EventKind.DEPARTED]
-    came = {(event.data.get("source"), event.place, event.epoch): event.data for event in events}
-    told: dict[Any, dict[str, Any]] = {}
-    for number, event in enumerate(sorted(left, key=lambda one: one.epoch or 0)):
-        to = event.data.get("to")
-        arrival = came.get((event.place, to, event.epoch), {})
+def _logged(client: Client, agent: str, hops: Sequence[tuple[str, str | None]]) -> list[dict[str, Any]]:
+    """What the log tells of the hops; places write to it a moment later than they act."""
+    deadline = time.monotonic() + _LATE
+    kinds = (EventKind.DEPARTED, EventKind.FROZEN, EventKind.ARRIVED)
+    expected = sum(1 if destination is None else 2 for _, destination in hops)
+    while True:
+        events = client.events(agent=agent, kinds=kinds, limit=10_000)
+        if len(events) >= expected or time.monotonic() >= deadline:
+            return _measured(events, hops)
+        time.sleep(0.05)
+
+
+def _measured(events: Sequence[LogEvent], hops: Sequence[tuple[str, str | None]]) -> list[dict[str, Any]]:
+    """What each hop took, by its departure: that is the next one of its way; empty for a hop that the log lacks."""
+    left = [event for event in events if event.kind is not EventKind.ARRIVED]
+    came = {
+        (event.data.get("source"), event.place, event.epoch): event.data
+        for event in events
+        if event.kind is EventKind.ARRIVED
+    }
+    left.sort(key=lambda event: event.epoch or 0)
+    told: list[dict[str, Any]] = []
+    for origin, destination in hops:
+        ways = [(event.place, event.data.get("to")) for event in left]
+        if (origin, destination) not in ways:
+            told.append({})
+            continue
+        index = ways.index((origin, destination))
+        event, left = left[index], left[index + 1 :]
+        arrival = came.get((origin, destination, event.epoch), {})
         freeze, thaw, total = event.data.get("freeze_ms"), arrival.get("thaw_ms"), arrival.get("total_ms")
         ship = None
         if total is not None and freeze is not None and thaw is not None:
             ship = max(0.0, total - freeze - thaw)
-        told[event.place, to, number] = {
-            "bytes": event.data.get("bytes"),
-            "freeze_ms": freeze,
-            "ship_ms": ship,
-            "thaw_ms": thaw,
-        }
+        told.append({"bytes": event.data.get("bytes"), "freeze_ms": freeze, "ship_ms": ship, "thaw_ms": thaw})
     return told

@@ -1,1 +1,1 @@
-"""The main job, to be watched: an agent is frozen in one process and finished in another."""
+"""Bundles, to be watched (``python -m demo``): an agent is frozen in one process and finished in another."""

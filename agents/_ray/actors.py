@@ -7,6 +7,7 @@ same holds for the directory.
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from agents.checkpoints import SqliteCheckpoints
 from agents.client import Client
 from agents.connection import set_client
 from agents.directory_service import DirectoryService
+from agents.errors import StoreFailed
 from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.protocol import PlaceReply, PlaceRequest, Transfer
@@ -33,6 +35,8 @@ __all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor",
 #: Threads of each kind of request.
 PLACE_GROUPS: Final = {"transfer": 16, "deliver": 32, "look": 8, "control": 32}
 DIRECTORY_GROUPS: Final = {"wait": 128}
+#: Seconds for which a place waits for the disk of an earlier process.
+_PATIENCE: Final = 30.0
 _ALWAYS: Final = {"lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
 PLACE_OPTIONS: Final[dict[str, Any]] = dict(_ALWAYS)
 DIRECTORY_OPTIONS: Final[dict[str, Any]] = dict(_ALWAYS)
@@ -109,7 +113,7 @@ class PlaceActor:
     def __init__(self, name: str, actor: str, settings: PlatformSettings, about: Mapping[str, Any]) -> None:
         folder = state_folder(settings.state) / "places" / name
         # First of all the lock of the folder: while an earlier process has it, this one is not the place.
-        store = SqliteCheckpoints(folder, place=name)
+        store = _opened(folder, name)
         transport = RayTransport((name, self._serve))
         client = Client(transport)
         set_client(client)
@@ -167,6 +171,18 @@ class PlaceActor:
     def ping(self) -> str:
         """Its name, once it serves."""
         return self._place.name
+
+
+def _opened(folder: Path, name: str) -> SqliteCheckpoints:
+    """The place's disk; a process that is just being killed may hold its lock for a moment more."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return SqliteCheckpoints(folder, place=name)
+        except StoreFailed:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _identity(folder: Path, name: str) -> Identity:

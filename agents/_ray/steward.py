@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agents._ray.membership import PLATFORM_NAMESPACE, MembershipUnknown, Node, RayGcs, Watch
 from agents.directory_service import DirectoryService
 from agents.eventlog import EventKind, LogEvent
+from mobility.errors import MobilityError
 
 if TYPE_CHECKING:
     from agents._ray.actors import PlatformSettings
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Steward", "actor_name"]
 
 _PERIOD: Final = 0.25
+#: Seconds between two looks at whether a place lives.
+_PINGS: Final = 2.0
+#: Seconds between two times that old outcomes are dropped.
+_TIDYING: Final = 60.0
 
 
 def actor_name(node: Node) -> str:
@@ -40,6 +45,9 @@ class Steward:
         self._watch = Watch(RayGcs())
         self._actors: dict[str, Any] = {}
         self._waiting: dict[str, Node] = {}
+        self._pings: dict[str, Any] = {}
+        self._next_tidying = 0.0
+        self._next_ping: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="sojourn-steward", daemon=True)
 
     def start(self) -> None:
@@ -60,6 +68,8 @@ class Steward:
             else:
                 self._left(changes.left)
                 self._waiting |= {node.node_id: node for node in changes.joined}
+            self._revive()
+            self._tidy()
             for node in list(self._waiting.values()):
                 try:
                     self._open(node)
@@ -88,11 +98,54 @@ class Steward:
             .remote(node.place, name, self._settings, about)
         )
 
+    def _tidy(self) -> None:
+        """Have the directory drop what it need not keep any longer."""
+        if time.monotonic() < self._next_tidying:
+            return
+        self._next_tidying = time.monotonic() + _TIDYING
+        try:
+            self._service.call("tidy", (), {})
+        except MobilityError:  # of its disk: whoever asks the directory for something is told
+            traceback.print_exc(file=sys.stderr)
+
+    def _revive(self) -> None:
+        """Open places anew whose actor has died for good: Ray starts a process again, and not one that could not start.
+
+        A place that serves answers its ping; while it is being started again, the answer is simply late.
+        """
+        import ray
+
+        for node in self._watch.known:
+            actor = self._actors.get(node.node_id)
+            if actor is None or node.node_id in self._waiting:
+                continue
+            ping = self._pings.get(node.node_id)
+            if ping is None:
+                if time.monotonic() >= self._next_ping.get(node.node_id, 0.0):
+                    self._pings[node.node_id] = actor.ping.remote()
+                continue
+            done, _ = ray.wait([ping], timeout=0)
+            if not done:
+                continue
+            del self._pings[node.node_id]
+            self._next_ping[node.node_id] = time.monotonic() + _PINGS
+            try:
+                ray.get(ping, timeout=1.0)
+            except ray.exceptions.ActorUnavailableError:
+                continue  # it is being started again
+            except ray.exceptions.RayActorError:
+                print(f"sojourn: the place {node.place} has ended; it is started anew", file=sys.stderr, flush=True)
+                self._actors.pop(node.node_id, None)
+                self._waiting[node.node_id] = node
+            except ray.exceptions.RayError:
+                continue
+
     def _left(self, nodes: Sequence[Node]) -> None:
         import ray
 
         for node in nodes:
             self._waiting.pop(node.node_id, None)
+            self._pings.pop(node.node_id, None)
             actor = self._actors.pop(node.node_id, None)
             if actor is not None:  # Ray would try for ever to start it again on a node that is gone
                 ray.kill(actor, no_restart=True)

@@ -116,14 +116,25 @@ def _said(event: LogEvent) -> str:
             return f"left for {data.get('to') or 'a file'}{size}{took}"
         case "arrived":
             took = f", thawed in {data['thaw_ms']:.1f} ms" if _number(data.get("thaw_ms")) else ""
-            total = f", {data['total_ms']:.1f} ms in all" if _number(data.get("total_ms")) else ""
-            return f"arrived from {data.get('source') or 'outside'}{took}{total}"
+            return f"arrived from {data.get('source') or 'outside'}{took}{_took(data)}"
+        case "born":
+            size = f", {amount(data['bytes'])}" if isinstance(data.get("bytes"), int) else ""
+            return f"born{size}{_took(data)}"
+        case "frozen":
+            size = f", {amount(data['bytes'])}" if isinstance(data.get("bytes"), int) else ""
+            return f"frozen into a file{size}"
+        case "ended":
+            return "stopped" if data.get("stopped") else "ended"
         case "place-joined":
             return "place joined"
         case "place-left":
             return f"place left{_listed(data)}"
         case kind:
             return f"{kind.replace('-', ' ')}{_listed(data)}"
+
+
+def _took(data: Mapping[str, Any]) -> str:
+    return f", {data['total_ms']:.1f} ms in all" if _number(data.get("total_ms")) else ""
 
 
 def _number(value: object) -> bool:

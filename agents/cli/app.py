@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, NoReturn, cast
 
 import typer
@@ -27,6 +27,7 @@ from agents.cli.move import move
 from agents.cli.options import wanted_format
 from agents.cli.places import places
 from agents.cli.ps import ps
+from agents.cli.result import result
 from agents.cli.run import run_file
 from agents.cli.stop import stop
 from agents.cli.thaw import thaw
@@ -110,11 +111,12 @@ _keys = typer.Typer(
 )
 
 #: In the order in which one meets them.
-for _name, _command in {
+_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "up": up,
     "down": down,
     "places": places,
     "launch": launch,
+    "result": result,
     "ps": ps,
     "top": top,
     "logs": logs,
@@ -129,7 +131,8 @@ for _name, _command in {
     "inspect": inspect_file,
     "verify": verify_file,
     "run": run_file,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(_keys, name="key")
 _keys.command("new")(key_new)

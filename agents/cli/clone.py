@@ -17,9 +17,7 @@ def clone(
     name: AgentArgument,
     to: Annotated[
         str | None,
-        typer.Option(
-            "--to", metavar="PLACE", help="Where the clone begins; else where the agent is.", show_default=False
-        ),
+        typer.Option("--to", metavar="PLACE", help="Where it begins; else where the agent is.", show_default=False),
     ] = None,
     address: AddressOption = None,
     timeout: TimeoutOption = 30.0,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import stat
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
@@ -90,8 +91,8 @@ def at_home(home: HomeFolder) -> Iterator[Finding]:
         yield _of("trust", error)
     else:
         yield _ok("trust", f"{count(len(trusted.entries), 'trusted key')} in {home.trust_folder}")
-    if os.name == "posix" and os.path.isdir("/dev/shm"):
-        yield _shm("this host", os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize)
+    if os.path.isdir("/dev/shm"):
+        yield _shm(shutil.disk_usage("/dev/shm").total)
 
 
 def _python() -> Finding:
@@ -124,14 +125,14 @@ def _keys(home: HomeFolder) -> Iterator[Finding]:
                 )
 
 
-def _shm(whose: str, size: int) -> Finding:
+def _shm(size: int) -> Finding:
     if size < _LEAST_SHM:
         return _warning(
             "shared memory",
-            f"{whose}: /dev/shm has {amount(size)}, and Ray then uses files",
+            f"/dev/shm has {amount(size)}, and Ray then uses files, which are slower",
             "Give it more; a container needs, for instance: --shm-size=2g",
         )
-    return _ok("shared memory", f"{whose}: /dev/shm has {amount(size)}")
+    return _ok("shared memory", f"/dev/shm has {amount(size)}")
 
 
 # -- there
@@ -184,15 +185,25 @@ def _hosts(deadline: Deadline) -> Iterator[Finding]:
     from agents._ray.examining import examine, settings_of_platform
 
     settings = settings_of_platform(deadline.left(5.0))
-    for facts in examine(settings.state if settings is not None else None, timeout=deadline.left(20.0)):
+    found = examine(settings.state if settings is not None else None, timeout=deadline.left(20.0))
+    for facts in found:
         if facts.problem:
             yield _problem("host", f"{facts.place}: {facts.problem}", "See that its node lives, with: ray status")
-            continue
-        yield _clock(facts)
-        yield from _disk(facts)
-        if facts.shm is not None:
-            yield _shm(facts.place, facts.shm)
-        yield _auth(facts)
+    known = [facts for facts in found if not facts.problem]
+    yield from map(_clock, known)
+    for look in (_disk, _room, _auth):
+        yield from _together(known, look)
+
+
+def _together(found: list[Facts], look: Callable[[Facts], Finding | None]) -> Iterator[Finding]:
+    """One line for all places of which the same is to be said; several may be of one host."""
+    said: dict[Finding, list[str]] = {}
+    for facts in found:
+        finding = look(facts)
+        if finding is not None:
+            said.setdefault(finding, []).append(facts.place)
+    for finding, places in said.items():
+        yield replace(finding, said=f"{', '.join(places)}: {finding.said}")
 
 
 def _clock(facts: Facts) -> Finding:
@@ -205,30 +216,26 @@ def _clock(facts: Facts) -> Finding:
     return _ok("clock", said)
 
 
-def _disk(facts: Facts) -> Iterator[Finding]:
+def _disk(facts: Facts) -> Finding | None:
     if facts.disk is None:
-        return
-    said = f"{facts.place}: {amount(facts.disk)} free under {facts.folder}"
+        return None
+    said = f"{amount(facts.disk)} free under {facts.folder}"
     if facts.disk < _FULL_DISK:
-        yield _problem("disk", said, "Make room: a place that cannot write takes no agents in.")
-    elif facts.disk < _LEAST_DISK:
-        yield _warning("disk", said, "Make room soon.")
-    else:
-        yield _ok("disk", said)
+        return _problem("disk", said, "Make room: a place that cannot write takes no agents in.")
+    if facts.disk < _LEAST_DISK:
+        return _warning("disk", said, "Make room soon.")
+    return _ok("disk", said)
+
+
+def _room(facts: Facts) -> Finding | None:
+    return None if facts.shm is None else _shm(facts.shm)
 
 
 def _auth(facts: Facts) -> Finding:
     if facts.auth == "token":
-        return _ok("RAY_AUTH_MODE", f"{facts.place}: token")
-    mode = facts.auth or "not set"
-    if facts.place and _is_local_only():
-        return _ok("RAY_AUTH_MODE", f"{facts.place}: {mode}; its ports are for programs of this machine")
+        return _ok("RAY_AUTH_MODE", "token")
     return _warning(
         "RAY_AUTH_MODE",
-        f"{facts.place}: {mode}, so whoever reaches a port of the cluster runs code there",
-        "Set RAY_AUTH_MODE=token on every node before it is started, and for every program that connects.",
+        f"{facts.auth or 'not set'}, so whoever reaches a port of the cluster runs code there",
+        "Fine on a machine or a network of your own; else set RAY_AUTH_MODE=token before the nodes are started.",
     )
-
-
-def _is_local_only() -> bool:
-    return False

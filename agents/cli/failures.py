@@ -74,6 +74,8 @@ _BEGINNINGS: Final = frozenset({"a", "agent", "an", "it", "no", "segment", "the"
 def exit_code(error: BaseException) -> int:
     """The exit code for an error."""
     if _is_of_the_tree(error):
+        if getattr(error, "why", None) == "agent-name-taken":  # no question of trust or policy
+            return FAILED
         for kind in type(error).__mro__:
             if kind.__name__ in EXIT_CODES:
                 return EXIT_CODES[kind.__name__]
@@ -136,12 +138,17 @@ def _sentences(error: BaseException) -> Iterator[str]:
         happened, state, remedy = (str(part) for part in parts)
         # A sentence may begin with a name, which is to stay as it is.
         start = happened[:1].upper() if happened.partition(" ")[0] in _BEGINNINGS else happened[:1]
-        yield f"{start}{happened[1:]} ({getattr(error, 'slug', '')})."
-        yield state
-        yield remedy
+        yield f"{start}{happened[1:]} ({_mark(error)})."
+        yield from filter(None, (state, remedy))
     else:
         mark = f"({getattr(error, 'slug', '')})"
         yield str(error) if mark in str(error) else f"{error} {mark}"
+
+
+def _mark(error: BaseException) -> str:
+    """The slug; of a move that failed, that of the cause."""
+    why = getattr(error, "why", None)
+    return why if isinstance(why, str) and why else str(getattr(error, "slug", ""))
 
 
 def _details(error: BaseException) -> dict[str, Any]:

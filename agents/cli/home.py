@@ -92,6 +92,23 @@ class HomeFolder:
             else:
                 yield OwnKey(path.stem, path, public)
 
+    def launching_key(self, name: str | None, passphrase_file: Path | None) -> Identity:
+        """The key with which to sign agents: that of a name; else `owner`, made and trusted here if there is none.
+
+        Raises
+        ------
+        KeyMissing, KeyFileError, mobility.trust.TrustError
+        """
+        from agents.owning import OWNER, own_identity
+
+        if name is not None or self.key_file(OWNER).is_file():
+            return self.identity(OWNER if name is None else name, passphrase_file)
+        made = own_identity(self.folder)
+        trusted = self.store()
+        if all(entry.name != made.name for entry in trusted.current().listed):
+            trusted.trust(made.public)
+        return made
+
     def identity(self, name: str, passphrase_file: Path | None) -> Identity:
         """Your key of that name, opened; asks for a passphrase if it needs one.
 

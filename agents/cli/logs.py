@@ -23,9 +23,7 @@ __all__ = ["logs"]
 def logs(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[NAME]", help="An agent's name, its id, or the beginning of that; else all.", show_default=False
-        ),
+        typer.Argument(metavar="[NAME]", help="An agent's name or id; else all.", show_default=False),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what happens: until the agent has ended, or Ctrl-C.")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Deadline", "Target", "bounded_by", "connected", "progress", "quiet", "target_of"]
 
 _GRACE: Final = 2.0  # seconds after the deadline: until then the sentence of whoever waited comes first
+_LEAST: Final = 0.1  # seconds for a call
+#: What an error is called if somebody did not answer, be it because the deadline is over.
+_SILENT: Final = frozenset({"cluster-unreachable", "directory-unreachable", "place-unreachable", "membership-unknown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,14 @@ class Deadline:
         self.seconds = seconds
         self._at = time.monotonic() + seconds
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time left for another call."""
+        return self._at - time.monotonic() <= 2 * _LEAST
+
     def left(self, most: float = float("inf")) -> float:
         """Seconds, at least a tenth: a call that is made has a chance."""
-        return max(0.1, min(most, self._at - time.monotonic()))
+        return max(_LEAST, min(most, self._at - time.monotonic()))
 
 
 def target_of(address: str | None, home: HomeFolder) -> Target:
@@ -127,7 +135,7 @@ def connected(
     """
     target = target_of(address, home)
     identity = owner() if owner is not None else None  # may ask for a passphrase, before anything is timed
-    with bounded_by(deadline, output), quiet():
+    with bounded_by(deadline, output), _told_as_late(deadline), quiet():
         if target.auth is not None:
             os.environ["RAY_AUTH_MODE"] = target.auth  # before Ray is imported
         from agents._ray.cluster import reach
@@ -145,6 +153,21 @@ def connected(
                 raise NoPlatform(f"the Ray cluster at {target.address} has no places yet, sojourn launch opens them")
             with platform:
                 yield platform
+
+
+@contextmanager
+def _told_as_late(deadline: Deadline) -> Iterator[None]:
+    """Who had no time left to answer is not to be called unreachable."""
+    from mobility.errors import MobilityError
+
+    try:
+        yield
+    except MobilityError as error:
+        if error.slug in _SILENT and deadline.is_over:
+            from agents.cli.platform_errors import CommandTimedOut
+
+            raise CommandTimedOut(deadline.seconds) from error
+        raise
 
 
 def _attached(home: HomeFolder, owner: Identity | None, target: Target) -> Platform | None:

@@ -26,12 +26,17 @@ def thaw(
 ) -> None:
     """Let a frozen agent go on at a place: also one that was frozen in another cluster. The file stays."""
     from agents.cli.reaching import Deadline, connected
+    from agents.errors import MoveRefused
     from mobility.bundle import Bundle
 
     bundle = Bundle.read(existing_file(file))
     deadline = Deadline(timeout)
     with connected(HomeFolder.of(home), address, deadline, output) as platform:
-        handle = platform.thaw(bundle, at=at, timeout=deadline.left())
+        try:
+            handle = platform.thaw(bundle, at=at, timeout=deadline.left())
+        except MoveRefused as error:
+            error.state = "The agent lies in its file as before."
+            raise
         place = handle.place()
     if output is Format.JSON:
         write_json({"agent": handle.agent, "name": handle.name, "place": place})

@@ -58,7 +58,7 @@ def up(
     folder = HomeFolder.of(home)
     names = place_names([name.strip() for name in places.split(",")])
     files = _resource_files(resources or [], names)
-    owner = _owner(folder, passphrase_file)
+    owner = folder.launching_key(None, passphrase_file)
     run = RunFolder(folder.folder)
     with run.turn():
         held = run.held()
@@ -97,15 +97,6 @@ def _resource_files(given: Sequence[str], names: Sequence[str]) -> dict[str, Pat
         files[key] = existing_file(Path(file)).absolute()
         read_resource_file(files[key])
     return files
-
-
-def _owner(home: HomeFolder, passphrase_file: Path | None) -> Identity:
-    """The key that every place is to trust: `owner` of the home folder, made if there is none."""
-    from agents.owning import OWNER, own_identity
-
-    if home.key_file(OWNER).is_file():
-        return home.identity(OWNER, passphrase_file)
-    return own_identity(home.folder)
 
 
 def _start(run: RunFolder, names: tuple[str, ...], files: dict[str, Path], deadline: Any) -> DetachedCluster:
@@ -183,7 +174,7 @@ def _tell(
     screen.pairs(
         [
             ("address", started.address),
-            ("owner", f"{owner.public} (key {owner.key_id[:16]}), whom every place trusts"),
+            ("owner", f"{owner.public}, trusted by every place"),
             ("state", state.absolute() if state is not None else "ends with it; --state FOLDER would keep it"),
             ("log", run.log_file),
         ]

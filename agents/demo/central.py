@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from agents.demo.logistic import CONVERGED, Slopes, stepped, with_intercept
@@ -99,9 +100,9 @@ def _compared(quantities: Iterable[tuple[str, str, Any, Any]]) -> Iterable[Compa
 def _by_scikit_learn(design: Floats, benign: Floats, penalty: float) -> Floats:
     """Intercept and weights, fitted by a library that has nothing to do with this one."""
     import numpy
-    from sklearn.linear_model import LogisticRegression
 
-    model: Any = LogisticRegression(C=1.0 / penalty, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    linear: Any = import_module("sklearn.linear_model")
+    model = linear.LogisticRegression(C=1.0 / penalty, solver="newton-cholesky", tol=1e-12, max_iter=1000)
     model.fit(design[:, 1:], benign)
     fitted: Floats = numpy.concatenate((model.intercept_, model.coef_[0]))
     return fitted

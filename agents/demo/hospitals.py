@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -86,10 +87,10 @@ def everybody() -> Patients:
     DataMissing
     """
     try:
-        from sklearn.datasets import load_breast_cancer
+        datasets: Any = import_module("sklearn.datasets")
     except ImportError:
         raise DataMissing from None
-    data: Any = load_breast_cancer()
+    data = datasets.load_breast_cancer()
     return Patients(data.data.astype(float), data.target.astype(float), tuple(map(str, data.feature_names)))
 
 
@@ -129,4 +130,5 @@ def maker(site: int) -> Callable[[], Patients]:
 
 def place_file(site: int) -> str:
     """The resource file of a place that is to be that hospital."""
-    return f'[place.resources.{RESOURCE}]\nfactory = "{__name__}:{patients.__name__}"\narguments = {{ site = {site} }}\n'
+    head = f"[place.resources.{RESOURCE}]"
+    return f'{head}\nfactory = "{__name__}:{patients.__name__}"\narguments = {{ site = {site} }}\n'

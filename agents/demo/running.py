@@ -60,9 +60,9 @@ def run(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sojourn demo",
-        description="A surveyor travels between three hospitals, each on a Ray node of its own, computes mean, variance "
-        "and correlation of all their patients, and trains a logistic regression as it goes round. No patient's row "
-        "leaves its node. The result is compared with the one computed at one place.",
+        description="A surveyor travels between three hospitals, each on a Ray node of its own, computes mean, "
+        "variance and correlation of all their patients, and trains a logistic regression as it goes round. No "
+        "patient's row leaves its node. The result is compared with the one computed at one place.",
         epilog="Exit codes: 0 the result is the central one and the passport holds; 1 not so, or it failed; 2 usage.",
     )
     parser.add_argument(

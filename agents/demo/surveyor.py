@@ -43,15 +43,14 @@ def surveyor(
 
     weights, step, change = numpy.zeros(1 + features), 0, 1.0
     while step < rounds and change > CONVERGED:
-        there = partial(slopes_there, moments.mean, moments.scale, weights)
-        slopes = yield from once_round(here, hospitals, Slopes.nothing(features), there)
+        part = partial(slopes_there, moments.mean, moments.scale, weights)
+        slopes = yield from once_round(here, hospitals, Slopes.nothing(features), part)
         weights, change = stepped(weights, slopes, penalty)
         del slopes  # what is bound travels, and these 8 KB are of no more use
         step += 1
         here.log(f"step {step} of training: weights changed by {change:.1e} at most")
 
-    there = partial(hits_there, moments.mean, moments.scale, weights)
-    hits = yield from once_round(here, hospitals, Hits(), there)
+    hits = yield from once_round(here, hospitals, Hits(), partial(hits_there, moments.mean, moments.scale, weights))
     here.log(f"{hits.right:.0f} of {hits.rows:.0f} patients are classified rightly")
     return {
         "count": moments.count,

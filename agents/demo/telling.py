@@ -56,9 +56,7 @@ class Report:
     def steady(self) -> bool:
         """Whether what it carried in training had one size, however many rows it had seen, and was not theirs."""
         first, *others = self.training
-        grown = all(
-            abs(move.carried - first.carried) <= GROWTH * (1 + move.number - first.number) for move in others
-        )
+        grown = all(abs(move.carried - first.carried) <= GROWTH * (1 + move.number - first.number) for move in others)
         return grown and all(move.carried < self.rows_bytes // 4 for move in self.moves)
 
     @property

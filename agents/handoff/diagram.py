@@ -1,7 +1,7 @@
 """The state diagrams of the documentation, drawn from the tables.
 
-``python -m agents.handoff.diagram`` prints them; ``python -m agents.handoff.diagram docs/handoff.md`` puts them where the
-document has their marks, and ``--check`` only says whether they are current.
+``python -m agents.handoff.diagram`` prints them; ``python -m agents.handoff.diagram docs/handoff.md`` puts them where
+the document has their marks, and ``--check`` only says whether they are current.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def _decisions() -> Iterator[tuple[str, str, str]]:
             Finish("a", epoch, here),
         ]
         for request in requests:
-            restores = isinstance(request, Restore)
-            after, answer = decide(row, request, lambda holder, restores=restores: holder == there or not restores)
+            lapsed = {here} if isinstance(request, Restore) else set()
+            after, answer = decide(row, request, lambda holder, lapsed=lapsed: holder not in lapsed)  # type: ignore[misc]
             if isinstance(answer, Granted) and after is not None:
                 yield row.status.value if row is not None else "unknown", after.status.value, type(request).__name__
 

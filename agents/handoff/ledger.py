@@ -291,8 +291,8 @@ def _is_repeated(row: Row, request: Request) -> bool:
         case Take() | Restore():
             return row.status is Status.HELD and row.holder == request.by and row.record == request.record
         case Fence():
-            if row.status is Status.FROZEN:
-                return row.record == request.burned
+            if row.status is Status.FROZEN and row.record == request.burned:
+                return True
             return bool(row.burned) and row.burned[-1] == request.burned
         case Release():
             return row.status is Status.FROZEN and row.record == request.record
@@ -354,7 +354,7 @@ def _changed(row: Row | None, request: Request) -> Row:
         case Fence():
             if row is None:
                 return Row(request.agent, epoch, Status.ENDED, None, NEVER, request.burned, (request.burned,))
-            if row.status is Status.FROZEN:  # what is in the file is to be thawed yet
+            if row.status is Status.FROZEN and row.record == request.burned:  # what is in the file is to be thawed yet
                 return replace(row, epoch=epoch)
             return replace(row, epoch=epoch, burned=(*row.burned, request.burned)[-_BURNED:])
         case Release():

@@ -64,7 +64,7 @@ class Admission:
                 raise LandingRefused(
                     self.core.name,
                     "another-agent",
-                    f"it was announced as {transfer.agent}, and is {verified.passport.agent} (another-agent)",
+                    f"it was announced as {transfer.agent}, and is {verified.passport.agent}",
                     "Send it under its own id.",
                 )
             luggage = self._luggage(verified)
@@ -90,7 +90,7 @@ class Admission:
             raise LandingRefused(
                 self.core.name,
                 "landing-failed",
-                f"it could not be made there, for {type(error).__name__}: {describe(error)[1][:500]} (landing-failed)",
+                f"it could not be made there, for {type(error).__name__}: {describe(error)[1][:500]}",
                 "Mend the class that raises when it is made, or leave its object behind.",
             ) from error
 
@@ -126,7 +126,7 @@ class Admission:
             raise LandingRefused(
                 self.core.name,
                 "stale-epoch",
-                f"it was sent under another epoch than {transfer.epoch} (stale-epoch)",
+                f"it was sent under another epoch than {transfer.epoch}",
                 "Nobody can bring in an old copy; look for the agent with: sojourn ps",
             )
 
@@ -145,7 +145,7 @@ class Admission:
             raise LandingRefused(
                 self.core.name,
                 "recovering",
-                "it has a checkpoint of that agent, and is just taking it back (recovering)",
+                "it has a checkpoint of that agent, and is just taking it back",
                 "Try again in a moment.",
             )
 
@@ -190,7 +190,7 @@ class Admission:
             remedy = f"On {self.core.name} run:  sojourn key trust FILE.pub  with the public key of that signer."
         if isinstance(error, StoreFailed):
             problem, remedy = f"it cannot write it down ({error.reason})", error.remedy
-        return LandingRefused(self.core.name, error.slug, f"{problem} ({error.slug})", remedy)
+        return LandingRefused(self.core.name, error.slug, problem, remedy)
 
     # -- code
 

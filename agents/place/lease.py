@@ -20,11 +20,16 @@ from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from mobility.errors import MobilityError
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "clock"]
 
 #: Of its length, the part that a place believes in.
 _BELIEVED: Final = 0.8
 _RENEWALS: Final = 4
+
+
+def clock() -> float:
+    """Seconds that also pass while the machine sleeps, where the system counts them: a lease does not wait for it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +51,7 @@ class Lease:
     seconds: float
     members_changed: Callable[[int], None]
     superseded: Callable[[], None]
-    asked: float = field(default_factory=time.monotonic)
+    asked: float = field(default_factory=clock)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
     _told_lost: set[tuple[str, int]] = field(default_factory=set, init=False)
@@ -65,7 +70,7 @@ class Lease:
     @property
     def left(self) -> float:
         """Seconds for which the place may believe in it."""
-        return self.asked + self.seconds * _BELIEVED - time.monotonic()
+        return self.asked + self.seconds * _BELIEVED - clock()
 
     def _run(self) -> None:
         pause = self.seconds / _RENEWALS
@@ -80,7 +85,7 @@ class Lease:
                 self._lost()
 
     def _renew(self) -> bool:
-        asked = time.monotonic()
+        asked = clock()
         # Whatever the directory's answer would be, it is of no use after the lease has run out.
         seconds = max(0.2, min(self.seconds / 2, self.left if self.core.leased else self.seconds / 2))
         try:
@@ -170,9 +175,7 @@ class Lease:
             if resident is not None and not resident.is_away:
                 continue
             try:
-                _, row = self.core.transport.ask_directory(
-                    "locate", agent, timeout=self.core.options.directory_seconds
-                )
+                _, row = self.core.transport.ask_directory("locate", agent, timeout=self.core.options.directory_seconds)
             except MobilityError:
                 return
             frozen = row is not None and row.status is Status.FROZEN  # kept for whoever did not get the bundle

@@ -109,6 +109,8 @@ class Moving:
             case on.ReplyRefused():
                 refusal = resident.refusal or TransferRefused(effect.epoch, effect.reason)
                 resident.refusal = None
+                if resident.came is not None and resident.came[0] == effect.epoch:
+                    resident.came = None
                 resident.answer(effect.epoch, refusal)
             case on.Resume():
                 self._resume(resident, effect.reason)
@@ -340,9 +342,15 @@ class Moving:
             while resident.machine.state in _LEAVING and transfer.epoch > resident.machine.visit.epoch:
                 if not resident.settled.wait(max(0.0, deadline - time.monotonic())):
                     break
+            came = (transfer.epoch, transfer.started, transfer.source)
+            if transfer.source is None and resident.came is not None and resident.came[0] == transfer.epoch:
+                if resident.came != came:  # not the same one again, which is answered as the first was
+                    return TransferRefused(transfer.epoch, "thawed-before", "somebody else has just thawed it there")
             answer = resident.wait_for(transfer.epoch)
             effects = resident.machine.handle(on.Offered(transfer.epoch))
             admits = any(isinstance(effect, on.Admit) for effect in effects)
+            if admits:
+                resident.came = came
             for effect in effects:
                 if not isinstance(effect, on.Admit):
                     self._local(resident, effect)

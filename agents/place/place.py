@@ -25,7 +25,7 @@ from agents.place.admission import Admission
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
-from agents.place.lease import Lease
+from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
 from agents.place.noting import Notebook
 from agents.place.performing import Performing
@@ -155,7 +155,7 @@ class Place:
         dead = self.core.store.sign_in(self.core.writer)
         members = self.core.transport.ask_directory("members", timeout=timeout)
         former = next((member.writer for member in members if member.place == self.name), None)
-        asked = time.monotonic()
+        asked = clock()
         registered: Registered = self.core.transport.ask_directory(
             "register",
             self.name,

@@ -117,6 +117,8 @@ class Resident:
         By epoch: whoever waits to hear what became of a transfer.
     refusal
         Why it was not let in, for whoever sent it.
+    came
+        Of what was let in last: the epoch under which it was sent, when, and from where.
     ended
         How it has ended, from then on; nothing of it runs any more, and the directory is to be told.
     forgotten
@@ -127,6 +129,7 @@ class Resident:
         "_waiters",
         "agent",
         "calling",
+        "came",
         "cell",
         "controls",
         "ended",
@@ -158,6 +161,7 @@ class Resident:
         self.passport: VerifiedPassport | None = None
         self.staged: Staged | None = None
         self.outbound: Outbound | None = None
+        self.came: tuple[int, float, str | None] | None = None
         self.ended: Ended | None = None
         self.forgotten = False
         self.refusal: TransferRefused | None = None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from agents.testing import guards
+from agents.testing.explorer import BOUNDS, explore
 from agents.testing.histories import Summary, run, run_history
 from agents.testing.invariants import Violation
 from agents.testing.world import World
@@ -132,11 +133,9 @@ def _one_guard(name: str, first: int, most: int, *, verbose: bool) -> int:
 
 
 def _explore(bound: str) -> int:
-    from agents.testing import explorer
-
     failed = False
-    for name, limits in explorer.BOUNDS[bound]:
-        report = explorer.explore(limits, progress=_say)
+    for name, limits in BOUNDS[bound]:
+        report = explore(limits, progress=_say)
         print(f"{name}: {report}", flush=True)
         failed = failed or report.problem is not None
     return 1 if failed else 0

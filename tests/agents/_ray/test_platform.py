@@ -212,3 +212,14 @@ def test_a_node_that_joins_and_one_that_dies(platform: Platform, cluster: Reache
     cluster.add_node("rome", num_cpus=1)  # the machine is started again: the same place, and what it has on disk
     assert lost.result(timeout=90) == "rome"
     cluster.remove_node("rome")
+
+
+def test_a_place_that_could_not_start_is_started_again(platform: Platform) -> None:
+    """Ray gives up on an actor whose construction failed, or that was killed for good; its node is to have its place."""
+    import ray
+
+    about = platform.client.describe_place("lima").about
+    handle = platform.launch(travellers.naps, 1.0, at="lima")
+    ray.kill(ray.get_actor(about["actor"], namespace=PLATFORM_NAMESPACE), no_restart=True)
+    assert handle.result(timeout=60) == "lima"
+    assert eventually(lambda: platform.places(details=True)[1].about.get("pid", about["pid"]) != about["pid"], 30)

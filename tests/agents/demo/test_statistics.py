@@ -70,7 +70,9 @@ def test_the_gradient_is_the_slope_of_the_loss() -> None:
 
     slopes = Slopes.of(design, benign, weights)
     for number, unit in enumerate(numpy.eye(4) * tiny):
-        assert slopes.gradient[number] == pytest.approx((loss(weights + unit) - loss(weights - unit)) / (2 * tiny), rel=1e-5)
+        assert slopes.gradient[number] == pytest.approx(
+            (loss(weights + unit) - loss(weights - unit)) / (2 * tiny), rel=1e-5
+        )
         ahead, behind = (Slopes.of(design, benign, weights + sign * unit).gradient for sign in (1, -1))
         numpy.testing.assert_allclose(slopes.hessian[number], (ahead - behind) / (2 * tiny), rtol=1e-5, atol=1e-6)
 
@@ -155,7 +157,9 @@ def test_one_wrong_digit_is_noticed(quantity: str) -> None:
 
 def test_what_is_no_number_is_not_equal() -> None:
     told, everyone = found()
-    unequal = {one.quantity for one in compared({**told, "mean": told["mean"] * numpy.nan}, everyone, 1.0) if not one.equal}
+    unequal = {
+        one.quantity for one in compared({**told, "mean": told["mean"] * numpy.nan}, everyone, 1.0) if not one.equal
+    }
     assert unequal == {"mean"}
 
 

@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the data comes with scikit-learn: install sojourn[demo]")
 
-from agents.demo.central import compared  # noqa: E402
-from agents.demo.hospitals import RESOURCE, everybody, patients  # noqa: E402
-from agents.demo.surveyor import surveyor  # noqa: E402
-from agents.demo.telling import GROWTH, Report  # noqa: E402
-from agents.demo.watching import Move, Said, watch  # noqa: E402
-from agents.errors import AgentFailed, ResourceMissing, WaitedTooLong  # noqa: E402
-from agents.testing.local import LocalPlatform  # noqa: E402
+from agents.demo.central import compared
+from agents.demo.hospitals import RESOURCE, everybody, patients
+from agents.demo.surveyor import surveyor
+from agents.demo.telling import GROWTH, Report
+from agents.demo.watching import Move, Said, watch
+from agents.errors import AgentFailed, ResourceMissing, WaitedTooLong
+from agents.testing.local import LocalPlatform
 
 PLACES = ("baku", "oslo", "lima")
 
@@ -49,7 +49,9 @@ def test_it_says_what_it_does_where_it_does_it(told) -> None:
     _, events = told
     lines = [number for number, event in enumerate(events) if isinstance(event, Said)]
     assert len(lines) == 12
-    assert all(isinstance(events[n - 1], Move) and events[n - 1].destination == "lima" == events[n].place for n in lines)
+    assert all(
+        isinstance(events[n - 1], Move) and events[n - 1].destination == "lima" == events[n].place for n in lines
+    )
 
 
 def test_what_it_carries_does_not_grow_with_the_rows(told) -> None:

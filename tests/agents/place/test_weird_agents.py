@@ -350,7 +350,7 @@ def test_an_agent_that_raises_while_landing_goes_on_where_it_was(platform, safe)
     gc.collect()
     said = until(lambda: [event.data["text"] for event in platform.logs() if event.kind == "said"])
     assert said == ["finally on baku"]
-    entry = [event.data for event in platform.logs() if event.kind == "refused"]
+    entry = until(lambda: [event.data for event in platform.logs() if event.kind == "refused"])
     assert len(entry) == 1 and entry[0]["source"] == "baku"
 
 
