@@ -313,7 +313,11 @@ def _objection(
     if row is None and not isinstance(request, Take | Fence):
         return Denial.UNKNOWN
     if isinstance(request, Fence):
-        return Denial.NOT_HOLDER if row is not None and row.status is Status.HELD and row.holder != request.by else None
+        if row is not None and row.status is Status.HELD and row.holder != request.by:
+            return Denial.NOT_HOLDER
+        if row is not None and row.status is Status.FROZEN and row.record != request.burned:
+            return Denial.BROKEN_CHAIN  # whoever asks has sent another file
+        return None
     if not has_lease(request.by):
         return Denial.NO_LEASE
     if row is None:

@@ -184,7 +184,7 @@ class Admission:
         )
 
     def _refusal(self, error: MobilityError) -> LandingRefused:
-        problem = getattr(error, "reason", None) or str(error)
+        problem = (getattr(error, "reason", None) or str(error)).removeprefix(f"{self.core.name} refused the message: ")
         remedy = getattr(error, "remedy", "")
         if isinstance(error, UntrustedSigner):
             remedy = f"On {self.core.name} run:  sojourn key trust FILE.pub  with the public key of that signer."

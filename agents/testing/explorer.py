@@ -546,9 +546,11 @@ BOUNDS: Final[dict[str, tuple[tuple[str, Limits], ...]]] = {
         ("a lease lost", Limits(lapses=1)),
     ),
     "full": (
-        ("one crash, a message lost, one doubled, a refusal", Limits(crashes=1, losses=1, doublings=1, refusals=1)),
-        ("two crashes, a refusal", Limits(crashes=2, refusals=1)),
-        ("two messages lost, two doubled", Limits(losses=2, doublings=2)),
+        ("one crash, a message lost, a refusal", Limits(crashes=1, losses=1, refusals=1)),
+        ("one crash, a message doubled", Limits(crashes=1, doublings=1)),
+        ("two crashes", Limits(crashes=2)),
+        ("two messages lost", Limits(losses=2)),
+        ("two messages doubled", Limits(doublings=2)),
         ("a lease lost, one crash", Limits(crashes=1, lapses=1)),
     ),
 }

@@ -65,6 +65,7 @@ def chaos(
     places: tuple[str, ...] = ("baku", "oslo", "lima", "rome"),
     pause: tuple[float, float] = (0.6, 1.6),
     node_share: float = 0.06,
+    quiet: float = 20.0,
     told: Callable[[str], None] = lambda line: None,
 ) -> Report:
     """Kill processes and nodes of a cluster of our own while agents travel.
@@ -73,6 +74,8 @@ def chaos(
     ----------
     pause
         Seconds from one kill to the next, at random between these.
+    quiet
+        Seconds without a message after which an agent ends.
     node_share
         How many of the kills are of a whole node, as a part of one.
     """
@@ -88,7 +91,7 @@ def chaos(
         with connect(resources=offered, home=folder / "home", lease_seconds=4.0, progress=told) as platform:
             seconds = kills * sum(pause) / 2 * 1.6 + 10
             until = time.time() + seconds
-            handles = _launched(platform, places, names, until, chance)
+            handles = _launched(platform, places, names, until, quiet, chance)
             killer = _Killer(platform, cluster, places, chance, report, told)
             while time.time() < until - 5 and sum(report.kills.values()) < kills:
                 time.sleep(chance.uniform(*pause))
@@ -107,7 +110,7 @@ def chaos(
 
 
 def _launched(
-    platform: Platform, places: tuple[str, ...], names: list[str], until: float, chance: random.Random
+    platform: Platform, places: tuple[str, ...], names: list[str], until: float, quiet: float, chance: random.Random
 ) -> list[Any]:
     # Agents know each other by name: a name is free before its agent is born, so all are born first.
     return [
@@ -117,7 +120,7 @@ def _launched(
             list(places),
             names,
             until,
-            20.0,
+            quiet,
             at=chance.choice(places),
             name=name,
             birth=Birth(hop_limit=256),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
@@ -14,6 +15,7 @@ from agents.place import PlaceOptions
 from agents.testing.local import LocalPlatform
 from mobility.bundle import Bundle
 from mobility.errors import MobilityError
+from mobility.trust import TrustEntry, TrustList
 from tests.agents.place.conftest import PLACES, until
 
 
@@ -301,13 +303,14 @@ def test_of_simultaneous_thaws_exactly_one_wins(platform, tmp_path, same_place, 
         file = tmp_path / f"{round_}.sojourn"
         frozen = platform.launch(keeps, round_, at="baku")
         frozen.freeze(file)
-        with _another(platform, elsewhere) as target:
+        with _another(platform) if elsewhere else nullcontext(platform) as target:
+            places = [place.name for place in target.places()]
             barrier = threading.Barrier(4)
 
             def thaw(number):
                 barrier.wait(10)
                 try:
-                    return target.thaw(file, at="oslo" if same_place else PLACES[number % 3])
+                    return target.thaw(file, at=places[0] if same_place else places[number % 3])
                 except MobilityError as error:
                     assert "thawed" in str(error) or "refused" in str(error), str(error)
                     return None
@@ -321,19 +324,20 @@ def test_of_simultaneous_thaws_exactly_one_wins(platform, tmp_path, same_place, 
             assert not rows
 
 
-class _Same:
+class Trusting:
+    """A list with the owner and the places of another platform."""
+
     def __init__(self, platform):
-        self.platform = platform
+        keys = [platform.owner.public, *(place.core.identity.public for place in platform.running.values())]
+        self.list = TrustList.of(0, [TrustEntry(key, key.name, (key.role,)) for key in keys])
 
-    def __enter__(self):
-        return self.platform
-
-    def __exit__(self, *problem):
-        return None
+    def current(self):
+        return self.list
 
 
-def _another(platform, elsewhere):
-    return LocalPlatform(PLACES, owner=platform.owner, trusts=None) if elsewhere else _Same(platform)
+def _another(platform):
+    places = ("rome", "cairo", "quito")
+    return LocalPlatform(places, owner=platform.owner, trusts=dict.fromkeys(places, Trusting(platform)))
 
 
 def test_thaw_that_was_refused_can_be_tried_again(platform, tmp_path):
@@ -347,11 +351,13 @@ def test_thaw_that_was_refused_can_be_tried_again(platform, tmp_path):
         other.kill("oslo")
         with pytest.raises(MoveFailed):
             other.thaw(file, at="oslo", timeout=2)
-    other = LocalPlatform(["oslo"], owner=platform.owner)
-    with other:
-        with pytest.raises(MoveRefused, match="baku|place"):
-            other.thaw(file, at="oslo")
-    platform.thaw(file, at="lima").send(100)
+    with LocalPlatform(["rome"], owner=platform.owner) as other:
+        with pytest.raises(MoveRefused, match="untrusted-signer"):  # nor does one that trusts the owner alone
+            other.thaw(file, at="rome")
+        other.running["rome"].trust.own = Trusting(platform)
+        handle = other.thaw(file, at="rome")  # now it does
+        handle.send(100)
+        assert handle.result(timeout=10) == (101, "rome")
 
 
 @pytest.mark.parametrize("where", [40, -40, "middle"])

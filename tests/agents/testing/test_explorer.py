@@ -23,7 +23,6 @@ def test_every_interleaving_is_safe_and_comes_to_rest(name: str, limits: Limits)
         ("dormant", Limits(), "(1)"),
         ("grant-of-this-lease", Limits(lapses=1), "(1)"),
         ("repetition", Limits(losses=1), ""),
-        ("rubbish", Limits(crashes=1), "(2)"),
         ("asking-again", Limits(losses=1), "(5)"),
     ],
 )
