@@ -17,7 +17,9 @@ from agents.cli.options import (
 from agents.cli.screen import Screen, escaped, write_json
 
 if TYPE_CHECKING:
+    from agents.errors import MoveRefused
     from agents.handle import Handle
+    from mobility.trust import Identity
 
 __all__ = ["launch"]
 
@@ -82,7 +84,7 @@ def launch(
         except ValueError as error:  # of the name
             raise typer.BadParameter(str(error), param_hint="--name") from None
         except MoveRefused as error:
-            error.state = "Nothing was launched."
+            _blame_here(error, folder, platform.client.owner)
             raise
         place = handle.place()
         if wait:
@@ -98,3 +100,11 @@ def launch(
 def _launched(handle: Handle, place: str | None) -> str:
     called = handle.agent if handle.name == handle.agent else f"{handle.name} ({handle.agent})"
     return f"Launched {called}: {f'now on {place}' if place else 'it has ended already'}"
+
+
+def _blame_here(error: MoveRefused, home: HomeFolder, owner: Identity | None) -> None:
+    """The place knows the key of an owner that it does not trust; what that key is called is known here."""
+    error.state = "Nothing was launched."
+    if error.why == "untrusted-signer" and owner is not None:
+        error.reason = f'{error.place} refused the bundle: signer "{owner.name}" is not trusted there'
+        error.remedy = f"On {error.place} run:  sojourn key trust {home.public_file(owner.name).name}"

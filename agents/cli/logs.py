@@ -52,7 +52,8 @@ def logs(
         agent = platform.get(name).agent if name is not None else None
         writer = _Writer(platform, output, of_one=agent is not None)
         past = platform.client.events(agent=agent, last=last) if last else []
-        for event in past:
+        # Places write a moment later than they act: what is read by people is put in the order of its times.
+        for event in past if output is Format.JSON else sorted(past, key=lambda event: event.time):
             writer.write(event)
         if follow:
             with suppress(KeyboardInterrupt):  # this is how one ends it

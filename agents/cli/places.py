@@ -12,6 +12,7 @@ from agents.cli.options import AddressOption, Format, FormatOption, HomeOption, 
 from agents.cli.screen import Screen, write_json
 
 if TYPE_CHECKING:
+    from agents.cli.reaching import Deadline
     from agents.platform import Platform
 
 __all__ = ["places"]
@@ -53,7 +54,7 @@ def _key(written: dict[str, str], place: str) -> dict[str, Any]:
     return {"key_file": written[place]} if place in written else {}
 
 
-def _write_keys(platform: Platform, folder: Path, deadline: Any) -> dict[str, str]:
+def _write_keys(platform: Platform, folder: Path, deadline: Deadline) -> dict[str, str]:
     members = platform.client.transport.ask_directory("members", timeout=deadline.left(10.0))
     folder.mkdir(parents=True, exist_ok=True)
     written = {}

@@ -179,10 +179,10 @@ class CommandTimedOut(CommandError):
 
     slug = "command-timed-out"
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, state: str | None = None) -> None:
         super().__init__(
-            f"the platform did not do it within {seconds:g} seconds",
-            state="What was asked may still be done there; this command waits no longer.",
+            f"this was not done within {seconds:g} seconds",
+            state=state or "What was asked may still be done at the places; this command waits no longer.",
             remedy="Look with: sojourn ps; see what answers with: sojourn doctor; or wait longer: --timeout SECONDS",
         )
         self.seconds = seconds

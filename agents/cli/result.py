@@ -65,5 +65,5 @@ def _blame(handle: Handle, error: Exception) -> None:
     named = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     been = next((note.rpartition(": ")[2] for note in getattr(error, "__notes__", ())), "")
     places = been.split(" -> ") if been else []
-    text = str(error).split("\n", 1)[0][:500]
+    text = str(getattr(error, "reason", error)).split("\n", 1)[0][:500]
     raise AgentFailed(handle.name, named, text, error.__cause__.trace.rstrip(), places) from None

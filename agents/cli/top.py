@@ -14,6 +14,7 @@ from agents.cli.options import AddressOption, Format, FormatOption, HomeOption, 
 from agents.cli.screen import Screen, escaped, moment, write_json
 
 if TYPE_CHECKING:
+    from agents.cli.reaching import Deadline
     from agents.eventlog import LogEvent
     from agents.platform import PlaceInfo, Platform
     from agents.status import Status
@@ -93,7 +94,7 @@ def _counted(agents: list[Status]) -> str:
     return f"{len(agents)} agent{'' if len(agents) == 1 else 's'}{f': {each}' if each else ''}{shown}"
 
 
-def _watch(platform: Platform, every: float, deadline: Any) -> None:
+def _watch(platform: Platform, every: float, deadline: Deadline) -> None:
     from rich.console import Console
     from rich.live import Live
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from agents.cli.screen import Screen, write_json
 
 if TYPE_CHECKING:
     from agents._ray._own import DetachedCluster
+    from agents.cli.reaching import Deadline
     from agents.cli.run_folder import RunFolder
     from mobility.trust import Identity
 
@@ -99,7 +100,8 @@ def _resource_files(given: Sequence[str], names: Sequence[str]) -> dict[str, Pat
     return files
 
 
-def _start(run: RunFolder, names: tuple[str, ...], files: dict[str, Path], deadline: Any) -> DetachedCluster:
+def _start(run: RunFolder, names: tuple[str, ...], files: dict[str, Path], deadline: Deadline) -> DetachedCluster:
+    from agents._ray._cluster_errors import ClusterStartFailed
     from agents._ray._own import start_detached
     from agents.cli.reaching import progress
 
@@ -110,6 +112,12 @@ def _start(run: RunFolder, names: tuple[str, ...], files: dict[str, Path], deadl
     os.environ["PYTHONPATH"] = os.pathsep.join([*beside, *filter(None, [before])])
     try:
         return start_detached(names, run.cluster_file, run.log_file, timeout=deadline.left())
+    except ClusterStartFailed as error:
+        if not deadline.is_over:
+            raise
+        from agents.cli.platform_errors import CommandTimedOut
+
+        raise CommandTimedOut(deadline.seconds, state="What had been started was ended again.") from error
     finally:
         if before is None:
             del os.environ["PYTHONPATH"]
@@ -123,7 +131,7 @@ def _open_places(
     owner: Identity,
     files: dict[str, Path],
     state: Path | None,
-    deadline: Any,
+    deadline: Deadline,
 ) -> None:
     from agents.cli.reaching import progress, quiet
     from agents.starting import connect

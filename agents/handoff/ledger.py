@@ -385,8 +385,7 @@ def is_rubbish(row: Row | None, place: str, stay: int) -> bool:
     epoch = row.epoch if row is not None else NEVER
     if row is not None and row.status is Status.ENDED:
         return True
-    if epoch < stay:
-        return epoch != stay - 1  # it can still be granted, unless somebody claimed an epoch that never was
-    assert row is not None
-    mine = row.status is Status.HELD and row.holder is not None and row.holder.place == place
-    return not (mine and row.since <= stay)
+    if epoch == stay - 1:
+        return False  # it can still be granted
+    mine = row is not None and row.status is Status.HELD and row.holder is not None and row.holder.place == place
+    return not (mine and row is not None and row.since <= stay)

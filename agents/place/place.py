@@ -196,9 +196,9 @@ class Place:
         with self._closing:
             self._dead = True
             self.core.store.close()  # what it has not written by now is not written
-            self.core.close(1.0)
+            self.core.close(0.1)
             if self._lease is not None:
-                self._lease.close(1.0)
+                self._lease.close(0.1)
             self._notebook.abandon()
             self.core.let_go()
 
