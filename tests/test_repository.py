@@ -132,7 +132,7 @@ def test_the_public_names_of_mobility() -> None:
     import mobility
 
     state = {"ExecutionState", "capture", "discard", "dumps", "loads", "restore", "resumable"}
-    bundle = {"Birth", "Bundle", "Identity", "Limits", "Passport", "TrustStore", "VerifiedBundle", "pack", "unpack"}
+    bundle = {"Birth", "Branch", "Bundle", "Identity", "Limits", "Passport", "TrustStore", "VerifiedBundle", "pack", "unpack"}
     contract = state | bundle | {"environment"}
     errors = set(importlib.import_module("mobility.errors").__all__)
     assert contract <= set(mobility.__all__) <= contract | errors
@@ -238,7 +238,7 @@ def test_readme_names_the_targets_that_exist() -> None:
 @pytest.mark.parametrize("target", ["test", "check", "demo", "bench", "chaos"])
 def test_readme_shows_the_same_commands_without_make(target: str) -> None:
     """Whoever has no make gets the same result."""
-    row = next(line for line in README.splitlines() if f"`make {target}`" in line)
+    row = next(line for line in README.splitlines() if line.startswith("|") and f"`make {target}`" in line)
     assert re.findall(r"`([^`]+)`", row.split("|")[3]) == recipe(target)
 
 
@@ -298,11 +298,11 @@ def test_readme_bundle_works_as_shown(tmp_path: Path) -> None:
     """The commands of the README, in a folder that has the code and in one that has the bundle alone."""
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir(), there.mkdir()
-    for name in ("survey", "stations"):
+    for name in ("carried", "stations"):
         (code,) = re.findall(rf"```python\n(# {name}\.py\n.*?)```", README, re.DOTALL)
         (here / f"{name}.py").write_text(code, encoding="utf-8")
     python, sojourn = [sys.executable], [sys.executable, "-m", "agents.cli"]
-    blocks = re.findall(r"```console\n(\$ (?:python survey|sojourn).*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```console\n(\$ (?:python carried|sojourn key trust|sojourn run).*?)```", README, re.DOTALL)
     shown = [step for block in blocks for step in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)]
     assert [command.split()[0] for command, _ in shown] == ["python", "sojourn", "sojourn"]
     environment = {**ISOLATED, "SOJOURN_HOME": str(tmp_path / "home")}
@@ -324,12 +324,35 @@ def test_readme_bundle_works_as_shown(tmp_path: Path) -> None:
                 (here / file).rename(there / file)
 
 
+def test_readme_agent_works_as_shown(tmp_path: Path) -> None:
+    """The first agent, as it is printed: numbers of a run aside, the output is the one of the page."""
+    (code,) = re.findall(r"```python\n(# survey\.py\nfrom agents.*?)```", README, re.DOTALL)
+    (tmp_path / "survey.py").write_text(code, encoding="utf-8")
+    (shown,) = re.findall(r"```console\n\$ python survey\.py\n(.*?)```", README, re.DOTALL)
+    environment = {**ISOLATED, "SOJOURN_HOME": str(tmp_path / "home"), "RAY_AUTH_MODE": "disabled"}
+    for name in ("RAY_ADDRESS", "PYTHONWARNINGS"):
+        environment.pop(name, None)
+    answer = subprocess.run(
+        [sys.executable, "survey.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert measures_aside(answer.stderr + answer.stdout) == measures_aside(shown)
+
+
+def measures_aside(text: str) -> list[str]:
+    """Lines without addresses, times, sizes, and the spaces that line them up."""
+    text = re.sub(r"\d+\.\d+\.\d+\.\d+:\d+|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "X", text)
+    text = re.sub(r"\b\d+(?:\.\d+)? (?:s|ms|B|KB|kB)\b|(?<= )-(?= )", "X", text)
+    return [re.sub(r" +", " ", line) for line in text.splitlines()]
+
+
 def test_readme_lists_the_public_names() -> None:
     """The table of names is complete."""
+    import agents
     import mobility
 
     names = set(mobility.__all__) - set(importlib.import_module("mobility.errors").__all__)
-    assert names <= set(re.findall(r"`(\w+)[`(.]", README))
+    assert names | set(agents.__all__) <= set(re.findall(r"`(\w+)[`(.]", README))
 
 
 # -- the demonstration

@@ -6,11 +6,12 @@ same holds for the directory.
 
 from __future__ import annotations
 
+import pickle
 import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ import ray
 
 from agents._ray.folders import state_folder
 from agents._ray.steward import Steward
-from agents._ray.transport import Buffer, RayTransport
+from agents._ray.transport import Buffer, RayTransport, to_bytes
 from agents.checkpoints import SqliteCheckpoints
 from agents.client import Client
 from agents.connection import set_client
@@ -32,6 +33,9 @@ from mobility.trust import Identity, PublicIdentity, TrustStore
 
 __all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor", "PlatformSettings"]
 
+#: Seconds after which a thread of an actor lets another one have the interpreter. By default that is 5 ms, as long as a
+#: whole hop: the thread that is to step an agent waits for the one that brought it.
+_SWITCH: Final = 0.0005
 #: Threads of each kind of request.
 PLACE_GROUPS: Final = {"transfer": 16, "deliver": 32, "look": 8, "control": 32}
 DIRECTORY_GROUPS: Final = {"wait": 128}
@@ -80,21 +84,23 @@ class DirectoryActor:
     def __init__(self, settings: PlatformSettings) -> None:
         self._settings = settings
         folder = state_folder(settings.state) / "directory"
+        sys.setswitchinterval(_SWITCH)
         self._service = DirectoryService(folder, lease_seconds=settings.lease_seconds)
         self._steward = Steward(self._service, settings)
         self._steward.start()
 
-    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+    def call(self, request: bytes) -> bytes:
         """Call a method of the service; whether it returned, and what, or what it raised."""
+        method, args, kwargs = pickle.loads(request)
         try:
-            return True, self._service.call(method, args, kwargs)
+            return to_bytes((True, self._service.call(method, args, kwargs)))
         except Exception as error:  # a refusal, or a defect of the caller's: in either case the directory has answered
-            return False, error
+            return to_bytes((False, error))
 
     @ray.method(concurrency_group="wait")  # type: ignore[untyped-decorator]  # Ray has no types for it
-    def wait(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+    def wait(self, request: bytes) -> bytes:
         """The same for what waits, on threads of its own."""
-        return self.call(method, args, kwargs)
+        return self.call(request)
 
     def settings(self) -> PlatformSettings:
         """With what the platform was started."""
@@ -111,6 +117,7 @@ class PlaceActor:
     """A place on its node."""
 
     def __init__(self, name: str, actor: str, settings: PlatformSettings, about: Mapping[str, Any]) -> None:
+        sys.setswitchinterval(_SWITCH)
         folder = state_folder(settings.state) / "places" / name
         # First of all the lock of the folder: while an earlier process has it, this one is not the place.
         store = _opened(folder, name)
@@ -143,26 +150,27 @@ class PlaceActor:
         return self._place.serve(request)
 
     @ray.method(concurrency_group="transfer")  # type: ignore[untyped-decorator]  # Ray has no types for it
-    def transfer(self, request: Transfer, payload: Buffer | None) -> PlaceReply:
+    def transfer(self, request: bytes, payload: Buffer | None = None) -> bytes:
         """An agent comes."""
+        transfer: Transfer = pickle.loads(request)
         if payload is not None:
-            request = Transfer(request.agent, request.epoch, memoryview(payload.data), request.source, request.started)
-        return self._place.serve(request)
+            transfer = replace(transfer, bundle=memoryview(payload.data))
+        return to_bytes(self._place.serve(transfer))
 
     @ray.method(concurrency_group="deliver")  # type: ignore[untyped-decorator]  # as above
-    def deliver(self, request: PlaceRequest, payload: None) -> PlaceReply:
+    def deliver(self, request: bytes) -> bytes:
         """A message comes."""
-        return self._place.serve(request)
+        return to_bytes(self._place.serve(pickle.loads(request)))
 
     @ray.method(concurrency_group="look")  # type: ignore[untyped-decorator]  # as above
-    def look(self, request: PlaceRequest, payload: None) -> PlaceReply:
+    def look(self, request: bytes) -> bytes:
         """Somebody asks for code, or for a description."""
-        return self._place.serve(request)
+        return to_bytes(self._place.serve(pickle.loads(request)))
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]  # as above
-    def control(self, request: PlaceRequest, payload: None) -> PlaceReply:
+    def control(self, request: bytes) -> bytes:
         """Somebody wants something of an agent."""
-        return self._place.serve(request)
+        return to_bytes(self._place.serve(pickle.loads(request)))
 
     def close(self) -> None:
         """Say goodbye; agents stay on disk."""

@@ -6,6 +6,7 @@ to report it, and shows its traceback only when ``SOJOURN_DEBUG`` is set.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -157,7 +158,7 @@ def _details(error: BaseException) -> dict[str, Any]:
     for name, value in vars(error).items():
         if name.startswith("_") or name in ("error", "message", "exit_code"):
             continue
-        if isinstance(value, str | bool | int | None):
+        if isinstance(value, str | bool | int | None) or (isinstance(value, float) and math.isfinite(value)):
             details[name] = value
         elif isinstance(value, bytes):
             details[name] = value.hex()

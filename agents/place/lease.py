@@ -54,6 +54,7 @@ class Lease:
     asked: float = field(default_factory=clock)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
+    _tidied: bool = field(default=False, init=False)
     _told_lost: set[tuple[str, int]] = field(default_factory=set, init=False)
 
     def start(self) -> None:
@@ -164,8 +165,9 @@ class Lease:
             elif (row.agent, row.epoch) not in self._told_lost:
                 self._told_lost.add((row.agent, row.epoch))
                 self.core.event(EventKind.LOST, row.agent, row.epoch, why="no checkpoint")
-        if rows:
-            self._tidy()
+        if rows or not self._tidied:
+            self._tidied = True
+            self.core.soon(self._tidy)
         return count
 
     def _tidy(self) -> None:

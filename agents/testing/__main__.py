@@ -11,6 +11,7 @@ from agents.testing import guards
 from agents.testing.explorer import BOUNDS, explore
 from agents.testing.histories import Summary, run, run_history
 from agents.testing.invariants import Violation
+from agents.testing.invariants import told as story_line
 from agents.testing.world import World
 
 
@@ -78,8 +79,7 @@ def _replay(seed: int) -> int:
     told: set[tuple[int, int]] = set()
 
     def watch(world: World) -> None:
-        now, node, what, about = world.story[-1]
-        print(f"{now:9.2f}  {node:10} {what:16} {about}"[:240])
+        print(story_line(*world.story[-1]))
         for process in world.living():
             for (agent, apart), seen in process.stories.items():
                 for moment, event, state in seen:

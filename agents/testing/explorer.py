@@ -324,6 +324,8 @@ def _arrive(world: World, message: tuple[Any, ...]) -> Iterator[tuple[bool, Worl
         case ("answer", name, writer, answer):
             if _place(world, name).alive and _place(world, name).writer == writer:
                 yield from _handle(world, name, on.Told(answer))
+            else:
+                yield False, world  # who has asked is dead
         case ("offer", name, epoch, copy, _, _):
             place = _place(world, name)
             if place.alive:

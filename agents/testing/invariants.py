@@ -14,7 +14,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from agents.handoff import Row, State, Status
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from agents.testing.process import Process
     from agents.testing.world import World
 
-__all__ = ["Violation", "check", "check_rest"]
+__all__ = ["Violation", "check", "check_rest", "told"]
 
 _AWAY: Final = frozenset({State.ABSENT, State.GONE, State.ENDED})
 
@@ -53,8 +54,13 @@ class Violation(AssertionError):
         return f"seed {self.seed}, tick {self.time:.1f}: {self.problem}\n  {told}"
 
 
+def told(time: float, node: str, what: str, about: tuple[Any, ...]) -> str:
+    """An entry of a world's story, the same in each run."""
+    return f"{time:8.1f} {node:10} {what:16} {re.sub(r' at 0x[0-9a-f]+', '', str(about))}"[:260]
+
+
 def _broken(world: World, problem: str) -> Violation:
-    story = [f"{time:8.1f} {node:10} {what} {about}"[:260] for time, node, what, about in list(world.story)[-25:]]
+    story = [told(*entry) for entry in list(world.story)[-25:]]
     for processes in world.processes.values():
         for process in processes:
             for (agent, apart), seen in process.stories.items():

@@ -19,7 +19,13 @@ from mobility.errors import MobilityError
 from tests.agents.cli.running import ROOT, STRICT, environment, failure, invoke, sojourn
 
 HEAVY = {"mobility", "ray", "flwr", "rich", "numpy", "cryptography", "asyncio", "dill", "msgspec"}
-COMMANDS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"], ["inspect"], ["verify"], ["run"]]
+KEYS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"]]
+FILES = [["inspect"], ["verify"], ["run"]]
+PLATFORM = [
+    *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"]),
+    *(["move"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["demo"], ["doctor"]),
+]
+COMMANDS = [*KEYS, *FILES, *PLATFORM]
 
 
 def imported(*arguments: str) -> set[str]:
@@ -38,7 +44,8 @@ def imported(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["key", "--help"], ["key", "new", "-h"], ["run", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["key", "--help"], ["--version"], *([*command, "-h"] for command in (["key", "new"], *FILES, *PLATFORM))],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """Start-up below 0.15 s is a matter of what is imported; a command imports what it needs when it runs."""
@@ -111,6 +118,22 @@ def test_each_command_has_a_file_of_its_own() -> None:
         ["run", "a.sojourn", "--timeout", "-1"],
         ["run", "a.sojourn", "b.sojourn"],
         ["key"],
+        ["up", "--timeout", "0"],
+        ["up", "extra"],
+        ["up", "--places", ""],
+        ["up", "--places", "baku,baku"],
+        ["up", "--places", "a/b"],
+        ["up", "--resources", "rome=a.toml"],
+        ["launch"],
+        ["launch", "survey.py"],
+        ["launch", ":survey"],
+        ["move", "surveyor"],
+        ["freeze", "surveyor"],
+        ["trail"],
+        ["logs", "--last", "-1"],
+        ["top", "--every", "0"],
+        ["ps", "--address", "local"],
+        ["demo", "--rounds", "0"],
         [],
     ],
     ids=" ".join,
@@ -243,7 +266,10 @@ def test_what_is_a_refusal_and_what_is_not() -> None:
     signature = {"BadSignature", "UntrustedSigner", "Revoked", "Expired", "WrongAudience", "StaleEpoch", "SchemaError"}
     assert {name for name in signature if codes[name] != 3} == set()
     assert codes["UnknownKey"] == codes["FileMissing"] == codes["KeyMissing"] == 4
-    assert codes["TimedOut"] == 5
+    assert codes["TimedOut"] == codes["CommandTimedOut"] == codes["WaitedTooLong"] == codes["Busy"] == 5
+    assert codes["NoPlatform"] == codes["NotUp"] == codes["UnknownAgent"] == codes["UnknownPlace"] == 4
+    assert codes["MoveRefused"] == codes["TrailUnverified"] == codes["ClusterVersionMismatch"] == 3
+    assert codes["MoveFailed"] == codes["AgentEnded"] == codes["AlreadyUp"] == codes["FileThere"] == 1
     assert codes["AgentFailed"] == codes["KeyFileExists"] == codes["NameTaken"] == codes["StoreDamaged"] == 1
     assert failures.exit_code(NotMovable.__new__(NotMovable)) == 1
     assert failures.exit_code(trust.Rollback("older")) == 3

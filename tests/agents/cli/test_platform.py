@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -89,7 +90,6 @@ def test_a_surveyor_from_a_file_to_its_result(up: Up) -> None:
     assert text.returncode == 0 and "left for baku" in text.stdout
     assert "seen \\x1b[31mbaku" in text.stdout and controls(text.stdout) == set()
     assert [row["state"] for row in up.data("ps", "--all") if row["agent"] == born["agent"]] == ["ended"]
-    assert born["agent"] not in {row["agent"] for row in up.data("ps")}
     table = up.command("trail", "surveyor")
     assert table.stdout.count("verified") == 1 + 3 and "place:baku" in table.stdout
 
@@ -111,7 +111,7 @@ def test_one_agent_through_all_commands(up: Up) -> None:
     file = up.folder / "a.sojourn"
     frozen = up.data("freeze", "watcher", "-o", file)
     assert frozen["bytes"] == file.stat().st_size
-    assert up.data("inspect", file)["agent"]["agent"] == agent
+    assert up.data("inspect", file)["certificate"]["agent"] == agent
     up.error(1, "agent-frozen", "move", "watcher", "baku")
     assert up.data("thaw", file, "--at", "lima")["place"] == "lima"
     trail = up.data("trail", "watcher")
@@ -151,7 +151,7 @@ def test_the_exception_of_an_agent(up: Up) -> None:
 
 def test_names_that_nobody_has_are_4(up: Up) -> None:
     """And each says what there is instead, or how to see it."""
-    for command in (["trail"], ["logs"], ["stop"], ["result"], ["freeze", "-o", up.folder / "never"], ["clone"]):
+    for command in (["trail"], ["logs"], ["stop"], ["freeze", "-o", up.folder / "never"]):
         assert "sojourn ps" in up.error(4, "unknown-agent", *command, "nobody")["message"]
     told = up.error(4, "unknown-place", "launch", f"{up.agents.name}:single", "1", "--at", "nowhere")
     assert "baku, lima, oslo" in told["message"]
@@ -165,7 +165,8 @@ def test_deadlines_are_5(up: Up) -> None:
     answer = up.command(*command, "--wait", "--timeout", "4", "--format", "json")
     assert answer.returncode == 5, answer.stderr
     assert up.error(1, "move-refused", *command)["why"] == "agent-name-taken"
-    assert up.command("ps", "--timeout", "0.5").returncode == 5
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        up.error(5, "command-timed-out", "ps", "--timeout", "1", "--address", f"127.0.0.1:{silent.getsockname()[1]}")
     assert up.command("logs", "endless", "-f", "--timeout", "4").returncode == 5
     up.data("stop", "endless")
 
@@ -227,19 +228,27 @@ def test_a_second_up_is_refused(up: Up) -> None:
 
 def test_down_ends_it_and_nothing_else(up: Up) -> None:
     """Every process of the cluster, none other; afterwards nothing is found. The last test of this platform."""
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=environment(RAY_TMPDIR="/tmp"))
+    idle = [sys.executable, "-c", "import time; time.sleep(600)"]
+    bystander = subprocess.Popen(idle, env=environment(RAY_TMPDIR="/tmp"))
     try:
         assert len(of_folder(up.ray_folder)) >= 6, "the processes are not found, so their end cannot be seen"
+        begun = time.monotonic()
         told = up.data("down")
+        assert time.monotonic() - begun < 20, "it did not end on the first signal, and was killed"
         assert told["processes"] >= 6 and told["places"] == ["baku", "oslo", "lima"] and not told["had_died"]
         assert of_folder(up.ray_folder) == [] and not Path(up.ray_folder).exists()
-        assert not psutil.pid_exists(up.told["pid"])
+        assert not _lives(up.told["pid"])
         assert bystander.poll() is None
     finally:
         bystander.kill()
         bystander.wait()
     up.error(4, "not-up", "down")
     assert "sojourn up" in up.error(4, "no-platform", "ps")["message"]
+
+
+def _lives(pid: int) -> bool:
+    """Nobody may be there to take notice of a process that has ended."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_cluster_that_was_killed_is_swept_and_its_agents_come_back(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_from_a_checkpoint_it_goes_on(mark):
             assert until(lambda: handle.status().state == "waiting")
         handle.send("on")
         assert handle.result(timeout=10) == (10, mark, "on")
-        assert platform.running["baku"].core.store.agents() == {}
+        assert until(lambda: not platform.running["baku"].core.store.agents())
 
 
 def test_after_a_restart_it_can_hop_clone_and_freeze(tmp_path):
@@ -278,7 +278,7 @@ def test_random_kills_while_agents_hop_and_write(seed):
 
         def murder():
             nonlocal kills
-            while not stop.wait(0.05 + dice.random() * 0.2):
+            while not stop.wait(0.02 + dice.random() * 0.2):
                 victim = dice.choice([*PLACES, "directory"])
                 if victim == "directory":
                     platform.kill_directory()
@@ -289,19 +289,12 @@ def test_random_kills_while_agents_hop_and_write(seed):
                 revive(platform, victim)
 
         murderer = threading.Thread(target=murder)
-        launched = []
-
-        def begin():
-            murderer.start()
-
-        timer = threading.Timer(0.15, begin)
-        timer.start()
+        murderer.start()
         try:
-            told = converse(platform, 5, 15, timeout=60)
+            told = converse(platform, 5, 25, timeout=60, pause=0.05)
         finally:
-            timer.join()
             stop.set()
             murderer.join(20)
         assert not murderer.is_alive()
-        assert told == [expected(number, 5, 15) for number in range(5)]
-        assert kills
+        assert told == [expected(number, 5, 25) for number in range(5)]
+        assert kills > 5

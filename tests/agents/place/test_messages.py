@@ -20,7 +20,7 @@ QUICK = PlaceOptions(transfer_seconds=3.0, retry_seconds=0.03, directory_seconds
 
 
 @agent
-def talks(here, seed, rounds, places):
+def talks(here, seed, rounds, places, pause):
     """Writes its numbers to all the others, hops in between, and collects what comes, by sender."""
     import random
 
@@ -51,6 +51,8 @@ def talks(here, seed, rounds, places):
                     yield sleep(0.05)
             while (message := (yield receive(0))) is not None:
                 keep(message)
+        if pause:
+            yield sleep(pause)
         if dice.random() < 0.5:
             try:
                 here = yield hop(dice.choice(places))
@@ -80,12 +82,12 @@ def expected(own: int, count: int, rounds: int) -> dict:
     return {number: list(range(rounds)) for number in range(count) if number != own}
 
 
-def converse(platform, count, rounds, timeout):
+def converse(platform, count, rounds, timeout, pause=0.0):
     """Let `count` agents talk; what each got, without the ends."""
     handles = []
     names = [f"talker-{number}" for number in range(count)]
     handles = [
-        platform.launch(talks, number, rounds, list(PLACES), at=PLACES[number % 3], name=names[number])
+        platform.launch(talks, number, rounds, list(PLACES), pause, at=PLACES[number % 3], name=names[number])
         for number in range(count)
     ]
     for number, handle in enumerate(handles):

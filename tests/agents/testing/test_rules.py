@@ -118,4 +118,4 @@ class Handoff(RuleBasedStateMachine):
 
 
 TestHandoff = Handoff.TestCase
-TestHandoff.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHandoff.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -1,0 +1,145 @@
+"""What a `Cell` promises: it begins, steps, captures, leaves and ends one agent."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from agents import agent
+from agents.cell import Raised, Returned, Yielded
+from agents.here import Here
+from mobility.bundle import Birth, Bundle, pack
+from mobility.trust import Identity, TrustEntry, TrustList
+
+__all__ = ["CellSuite"]
+
+
+@agent
+def counts(here, story, most):
+    try:
+        for number in range(most):
+            got = yield (number, here.name)
+            story.append(got)
+    finally:
+        story.append("finally")
+    return story
+
+
+@agent
+def raises(here):
+    try:
+        yield 1
+    finally:
+        raise LookupError("at the end")
+
+
+@agent
+def handles(here):
+    while True:
+        try:
+            yield "ready"
+        except ValueError as error:
+            yield str(error)
+
+
+def plain(here, number):
+    return here.name, number
+
+
+class Place:
+    """Surroundings of a test."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def resource(self, agent, name):
+        return name.upper()
+
+    def resource_names(self):
+        return ()
+
+    def said(self, agent, text):
+        return None
+
+    def labels(self):
+        return {}
+
+
+OWNER, BAKU, OSLO = (
+    Identity.generate(name, role) for name, role in (("owner", "owner"), ("baku", "place"), ("oslo", "place"))
+)
+TRUST = TrustList.of(0, [TrustEntry(one.public, one.name, (one.public.role,)) for one in (OWNER, BAKU, OSLO)])
+
+
+class CellSuite:
+    """Derive from it, and give the fixture `kind`: makes a cell from what was verified and a `Here`."""
+
+    def verified(self, bundle, place="baku"):
+        return Bundle.from_bytes(bundle.to_bytes()).verify(TRUST, audience=place)
+
+    def born(self, kind, function, *args):
+        verified = self.verified(pack(function, by=OWNER, args=args, birth=Birth(hop_limit=9), luggage=b""))
+        return verified, kind(verified, Here(Place("baku"), verified.passport.agent))
+
+    def moved(self, kind, verified, cell):
+        bundle = cell.pack(by=BAKU, passport=verified.passport, origin="baku", to="oslo", luggage=b"")
+        again = self.verified(bundle, "oslo")
+        return kind(again, Here(Place("oslo"), again.passport.agent))
+
+    def test_begins_steps_and_ends(self, kind):
+        _, cell = self.born(kind, counts, [], 2)
+        assert cell.advance() == Yielded((0, "baku"))
+        assert cell.advance("a") == Yielded((1, "baku"))
+        assert cell.advance("b") == Returned(["a", "b", "finally"])
+
+    def test_goes_on_elsewhere(self, kind):
+        verified, cell = self.born(kind, counts, [], 3)
+        cell.advance()
+        other = self.moved(kind, verified, cell)
+        assert other.advance("there") == Yielded((1, "oslo"))
+        assert cell.advance("here") == Yielded((1, "baku")), "what was captured stays as it was"
+        cell.leave()
+        assert other.advance(None) == Yielded((2, "oslo"))
+        assert other.advance("x") == Returned(["there", None, "x", "finally"])
+
+    def test_moves_before_it_has_begun(self, kind):
+        verified, cell = self.born(kind, counts, [], 1)
+        assert self.moved(kind, verified, cell).advance() == Yielded((0, "oslo"))
+
+    def test_functions_without_yield(self, kind):
+        assert self.born(kind, plain, 3)[1].advance() == Returned(("baku", 3))
+
+    def test_errors_at_the_yield_and_out_of_it(self, kind):
+        _, cell = self.born(kind, handles)
+        cell.advance()
+        assert cell.advance(error=ValueError("mine")) == Yielded("mine")
+        outcome = cell.advance(error=KeyError("not mine"))
+        assert isinstance(outcome, Raised) and isinstance(outcome.error, KeyError)
+
+    def test_a_trace_shows_the_agents_own_lines_alone(self, kind):
+        _, cell = self.born(kind, raises)
+        cell.advance()
+        outcome = cell.advance()
+        assert isinstance(outcome, Raised) and 'raise LookupError("at the end")' in outcome.trace
+        assert "agents/cell.py" not in outcome.trace
+
+    def test_leaving_runs_nothing_and_closing_runs_the_finally_blocks(self, kind):
+        story: list = []
+        _, left = self.born(kind, counts, story, 3)
+        left.advance()
+        left.leave()
+        _, closed = self.born(kind, raises)
+        closed.advance()
+        outcome = closed.close()
+        assert isinstance(outcome, Raised) and isinstance(outcome.error, LookupError)
+        _, fresh = self.born(kind, counts, [], 3)
+        assert fresh.close() is None
+
+    def test_looking_shows_line_and_variables_and_runs_nothing(self, kind):
+        _, cell = self.born(kind, counts, [], 3)
+        assert cell.look().function == "counts"
+        cell.advance()
+        look = cell.look()
+        assert look.text == "got = yield (number, here.name)" and ("number", "int", "0") in look.variables
+        assert cell.advance("a") == Yielded((1, "baku"))
