@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -113,6 +113,19 @@ def progress(line: str) -> None:
 
 
 @contextmanager
+def _passing(line: str) -> Iterator[None]:
+    """A line for a person who waits, which is taken away again."""
+    shown = sys.stderr.isatty()
+    if shown:
+        print(f"sojourn: {line}", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if shown:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
 def connected(
     home: HomeFolder,
     address: str | None,
@@ -140,9 +153,10 @@ def connected(
             os.environ["RAY_AUTH_MODE"] = target.auth  # before Ray is imported
         from agents._ray.cluster import reach
 
-        progress(f"connecting to {target.address} ({target.whence})")
-        with reach(target.address, timeout=deadline.left(30.0)):
-            platform = _attached(home, identity, target)
+        with ExitStack() as stack:
+            with _passing(f"connecting to {target.address}, by {target.whence} ..."):
+                stack.enter_context(reach(target.address, timeout=deadline.left(30.0)))
+                platform = _attached(home, identity, target)
             if platform is None and identity is not None:
                 from agents.starting import connect
 

@@ -41,4 +41,4 @@ def thaw(
     if output is Format.JSON:
         write_json({"agent": handle.agent, "name": handle.name, "place": place})
     else:
-        Screen().line(f"{handle.name} goes on{f' on {place}' if place else ', and has ended'}")
+        Screen().line(f"{handle.name} {f'goes on on {place}' if place else 'has gone on, and has ended by now'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from agents.directory import _agents, _members
 from agents.directory.database import Database
@@ -14,7 +14,10 @@ from agents.directory.leases import Leases
 from agents.directory.records import Member, Registered, Renewed
 from agents.handoff.ledger import Holder, Row
 
-__all__ = ["Membership"]
+__all__ = ["ANYBODY", "Membership"]
+
+#: Stands for whoever was the place before.
+ANYBODY: Final = "*"
 
 
 class Membership:
@@ -55,6 +58,7 @@ class Membership:
         predecessor_gone: bool,
         about: Mapping[str, Any],
         *,
+        follows: str | None = ANYBODY,
         replace_key: bool = False,
     ) -> Registered:
         """Make a process the place of that name, and give it a lease.
@@ -68,18 +72,24 @@ class Membership:
             get no new one, and their agents cannot be restored until the old ones have run out.
         about
             As JSON can hold it.
+        follows
+            The writer that was the place when this process looked; None if none was. A request that comes late, when
+            its process is dead and another has followed, then does not take the place away from that one.
 
         Raises
         ------
         PlaceKeyChanged
             If the place had another key.
         WriterOver
-            If this process was superseded or has left: a request that comes late does not bring it back.
+            If this process was superseded or has left, or another than `follows` is the place: who lives looks again.
         """
         holder = Holder(place, writer)
         told = json.dumps(dict(about), sort_keys=True)
         with self._database.lock:
-            if holder in self._over or (self._is_known(holder) and self._current[place] != writer):
+            current = self._current.get(place)
+            if holder in self._over or (self._is_known(holder) and current != writer):
+                raise WriterOver(place, writer)
+            if follows != ANYBODY and current not in (follows, writer):
                 raise WriterOver(place, writer)
             with self._database.change() as db:
                 _members.joins(db, holder, key, told, self._now(), replace_key=replace_key)

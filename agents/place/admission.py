@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from agents.cell import describe
-from agents.checkpoints import Checkpoint
+from agents.checkpoints import LARGE, Checkpoint
 from agents.errors import DirectoryUnreachable, LandingRefused, StoreFailed
 from agents.handoff import NEVER, is_rubbish
 from agents.here import Here, Surroundings
@@ -71,15 +71,8 @@ class Admission:
             self._check_epoch(transfer, verified, luggage)
             self._check_disk(transfer)
             checked = time.perf_counter()
-            staged = self._decoded(verified, bundle, luggage, transfer.source, transfer.started)
+            staged = self._decoded_and_saved(transfer, verified, bundle, luggage)
             staged.verify_ms = (checked - began) * 1000
-            try:
-                self.core.store.save_code(verified.manifest.code[0], verified.code[0])
-                lean = transfer.bundle if bundle.omits_code else bundle.without_code().to_bytes()
-                self.core.store.save(transfer.agent, transfer.epoch + 1, lean)
-            except BaseException:
-                staged.cell.leave()  # else its finally blocks would run when it is collected
-                raise
             staged.thaw_ms = (time.perf_counter() - checked) * 1000
             return staged
         except LandingRefused:
@@ -93,6 +86,43 @@ class Admission:
                 f"it could not be made there, for {type(error).__name__}: {describe(error)[1][:500]}",
                 "Mend the class that raises when it is made, or leave its object behind.",
             ) from error
+
+    def _decoded_and_saved(
+        self, transfer: Transfer, verified: VerifiedBundle, bundle: Bundle, luggage: Luggage
+    ) -> Staged:
+        """Both; at once if it is large, since the one mostly copies memory and the other waits for the system."""
+
+        def decode() -> Staged:
+            return self._decoded(verified, bundle, luggage, transfer.source, transfer.started)
+
+        # What is decoded from memory that can be written to may change that memory: then one after the other.
+        if len(transfer.bundle) <= LARGE or not memoryview(transfer.bundle).readonly:
+            staged = decode()
+            try:
+                self._save(transfer, verified, bundle)
+            except BaseException:
+                staged.cell.leave()  # else its finally blocks would run when it is collected
+                raise
+            return staged
+        with ThreadPoolExecutor(1, thread_name_prefix="sojourn-save") as beside:
+            saving = beside.submit(self._save, transfer, verified, bundle)
+            try:
+                staged = decode()
+            except BaseException:
+                if saving.exception() is None:  # waits for it
+                    self.core.store.drop(transfer.agent, up_to=transfer.epoch + 1)
+                raise
+        try:
+            saving.result()
+        except BaseException:
+            staged.cell.leave()  # as above
+            raise
+        return staged
+
+    def _save(self, transfer: Transfer, verified: VerifiedBundle, bundle: Bundle) -> None:
+        self.core.store.save_code(verified.manifest.code[0], verified.code[0])
+        lean = transfer.bundle if bundle.omits_code else bundle.without_code().to_bytes()
+        self.core.store.save(transfer.agent, transfer.epoch + 1, lean)
 
     def reopen(self, checkpoint: Checkpoint) -> Staged:
         """The same for a checkpoint of this place's own, with the messages that came after it.

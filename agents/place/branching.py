@@ -16,6 +16,7 @@ from agents.eventlog import EventKind
 from agents.handoff import NEVER
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
+from agents.place.landing import Landing
 from agents.place.moving import Moving
 from agents.place.resident import Resident
 from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
@@ -31,6 +32,7 @@ class Branching:
 
     core: PlaceCore
     moving: Moving
+    landing: Landing
 
     def clone(self, resident: Resident, to: str, name: str | None, standing: at.Standing | None = None) -> str:
         """Set a second agent into the state of a resident; returns the child's id.
@@ -113,7 +115,7 @@ class Branching:
         outbound = self.moving.outbound(bundle, to, started, began)
         request = Transfer(child, NEVER, outbound.bundle, self.core.name, started)
         if to == self.core.name:
-            reply: PlaceReply = self.moving.receive(request)
+            reply: PlaceReply = self.landing.receive(request)
             if isinstance(reply, TransferAccepted):
                 return
             if isinstance(reply, TransferRefused):

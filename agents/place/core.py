@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
+from agents.errors import StoreFailed
 from agents.eventlog import EventKind
 from agents.handoff import Holder
 from agents.place.resident import Resident
@@ -141,6 +142,13 @@ class PlaceCore:
                         del self._residents[resident.agent]
                 finally:
                     resident.lock.release()
+
+    def forget(self, agent: str, *, up_to: int) -> None:
+        """Drop what is on disk of a stay that is over."""
+        try:
+            self.store.drop(agent, up_to=up_to)
+        except StoreFailed as error:  # left over; it is of no use to anybody, and is tidied away at the next start
+            self.failed(error)
 
     # -- threads
 

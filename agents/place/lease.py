@@ -17,6 +17,7 @@ from agents.eventlog import EventKind
 from agents.handoff import State, Status, is_rubbish
 from agents.handoff import events as on
 from agents.place.core import PlaceCore
+from agents.place.landing import Landing
 from agents.place.moving import Moving
 from mobility.errors import MobilityError
 
@@ -48,6 +49,7 @@ class Lease:
 
     core: PlaceCore
     moving: Moving
+    landing: Landing
     seconds: float
     members_changed: Callable[[int], None]
     superseded: Callable[[], None]
@@ -160,7 +162,7 @@ class Lease:
         count = 0
         for row in rows:
             resident = self.core.resident(row.agent)
-            if self.moving.recover(resident, row.epoch):
+            if self.landing.recover(resident, row.epoch):
                 count += 1
             elif (row.agent, row.epoch) not in self._told_lost:
                 self._told_lost.add((row.agent, row.epoch))

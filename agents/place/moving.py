@@ -8,37 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 
-from agents.directory import Info, NameTaken
-from agents.errors import (
-    AgentsError,
-    DirectoryUnreachable,
-    LandingRefused,
-    MoveFailed,
-    StoreFailed,
-)
+from agents.errors import AgentsError, MoveFailed, StoreFailed
 from agents.eventlog import EventKind
-from agents.handoff import (
-    NEVER,
-    Answer,
-    Denial,
-    Denied,
-    Event,
-    Fence,
-    Finish,
-    Kind,
-    Release,
-    Request,
-    Restore,
-    Row,
-    State,
-    Take,
-    is_rubbish,
-)
+from agents.handoff import Event, Row, State, is_rubbish
 from agents.handoff import events as on
-from agents.place.admission import Admission
+from agents.place.asking import Asking
 from agents.place.core import PlaceCore
 from agents.place.resident import Outbound, PendingControl, Resident
 from agents.protocol import (
@@ -48,24 +24,16 @@ from agents.protocol import (
     PlaceReply,
     Transfer,
     TransferAccepted,
-    TransferPending,
     TransferRefused,
 )
 from agents.sending import capturing, refused_move
 from agents.standing import Raises, Standing
 from mobility.bundle import Bundle
 from mobility.errors import MobilityError
-from mobility.trust import VerifiedPassport
 
-__all__ = ["Moving", "record_of"]
+__all__ = ["Moving"]
 
 _MIB = 1 << 20
-_LEAVING = frozenset({State.FROZEN, State.RECLAIMING})
-
-
-def record_of(passport: VerifiedPassport) -> tuple[bytes, bytes | None]:
-    """The digest of a passport's last link, and of the one before it."""
-    return passport.digest, passport.hops[-1].previous if passport.hops else None
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +47,7 @@ class Moving:
     """
 
     core: PlaceCore
-    admission: Admission
+    asking: Asking
     run: Callable[[Resident], None]
 
     # -- feeding the machine
@@ -88,16 +56,17 @@ class Moving:
         """Tell a resident's machine what happened, and do what it says, and so on until nothing is left to do."""
         with resident.lock:
             effects = resident.machine.handle(event)
-            remote = tuple(effect for effect in effects if not self._local(resident, effect))
+            remote = tuple(effect for effect in effects if not self.local(resident, effect))
             resident.settled.notify_all()
-        self._carry_out(resident, remote)
+        self.carry_out(resident, remote)
 
-    def _carry_out(self, resident: Resident, effects: Iterable[on.Effect]) -> None:
+    def carry_out(self, resident: Resident, effects: Iterable[on.Effect]) -> None:
+        """Do what asks somebody, and tell the machine what came of it."""
         for effect in effects:
             for event in self._remote(resident, effect):
                 self.feed(resident, event)
 
-    def _local(self, resident: Resident, effect: on.Effect) -> bool:
+    def local(self, resident: Resident, effect: on.Effect) -> bool:
         """Do what concerns only this place; whether it was such an effect."""
         match effect:
             case on.Activate() | on.Await():
@@ -136,7 +105,7 @@ class Moving:
                 self.core.soon(lambda: self._ask_again(resident, effect), after=self.core.options.retry_seconds)
                 return ()
             case on.AskDirectory():
-                return (self._ask(resident, effect),)
+                return (self.asking.submit(resident, effect, *self.asking.request(resident, effect)),)
             case on.Transfer():
                 return (self._transfer(resident, effect),)
             case _:
@@ -231,80 +200,17 @@ class Moving:
         keep = outbound is not None and left and outbound.to is None
         resident.let_go()
         if not keep:  # of a frozen agent the place keeps the bundle until it is thawed somewhere
-            self._forget(resident, up_to=visit.stay)
-
-    def _forget(self, resident: Resident, up_to: int) -> None:
-        try:
-            self.core.store.drop(resident.agent, up_to=up_to)
-        except StoreFailed as error:  # left over; it is of an earlier stay, and so of no use to anybody
-            self.core.failed(error)
+            self.core.forget(resident.agent, up_to=visit.stay)
 
     # -- what asks somebody
-
-    def _ask(self, resident: Resident, effect: on.AskDirectory) -> Event:
-        return self._submit(resident, effect, *self._request(resident, effect))
-
-    def _submit(
-        self, resident: Resident, effect: on.AskDirectory, request: Request, papers: dict[str, object]
-    ) -> Event:
-        outbound = resident.outbound
-        try:
-            answer: Answer = self.core.transport.ask_directory(
-                "submit", request, timeout=self.core.options.directory_seconds, **papers
-            )
-        except DirectoryUnreachable:
-            return on.Undecided(effect.kind, effect.epoch)
-        except MobilityError as error:
-            # It has said no before it looked at the ledger, as for a name that is taken; or its disk is full.
-            if isinstance(error, NameTaken):
-                return self._not_born(resident, effect, error)
-            self.core.failed(error)
-            return on.Undecided(effect.kind, effect.epoch)
-        if isinstance(answer, Denied) and outbound is not None:
-            outbound.denied = effect.kind is Kind.RELEASE
-        return on.Told(answer)
-
-    def _not_born(self, resident: Resident, effect: on.AskDirectory, error: NameTaken) -> Event:
-        """Refuse it with the directory's own words; whoever sent it makes sure that it is not born later."""
-        resident.refusal = TransferRefused(effect.epoch, error.slug, error.reason, error.remedy)
-        self._forget(resident, up_to=effect.epoch + 1)
-        return on.Told(Denied(resident.agent, effect.kind, effect.epoch, Denial.ENDED, None))
 
     def _ask_again(self, resident: Resident, effect: on.AskDirectory) -> None:
         with resident.lock:
             visit = resident.machine.visit
             if (visit.asking, visit.epoch) != (effect.kind, effect.epoch):
                 return  # settled in the meantime
-            request = self._request(resident, effect)
-        self.feed(resident, self._submit(resident, effect, *request))
-
-    def _request(self, resident: Resident, effect: on.AskDirectory) -> tuple[Request, dict[str, object]]:
-        with resident.lock:
-            agent, by = resident.agent, self.core.holder
-            staged, outbound = resident.staged, resident.outbound
-            match effect.kind:
-                case Kind.TAKE | Kind.RESTORE:
-                    assert staged is not None
-                    record, previous = record_of(staged.passport)
-                    papers: dict[str, object] = {"passport": staged.passport.passport.to_bytes()}
-                    if effect.kind is Kind.RESTORE:
-                        # A checkpoint as it came in must be the very link that the directory knows.
-                        previous = previous if staged.own else None
-                        return Restore(agent, effect.epoch, by, staged.stay, record, previous), papers
-                    if effect.epoch == NEVER:
-                        name = staged.luggage.name if staged.luggage.name != agent else None
-                        owner = staged.passport.owner.name
-                        papers["info"] = Info(name, owner, staged.passport.parent, staged.entry_point, time.time())
-                    return Take(agent, effect.epoch, by, record, previous), papers
-                case Kind.FENCE:
-                    assert outbound is not None
-                    return Fence(agent, effect.epoch, by, outbound.record), {}
-                case Kind.RELEASE:
-                    assert outbound is not None
-                    return Release(agent, effect.epoch, by, outbound.record), {"passport": outbound.passport}
-                case Kind.FINISH:
-                    assert resident.ended is not None
-                    return Finish(agent, effect.epoch, by), {"outcome": resident.ended.outcome}
+            request = self.asking.request(resident, effect)
+        self.feed(resident, self.asking.submit(resident, effect, *request))
 
     def _transfer(self, resident: Resident, effect: on.Transfer) -> Event:
         outbound = resident.outbound
@@ -331,66 +237,6 @@ class Moving:
             return TransferRefused(request.epoch, error.slug, error.reason, error.remedy)
         except MobilityError as error:
             return TransferRefused(request.epoch, error.slug, str(error), "")
-
-    # -- arriving
-
-    def receive(self, transfer: Transfer) -> PlaceReply:
-        """Take an agent in, if it may come in and the directory agrees."""
-        deadline = time.monotonic() + self.core.options.transfer_seconds / 2
-        with self.core.held(transfer.agent) as resident:
-            # It may come back before the place to which it went has told that it was there.
-            while resident.machine.state in _LEAVING and transfer.epoch > resident.machine.visit.epoch:
-                if not resident.settled.wait(max(0.0, deadline - time.monotonic())):
-                    break
-            came = (transfer.epoch, transfer.started, transfer.source)
-            if transfer.source is None and resident.came is not None and resident.came[0] == transfer.epoch:
-                if resident.came != came:  # not the same one again, which is answered as the first was
-                    return TransferRefused(transfer.epoch, "thawed-before", "somebody else has just thawed it there")
-            answer = resident.wait_for(transfer.epoch)
-            effects = resident.machine.handle(on.Offered(transfer.epoch))
-            admits = any(isinstance(effect, on.Admit) for effect in effects)
-            if admits:
-                resident.came = came
-            for effect in effects:
-                if not isinstance(effect, on.Admit):
-                    self._local(resident, effect)
-            resident.settled.notify_all()
-        if admits:
-            self.feed(resident, self._admitted(resident, transfer))
-        try:
-            return answer.result(max(0.1, deadline - time.monotonic()))
-        except FutureTimeout:
-            return TransferPending()
-
-    def _admitted(self, resident: Resident, transfer: Transfer) -> Event:
-        try:
-            staged = self.admission.admit(transfer)
-        except LandingRefused as error:
-            self.core.event(EventKind.REFUSED, transfer.agent, transfer.epoch, why=error.why, source=transfer.source)
-            resident.refusal = TransferRefused(transfer.epoch, error.why, error.reason, error.remedy)
-            return on.Declined(error.why)
-        except BaseException as error:
-            self.core.failed(error)
-            return on.Declined("landing-failed")
-        resident.staged = staged
-        return on.Admitted()
-
-    def recover(self, resident: Resident, epoch: int) -> bool:
-        """Take an agent back from its checkpoint; whether there is one that can be used."""
-        with resident.lock:  # also while it is decoded: nothing else of it may come in meanwhile
-            if resident.machine.state not in (State.ABSENT, State.GONE) or resident.forgotten:
-                return True
-            checkpoint = self.core.store.load(resident.agent)
-            if checkpoint is None:
-                return False
-            try:
-                resident.staged = self.admission.reopen(checkpoint)
-            except Exception as error:  # also what an agent's own classes raise when they are made
-                self.core.failed(error)
-                return False
-            effects = resident.machine.handle(on.Recovered(epoch))
-        self._carry_out(resident, effects)
-        return True
 
     # -- leaving
 
@@ -434,7 +280,7 @@ class Moving:
             if not resident.machine.visit.runs:
                 return
             effects = resident.machine.handle(on.Finishes())
-        self._carry_out(resident, effects)
+        self.carry_out(resident, effects)
 
     def depart(self, resident: Resident, to: str, standing: Standing, control: PendingControl | None = None) -> bool:
         """Send a resident to a place; on failure it goes on here, and whoever wanted it is told why.
@@ -462,5 +308,5 @@ class Moving:
             resident.outbound = self.capture(resident, to, standing, control)
             effects = resident.machine.handle(on.Departs(to))
             resident.settled.notify_all()
-        self._carry_out(resident, effects)
+        self.carry_out(resident, effects)
         return True

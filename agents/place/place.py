@@ -18,13 +18,15 @@ from typing import Any
 
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
-from agents.directory import Registered
+from agents.directory import Registered, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
 from agents.place.admission import Admission
+from agents.place.asking import Asking
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
+from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
 from agents.place.noting import Notebook
@@ -120,8 +122,9 @@ class Place:
             cell_kind=cell_kind,
             about=self._about,
         )
-        self.moving = Moving(self.core, Admission(self.core, self, self.refresh_members), self._run)
-        branching = Branching(self.core, self.moving)
+        self.moving = Moving(self.core, Asking(self.core), self._run)
+        self.landing = Landing(self.core, Admission(self.core, self, self.refresh_members), self.moving)
+        branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
         self.post = Post(self.core, self._run)
         self._performing = Performing(self.core, self.moving, branching, self.controlling, self.post, handle_of)
@@ -151,28 +154,48 @@ class Place:
         mobility.errors.MobilityError
             If the directory does not accept it.
         """
-        # The store's lock shows that whoever worked in it before is dead; nothing shows it of a process elsewhere.
-        dead = self.core.store.sign_in(self.core.writer)
-        members = self.core.transport.ask_directory("members", timeout=timeout)
-        former = next((member.writer for member in members if member.place == self.name), None)
-        asked = clock()
-        registered: Registered = self.core.transport.ask_directory(
-            "register",
-            self.name,
-            self.core.writer,
-            self.core.identity.public.to_bytes(),
-            former in dead,
-            self._about,
-            timeout=timeout,
-        )
+        registered, asked = self._registered(timeout)
         self._lease = Lease(
-            self.core, self.moving, registered.lease_seconds, self._members_changed, self._superseded, asked
+            self.core,
+            self.moving,
+            self.landing,
+            registered.lease_seconds,
+            self._members_changed,
+            self._superseded,
+            asked,
         )
         self.core.leased = True
         self._members_changed(registered.members_version)
         self._lease.start()
         self.core.event(EventKind.PLACE_JOINED, None, about={key: str(value) for key, value in self._about.items()})
         return self._lease.take_back()
+
+    def _registered(self, timeout: float) -> tuple[Registered, float]:
+        """Become the place, after whoever is it now; and when that was asked."""
+        # The store's lock shows that whoever worked in it before is dead; nothing shows it of a process elsewhere.
+        dead = self.core.store.sign_in(self.core.writer)
+        deadline = clock() + timeout
+        while True:
+            left = max(0.1, deadline - clock())
+            members = self.core.transport.ask_directory("members", timeout=left)
+            former = next((member.writer for member in members if member.place == self.name), None)
+            asked = clock()
+            try:
+                registered: Registered = self.core.transport.ask_directory(
+                    "register",
+                    self.name,
+                    self.core.writer,
+                    self.core.identity.public.to_bytes(),
+                    former in dead,
+                    self._about,
+                    follows=former,
+                    timeout=left,
+                )
+            except WriterOver:  # a request of a dead process was heard meanwhile: look again
+                if clock() >= deadline:
+                    raise
+            else:
+                return registered, asked
 
     def close(self, *, timeout: float = 10.0) -> None:
         """Stop; agents that are here come back when the place is started again with the same store."""
@@ -222,7 +245,7 @@ class Place:
                 case Deliver():
                     return self.post.take_in(request)
                 case Transfer():
-                    return self.moving.receive(request)
+                    return self.landing.receive(request)
                 case FetchCode():
                     return Fetched(self.core.store.code(request.digest))
                 case Control():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from agents.testing import guards
 from agents.testing.explorer import BOUNDS, explore
-from agents.testing.histories import Summary, run, run_history
+from agents.testing.histories import Summary, run_histories, run_history
 from agents.testing.invariants import Violation
 from agents.testing.invariants import told as story_line
 from agents.testing.world import World
@@ -60,7 +60,7 @@ def _histories(first: int, count: int, jobs: int, most: int) -> int:
             rate = done.histories / max(done.seconds, 1e-9)
             _say(f"{done.histories:,} of {count:,} histories, {rate:,.0f} a second, {len(done.violations)} violations")
 
-    summary = run(first, count, jobs=jobs, most=most, progress=progress)
+    summary = run_histories(first, count, jobs=jobs, most=most, progress=progress)
     rate = summary.histories / max(summary.seconds, 1e-9)
     print(f"histories   {summary.histories:,} (seeds from {first} on)")
     print(f"events      {summary.events:,}")

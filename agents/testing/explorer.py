@@ -22,7 +22,7 @@ from agents.handoff import events as on
 from agents.handoff import table as protocol
 from agents.handoff.ledger import Fence, Kind, Request, Restore, Take
 
-__all__ = ["BOUNDS", "Limits", "Report", "explore"]
+__all__ = ["BOUNDS", "Budget", "Explored", "explore"]
 
 _AGENT: Final = "a"
 _AWAY: Final = frozenset({State.ABSENT, State.GONE, State.ENDED})
@@ -30,7 +30,7 @@ _OTHER: Final = {"p": "q", "q": "p"}
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Budget:
     """How many faults there may be in one run of the world."""
 
     crashes: int = 0
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Explored:
     """What was visited, and what is wrong, if anything is."""
 
     states: int
@@ -468,7 +468,7 @@ def _rests(world: World) -> bool:
 # -- the search
 
 
-def _begin(limits: Limits) -> World:
+def _begin(limits: Budget) -> World:
     copy = Copy(False, False, False, 1)
     row = Row(_AGENT, 0, Status.HELD, Holder("p", "1"), 0, b"1")
     visit = Visit(_AGENT, State.RUNNING, 0, 0)
@@ -478,7 +478,7 @@ def _begin(limits: Limits) -> World:
     return World(row, (True, True), (1, 1), p, q, post.Courier(_AGENT), False, frozenset(), budget)
 
 
-def explore(limits: Limits, progress: Callable[[str], None] = lambda told: None) -> Report:
+def explore(limits: Budget, progress: Callable[[str], None] = lambda told: None) -> Explored:
     """Visit all states that can be reached within these limits."""
     first = _begin(limits)
     numbers: dict[World, int] = {first: 0}
@@ -487,8 +487,8 @@ def explore(limits: Limits, progress: Callable[[str], None] = lambda told: None)
     rest: list[int] = []
     layer, depth, transitions = [first], 0, 0
 
-    def report(problem: str | None) -> Report:
-        return Report(len(numbers), transitions, depth, len(rest), problem)
+    def report(problem: str | None) -> Explored:
+        return Explored(len(numbers), transitions, depth, len(rest), problem)
 
     while layer:
         following: list[World] = []
@@ -541,18 +541,19 @@ def _path(came: list[tuple[int, str]], number: int) -> str:
 
 
 #: By the name of a bound: worlds to explore, each with its limits.
-BOUNDS: Final[dict[str, tuple[tuple[str, Limits], ...]]] = {
+BOUNDS: Final[dict[str, tuple[tuple[str, Budget], ...]]] = {
     "small": (
-        ("one crash", Limits(crashes=1, refusals=1)),
-        ("a message lost and one doubled", Limits(losses=1, doublings=1)),
-        ("a lease lost", Limits(lapses=1)),
+        ("one crash", Budget(crashes=1, refusals=1)),
+        ("a message lost and one doubled", Budget(losses=1, doublings=1)),
+        ("a lease lost", Budget(lapses=1)),
     ),
     "full": (
-        ("one crash, a message lost, a refusal", Limits(crashes=1, losses=1, refusals=1)),
-        ("one crash, a message doubled", Limits(crashes=1, doublings=1)),
-        ("two crashes", Limits(crashes=2)),
-        ("two messages lost", Limits(losses=2)),
-        ("two messages doubled", Limits(doublings=2)),
-        ("a lease lost, one crash", Limits(crashes=1, lapses=1)),
+        ("one crash, a message lost, a refusal", Budget(crashes=1, losses=1, refusals=1)),
+        ("one crash, a message doubled", Budget(crashes=1, doublings=1)),
+        ("two crashes", Budget(crashes=2)),
+        ("two messages lost", Budget(losses=2)),
+        ("two messages doubled", Budget(doublings=2)),
+        ("a lease lost", Budget(lapses=1)),
+        ("a lease lost, a message doubled", Budget(lapses=1, doublings=1)),
     ),
 }

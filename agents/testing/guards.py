@@ -13,11 +13,11 @@ from agents.handoff import table as protocol
 from agents.handoff.ledger import NEVER, Answer, Fence, Finish, Release, Request, Restore, Take
 from agents.handoff.visit import Outcome
 from agents.mailbox import Delivery, Mailbox, Message
-from agents.testing import process
-from agents.testing.histories import run
+from agents.testing import _process as process
+from agents.testing._registry import Registry
+from agents.testing._rules import RULES
+from agents.testing.histories import run_histories
 from agents.testing.invariants import Violation
-from agents.testing.registry import Registry
-from agents.testing.rules import RULES
 
 __all__ = ["GUARDS", "Found", "Guard", "hunt"]
 
@@ -73,13 +73,13 @@ def hunt(guard: Guard, *, first: int = 0, most: int = 20_000) -> Found:
             without.enter_context(guard.without())
             if before is not None:
                 without.enter_context(before.without())
-            summary = run(first + done, most - done)
+            summary = run_histories(first + done, most - done)
         done += summary.histories
         if not summary.violations:
             break
         (violation,) = summary.violations
         done = violation.seed - first + 1
-        if run(violation.seed, 1).violations:
+        if run_histories(violation.seed, 1).violations:
             raise violation  # whatever guards there are
         if before is None or _is_clean(before, violation.seed):
             return Found(guard, done, violation)
@@ -88,7 +88,7 @@ def hunt(guard: Guard, *, first: int = 0, most: int = 20_000) -> Found:
 
 def _is_clean(guard: Guard, seed: int) -> bool:
     with guard.without():
-        return not run(seed, 1).violations
+        return not run_histories(seed, 1).violations
 
 
 # -- how a guard is taken away

@@ -11,7 +11,7 @@ from typing import Final
 from agents.testing.invariants import Violation, check, check_rest
 from agents.testing.world import Size, World
 
-__all__ = ["Summary", "run", "run_history"]
+__all__ = ["Summary", "run_histories", "run_history"]
 
 #: So many ticks after the last fault a world must have come to rest.
 _PATIENCE: Final = 4000.0
@@ -97,7 +97,7 @@ def _run_block(first: int, count: int, most: int) -> Summary:
     return summary
 
 
-def run(
+def run_histories(
     first: int,
     count: int,
     *,

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 from agents.handoff import Row, State, Status
 
 if TYPE_CHECKING:
-    from agents.testing.luggage import State as AtRest
-    from agents.testing.process import Process
+    from agents.testing._luggage import State as AtRest
+    from agents.testing._process import Process
     from agents.testing.world import World
 
 __all__ = ["Violation", "check", "check_rest", "told"]

@@ -12,13 +12,13 @@ from typing import Any, Final
 from agents.handoff import NEVER, Holder, Row, State, Status, is_rubbish
 from agents.handoff import table as protocol
 from agents.mailbox import Message
-from agents.testing.kernel import Crash, Kernel
-from agents.testing.luggage import Action, Bundle, Copy, Disk, Slot
-from agents.testing.luggage import State as AtRest
-from agents.testing.outside import Client, Sender
-from agents.testing.process import Process
-from agents.testing.registry import Registry
-from agents.testing.rules import RULES
+from agents.testing._kernel import Crash, Kernel
+from agents.testing._luggage import Action, Bundle, Copy, Disk, Slot
+from agents.testing._luggage import State as AtRest
+from agents.testing._outside import Client, Sender
+from agents.testing._process import Process
+from agents.testing._registry import Registry
+from agents.testing._rules import RULES
 
 __all__ = ["Size", "World"]
 

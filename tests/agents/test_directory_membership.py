@@ -253,3 +253,16 @@ def test_a_lease_without_length_is_refused(tmp_path: Path, seconds: float) -> No
     with pytest.raises(ValueError, match="lasts"):
         Directory(tmp_path, lease_seconds=seconds)
     Directory(tmp_path).close()  # and the folder was given back
+
+
+def test_a_late_registration_takes_the_place_from_nobody_who_came_after(directory: Directory) -> None:
+    """Its process has died before it was answered, and the next one lives: that one must keep its lease."""
+    directory.register("oslo", "old", KEY, True, {}, follows=None)
+    directory.register("oslo", "new", KEY, True, {}, follows="old")  # "dead" had asked before, and was not heard yet
+    takes(directory, NEW)
+    with pytest.raises(WriterOver):
+        directory.register("oslo", "dead", KEY, True, {}, follows="old")
+    assert not directory.renew("oslo", "new").stop and directory.holdings("oslo", "new") == {"a1": 0}
+    directory.register("oslo", "new", KEY, True, {}, follows="old")  # a repetition of what was granted
+    directory.register("oslo", "next", KEY, True, {}, follows="new")
+    assert directory.renew("oslo", "new").stop

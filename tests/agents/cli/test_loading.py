@@ -89,9 +89,10 @@ def test_files_that_cannot_be_loaded(file: Path, name: str, text: str, part: str
 def test_a_construct_that_cannot_travel_speaks_for_itself(file: Path) -> None:
     """The decorator's own error, with its line and remedy."""
     other = file.parent / "odd_of_a_test.py"
-    other.write_text("from agents import agent\n@agent\ndef a(here):\n    try:\n        yield\n    except* ValueError:\n        pass\n")
+    text = "from agents import agent\n@agent\ndef a(here):\n  match here:\n    case 1 if (yield):\n      pass\n"
+    other.write_text(text, encoding="utf-8")
     result = launched(f"{other}:a")
-    assert result.exit_code == 1 and "unexpected" not in result.stderr
+    assert result.exit_code == 1 and "a match guard yields" in result.stderr and "unexpected" not in result.stderr
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

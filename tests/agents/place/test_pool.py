@@ -266,14 +266,16 @@ def notes_its_end(here):
     try:
         yield receive()
     finally:
-        here.log("its finally block ran")
+        here.resource("story").append("its finally block ran")
 
 
 @pytest.mark.parametrize("how", ["close", "kill"])
 def test_a_place_that_ends_runs_nothing_of_its_agents(how, tmp_path):
     """They come back from their checkpoints: a finally block that ran here as well would have run twice."""
-    with LocalPlatform(PLACES, folder=tmp_path) as platform:
+    story: list[str] = []
+    with LocalPlatform(PLACES, folder=tmp_path, resources={"baku": {"story": story}}) as platform:
         handle = platform.launch(notes_its_end, at="baku")
+        assert until(lambda: handle.status().state == "waiting")
         place = platform.running["baku"]
         if how == "kill":
             platform.kill("baku")
@@ -285,6 +287,4 @@ def test_a_place_that_ends_runs_nothing_of_its_agents(how, tmp_path):
         platform.start("baku")
         handle.send("end")
         handle.result(timeout=10)
-        time.sleep(0.3)
-        said = [event.data["text"] for event in handle.logs() if event.kind == "said"]
-        assert said == ["its finally block ran"]
+        assert story == ["its finally block ran"]

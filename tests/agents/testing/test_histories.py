@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agents.testing import Violation, World, guards, run, run_history
+from agents.testing import Violation, World, guards, run_histories, run_history
 from agents.testing.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_nothing_breaks_in_three_thousand_histories() -> None:
     """The protocol's promises, after every event: the short form of `python -m agents.testing --histories 100000`."""
-    summary = run(0, 3000)
+    summary = run_histories(0, 3000)
     assert not summary.violations, str(summary.violations[0])
     assert summary.histories == 3000
     assert summary.crashes > 1000 and summary.moves > 1000 and summary.messages > 1000, "nothing happened"

@@ -9,8 +9,8 @@ from agents.handoff import courier as post
 from agents.handoff import events as on
 from agents.handoff.ledger import Answer, Fence
 from agents.mailbox import Message
-from agents.testing.kernel import BACKOFF, TIMEOUT
-from agents.testing.luggage import Bundle
+from agents.testing._kernel import BACKOFF, TIMEOUT
+from agents.testing._luggage import Bundle
 
 if TYPE_CHECKING:
     from agents.testing.world import World

@@ -29,10 +29,10 @@ from agents.handoff import events as on
 from agents.handoff.courier import MOST_MARKS
 from agents.handoff.ledger import NEVER, Answer, Fence, Finish, Kind, Release, Request, Restore, Take
 from agents.mailbox import Delivery, Message
-from agents.testing.kernel import BACKOFF, LEASE, RENEWAL, TIMEOUT, Crash
-from agents.testing.luggage import Bundle, Copy, Disk, Slot
-from agents.testing.luggage import State as AtRest
-from agents.testing.rules import RULES
+from agents.testing._kernel import BACKOFF, LEASE, RENEWAL, TIMEOUT, Crash
+from agents.testing._luggage import Bundle, Copy, Disk, Slot
+from agents.testing._luggage import State as AtRest
+from agents.testing._rules import RULES
 
 if TYPE_CHECKING:
     from agents.testing.world import World

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agents.handoff import Finish, Granted, Holder, Request, Row, Status, ledger
-from agents.testing.kernel import LEASE
-from agents.testing.rules import RULES
+from agents.testing._kernel import LEASE
+from agents.testing._rules import RULES
 
 if TYPE_CHECKING:
     from agents.testing.world import World
