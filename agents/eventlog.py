@@ -21,7 +21,7 @@ from threading import Condition
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
-from agents.directory.database import Database, Faults, Schema
+from agents.directory.database import Database, Faults, Tables
 from mobility.errors import MobilityError
 
 __all__ = [
@@ -161,7 +161,7 @@ class EventLogNewer(EventLogUnusable):
 
 _FAULTS: Final = Faults(EventLogDiskFull, EventLogUnusable, EventLogInUse, EventLogNewer)
 
-_SCHEMA: Final = Schema(
+_SCHEMA: Final = Tables(
     application=0x536A4576,  # SjEv
     version=1,
     statements=(

@@ -96,7 +96,7 @@ class Platform:
         ------
         MoveRefused
             If the place does not let it in, for one because its owner is not trusted there.
-        UnknownPlace, NameTaken, MoveFailed, mobility.errors.MobilityError
+        UnknownPlace, AgentNameTaken, MoveFailed, mobility.errors.MobilityError
             It was not born.
         """
         where = place_name(at) if at is not None else None

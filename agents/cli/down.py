@@ -76,12 +76,12 @@ def end(run: RunFolder, cluster: DetachedCluster, seconds: float) -> int:
 
     deadline = time.monotonic() + seconds
     processes = len(belongs(cluster.folder))
-    if run.held() is not None:
+    if run.lives(cluster.pid):
         with suppress(ProcessLookupError):
             os.kill(cluster.pid, signal.SIGTERM)
-        while run.held() is not None and time.monotonic() < deadline:
+        while run.lives(cluster.pid) and time.monotonic() < deadline:
             time.sleep(0.05)
-        if run.held() is not None:  # it hangs: what it holds is ended below
+        if run.lives(cluster.pid):  # it hangs: what it holds is ended below
             with suppress(ProcessLookupError):
                 os.kill(cluster.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     left = sweep(cluster.folder)

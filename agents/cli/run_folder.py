@@ -45,7 +45,7 @@ class RunFolder:
     def held(self) -> DetachedCluster | None:
         """The cluster that was started and has not ended."""
         told = self.left()
-        return told if told is not None and self._lives(told.pid) else None
+        return told if told is not None and self.lives(told.pid) else None
 
     def left(self) -> DetachedCluster | None:
         """The cluster of the file, whether or not it lives: one that was killed leaves the file.
@@ -62,7 +62,7 @@ class RunFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise FileUnusable(self.cluster_file, f"it is not as sojourn up writes it ({error})") from None
 
-    def _lives(self, pid: int) -> bool:
+    def lives(self, pid: int) -> bool:
         """Whether the process holds this folder's cluster: a process id is given to others in time."""
         import psutil
 

@@ -2,7 +2,7 @@
 
 ======================================  ============================================================================
 `Directory`                             the ledger, the places and their leases, names, outcomes     `directory`
-`Member`, `Registered`, `Renewed`       what it says of places                                       `records`
+`Member`, `Registration`, `Renewed`       what it says of places                                       `records`
 `Entry`, `Info`                         what it says of agents                                       `records`
 `DirectoryError`                        what it raises; a tree                                       `errors`
 ======================================  ============================================================================
@@ -10,17 +10,17 @@
 
 from agents.directory.directory import Directory
 from agents.directory.errors import (
+    AgentNameTaken,
     DirectoryDiskFull,
     DirectoryError,
     DirectoryInUse,
     DirectoryNewer,
     DirectoryUnusable,
-    NameTaken,
     NotRegistered,
     PlaceKeyChanged,
     WriterOver,
 )
-from agents.directory.records import Entry, Info, Member, Registered, Renewed
+from agents.directory.records import Entry, Info, Member, Registration, Renewed
 
 __all__ = [
     "Directory",
@@ -32,10 +32,10 @@ __all__ = [
     "Entry",
     "Info",
     "Member",
-    "NameTaken",
+    "AgentNameTaken",
     "NotRegistered",
     "PlaceKeyChanged",
-    "Registered",
+    "Registration",
     "Renewed",
     "WriterOver",
 ]

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final
 
-from agents.directory.errors import NameTaken
+from agents.directory.errors import AgentNameTaken
 from agents.directory.records import Entry, Info
 from agents.handoff.ledger import Holder, Row, Status
 
@@ -63,7 +63,7 @@ def write(db: sqlite3.Connection, row: Row, info: Info | None, ended_at: float |
 
     Raises
     ------
-    NameTaken
+    AgentNameTaken
     """
     place, writer = (None, None) if row.holder is None else (row.holder.place, row.holder.writer)
     state = (row.epoch, row.status.value, place, writer, row.since, row.record, _joined(row.burned), ended_at)
@@ -88,7 +88,7 @@ def write(db: sqlite3.Connection, row: Row, info: Info | None, ended_at: float |
 def _check_name(db: sqlite3.Connection, name: str | None) -> None:
     taken = db.execute("SELECT agent FROM agents WHERE name = ? AND status <> 'ended'", (name,)).fetchone()
     if name is not None and taken is not None:
-        raise NameTaken(name, taken[0])
+        raise AgentNameTaken(name, taken[0])
 
 
 # -- papers

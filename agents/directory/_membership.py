@@ -11,7 +11,7 @@ from agents.directory import _agents, _members
 from agents.directory.database import Database
 from agents.directory.errors import NotRegistered, WriterOver
 from agents.directory.leases import Leases
-from agents.directory.records import Member, Registered, Renewed
+from agents.directory.records import Member, Registration, Renewed
 from agents.handoff.ledger import Holder, Row
 
 __all__ = ["ANYBODY", "Membership"]
@@ -60,7 +60,7 @@ class Membership:
         *,
         follows: str | None = ANYBODY,
         replace_key: bool = False,
-    ) -> Registered:
+    ) -> Registration:
         """Make a process the place of that name, and give it a lease.
 
         Parameters
@@ -107,7 +107,7 @@ class Membership:
                     if former != holder:
                         self._over.add(former)
                         self._leases.end(former, moment)
-            return Registered(self._leases.seconds, self.members(), version)
+            return Registration(self._leases.seconds, self.members(), version)
 
     def renew(self, place: str, writer: str) -> Renewed:
         """Give the place's process a lease from now on. Nothing is written.

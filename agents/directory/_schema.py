@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agents.directory.database import Faults, Schema
+from agents.directory.database import Faults, Tables
 from agents.directory.errors import DirectoryDiskFull, DirectoryInUse, DirectoryNewer, DirectoryUnusable
 
 __all__ = ["FAULTS", "FILE", "SCHEMA"]
@@ -13,7 +13,7 @@ FILE: Final = "directory.sqlite"
 
 FAULTS: Final = Faults(DirectoryDiskFull, DirectoryUnusable, DirectoryInUse, DirectoryNewer)
 
-SCHEMA: Final = Schema(
+SCHEMA: Final = Tables(
     application=0x536A4472,  # SjDr
     version=1,
     statements=(

@@ -26,14 +26,14 @@ from typing import Final, Protocol
 
 from mobility.errors import MobilityError
 
-__all__ = ["Database", "Faults", "Schema"]
+__all__ = ["Database", "Faults", "Tables"]
 
 #: Somebody who looks into the file from outside may hold it for a moment.
 _PATIENCE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Schema:
+class Tables:
     """What the file holds.
 
     Attributes
@@ -86,7 +86,7 @@ class Database:
         Held during `look` and `change`; may be taken before them, to do more in one go.
     """
 
-    def __init__(self, path: Path, schema: Schema, faults: Faults, *, synchronous: str = "NORMAL") -> None:
+    def __init__(self, path: Path, schema: Tables, faults: Faults, *, synchronous: str = "NORMAL") -> None:
         if synchronous not in ("NORMAL", "FULL", "EXTRA"):
             raise ValueError(f"synchronous is NORMAL, FULL or EXTRA, not {synchronous}")
         self.path = path
@@ -118,7 +118,7 @@ class Database:
             raise self._refused(error) from error
         return descriptor
 
-    def _open(self, schema: Schema, synchronous: str) -> None:
+    def _open(self, schema: Tables, synchronous: str) -> None:
         with self._translated():
             connection = sqlite3.connect(
                 self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -137,7 +137,7 @@ class Database:
                 connection.execute(f"PRAGMA application_id = {schema.application}")
                 connection.execute(f"PRAGMA user_version = {schema.version}")
 
-    def _check(self, connection: sqlite3.Connection, schema: Schema) -> None:
+    def _check(self, connection: sqlite3.Connection, schema: Tables) -> None:
         version, application = self._number("user_version"), self._number("application_id")
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application != schema.application and (application or version or tables):

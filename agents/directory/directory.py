@@ -115,7 +115,7 @@ class Directory(Membership, Lookups):
 
         Raises
         ------
-        NameTaken
+        AgentNameTaken
             Instead of granting a birth.
         ValueError
             If something was handed over that does not belong to such a request.

@@ -7,7 +7,7 @@
     ├── DirectoryUnusable    directory-unusable     the system or sqlite refused; or the directory was closed
     │   ├── DirectoryInUse   directory-in-use       another process has this folder open
     │   └── DirectoryNewer   directory-newer        written by a later version
-    ├── NameTaken            agent-name-taken       an agent that has not ended has this name
+    ├── AgentNameTaken            agent-name-taken       an agent that has not ended has this name
     ├── PlaceKeyChanged      place-key-changed      a place of this name was known by another key
     ├── WriterOver           writer-over            this process of the place was superseded, or has left
     └── NotRegistered        not-registered         this process of the place was never registered here
@@ -28,7 +28,7 @@ __all__ = [
     "DirectoryInUse",
     "DirectoryNewer",
     "DirectoryUnusable",
-    "NameTaken",
+    "AgentNameTaken",
     "NotRegistered",
     "PlaceKeyChanged",
     "WriterOver",
@@ -104,7 +104,7 @@ class DirectoryNewer(DirectoryUnusable):
     usual_remedy = "Start the version that has written it, or choose another folder."
 
 
-class NameTaken(DirectoryError):
+class AgentNameTaken(DirectoryError):
     """An agent that has not ended has the name that a new one was to get.
 
     Attributes

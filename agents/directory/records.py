@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.handoff.ledger import Row
 
-__all__ = ["Entry", "Info", "Member", "Registered", "Renewed"]
+__all__ = ["Entry", "Info", "Member", "Registration", "Renewed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class Registration:
     """The answer to a place that registers.
 
     Attributes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from agents.directory import Info, NameTaken
+from agents.directory import AgentNameTaken, Info
 from agents.errors import DirectoryUnreachable
 from agents.handoff import (
     NEVER,
@@ -54,7 +54,7 @@ class Asking:
             return on.Undecided(effect.kind, effect.epoch)
         except MobilityError as error:
             # It has said no before it looked at the ledger, as for a name that is taken; or its disk is full.
-            if isinstance(error, NameTaken):
+            if isinstance(error, AgentNameTaken):
                 return self._not_born(resident, effect, error)
             if not self._troubled:  # told once, however often it is asked again
                 self.core.failed(error)
@@ -65,7 +65,7 @@ class Asking:
             outbound.denied = effect.kind is Kind.RELEASE
         return on.Told(answer)
 
-    def _not_born(self, resident: Resident, effect: on.AskDirectory, error: NameTaken) -> Event:
+    def _not_born(self, resident: Resident, effect: on.AskDirectory, error: AgentNameTaken) -> Event:
         """Refuse it with the directory's own words; whoever sent it makes sure that it is not born later."""
         resident.refusal = TransferRefused(effect.epoch, error.slug, error.reason, error.remedy)
         self.core.forget(resident.agent, up_to=effect.epoch + 1)

@@ -18,7 +18,7 @@ from typing import Any
 
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
-from agents.directory import Registered, WriterOver
+from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
 from agents.place.admission import Admission
@@ -170,7 +170,7 @@ class Place:
         self.core.event(EventKind.PLACE_JOINED, None, about={key: str(value) for key, value in self._about.items()})
         return self._lease.take_back()
 
-    def _registered(self, timeout: float) -> tuple[Registered, float]:
+    def _registered(self, timeout: float) -> tuple[Registration, float]:
         """Become the place, after whoever is it now; and when that was asked."""
         # The store's lock shows that whoever worked in it before is dead; nothing shows it of a process elsewhere.
         dead = self.core.store.sign_in(self.core.writer)
@@ -181,7 +181,7 @@ class Place:
             former = next((member.writer for member in members if member.place == self.name), None)
             asked = clock()
             try:
-                registered: Registered = self.core.transport.ask_directory(
+                registered: Registration = self.core.transport.ask_directory(
                     "register",
                     self.name,
                     self.core.writer,

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from mobility.bundle.chunks import CHUNK
 from mobility.bundle.errors import SealedBundle
 
-__all__ = ["SPOOLED", "Parts", "Payload", "Received", "Spool"]
+__all__ = ["SPOOLED", "Parts", "Payload", "OpenedPayload", "Spool"]
 
 #: Ciphertext of more bytes goes to a temporary file.
 SPOOLED: Final = 64 << 20
@@ -102,7 +102,7 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class OpenedPayload:
     """A sealed payload that was opened while it came in: the ciphertext was not kept."""
 
     recipient: str

@@ -26,7 +26,7 @@ from mobility.bundle.chunks import CHUNK, cut, workers_of
 from mobility.bundle.errors import BundleFileError, BundleInvalid
 from mobility.bundle.framing import HEADER_BYTES, Header
 from mobility.bundle.manifest import SegmentEntry
-from mobility.bundle.payload import Parts, Payload, Received
+from mobility.bundle.payload import OpenedPayload, Parts, Payload
 from mobility.bundle.verified import VerifiedBundle, accepted
 from mobility.trust.keys import Identity
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
@@ -109,7 +109,7 @@ def receive(
         payload = Parts(tuple(views), owned=True)
     else:
         views = _checks.open_sealed(_ciphertext(source, header.payload), manifest.sealed, entries, verified, terms)
-        payload = Received(manifest.sealed.recipient, header.payload)
+        payload = OpenedPayload(manifest.sealed.recipient, header.payload)
     if ends:
         source.end()
     return accepted(Bundle(passport, data, payload, header.omits_code), manifest, verified, views, known)

@@ -15,7 +15,7 @@ from typing import Any
 
 from mobility.code import CodeNotFound, Namespace, Root, SourceMissing
 from mobility.data.errors import NotPackable, StateInvalid
-from mobility.data.states import ModuleState, Place, put_in, resolve, shown_place
+from mobility.data.states import ModuleState, Spot, put_in, resolve, shown_place
 from mobility.data.writing import UnitPickler, unit_pickler
 from mobility.errors import MobilityError
 from mobility.reducers.blame import culprit, explain, reason_for
@@ -240,6 +240,6 @@ def _put_in(loaded: Any, namespace: Namespace) -> None:
             raise StateInvalid("it does not begin with what the modules hold")
 
 
-def unmovable(modules: ModuleState) -> set[Place]:
+def unmovable(modules: ModuleState) -> set[Spot]:
     """The places whose values belong to this process, so that they cannot travel."""
     return {place for place, value in modules.assigned.items() if remedy(value) is not None}

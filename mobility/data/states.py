@@ -24,10 +24,10 @@ from mobility.code import Namespace
 from mobility.code.origin import Origin, origin_of
 from mobility.reducers.values import remedy
 
-__all__ = ["ModuleState", "Place", "put_in", "resolve", "shown_place", "state_of_modules", "state_of_namespace"]
+__all__ = ["ModuleState", "Spot", "put_in", "resolve", "shown_place", "state_of_modules", "state_of_namespace"]
 
 #: Module and name; or with a way and a key behind them: ``("survey", "Reading", "attribute", "made")``.
-Place = tuple[Any, ...]
+Spot = tuple[Any, ...]
 
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _CONTAINERS: tuple[type, ...] = (
@@ -52,31 +52,31 @@ class ModuleState:
         Contents, and the type of the object that gets them, by its place.
     """
 
-    assigned: dict[Place, Any] = field(default_factory=dict)
-    contents: dict[Place, tuple[type, Any]] = field(default_factory=dict)
-    _objects: dict[int, tuple[Place, Any]] = field(default_factory=dict)
+    assigned: dict[Spot, Any] = field(default_factory=dict)
+    contents: dict[Spot, tuple[type, Any]] = field(default_factory=dict)
+    _objects: dict[int, tuple[Spot, Any]] = field(default_factory=dict)
 
     @property
-    def known(self) -> dict[int, tuple[Place, type]]:
+    def known(self) -> dict[int, tuple[Spot, type]]:
         """By identity: the places of the objects that the text makes again, and their types."""
         return {key: (place, type(value)) for key, (place, value) in self._objects.items()}
 
-    def assign(self, place: Place, value: Any) -> None:
+    def assign(self, place: Spot, value: Any) -> None:
         """Carry a value."""
         self.assigned[place] = value
 
-    def refill(self, place: Place, value: Any) -> None:
+    def refill(self, place: Spot, value: Any) -> None:
         """Carry the content of an object that the text makes."""
         if id(value) not in self._objects:
             self._objects[id(value)] = (place, value)
             self.contents[place] = (type(value), _content(value))
 
-    def add(self, place: Place, value: Any) -> None:
+    def add(self, place: Spot, value: Any) -> None:
         """Carry what an attribute, a default value or a captured variable holds; a lock stays as the text makes it."""
         if remedy(value) is None:
             self.assign(place, value)
 
-    def values(self) -> Iterator[tuple[Place, Any]]:
+    def values(self) -> Iterator[tuple[Spot, Any]]:
         """All that is carried."""
         yield from self.assigned.items()
         yield from self.contents.items()
@@ -145,7 +145,7 @@ def _is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
-def _survey(state: ModuleState, place: Place, value: Any) -> None:
+def _survey(state: ModuleState, place: Spot, value: Any) -> None:
     """What a class or a function holds; or an object of the project that a decorator returned."""
     if isinstance(value, type):
         if isinstance(value, enum.EnumMeta):
@@ -273,7 +273,7 @@ def _refill(value: Any, content: Any) -> None:
 # -- putting in -------------------------------------------------------------------------------------------------------
 
 
-def resolve(namespace: Namespace, place: Place, kind: type) -> Any:
+def resolve(namespace: Namespace, place: Spot, kind: type) -> Any:
     """The object of a type that the text of shipped modules made at a place; or one that is put there."""
     module, name = place
     variables = vars(namespace.load(module))
@@ -288,14 +288,14 @@ def _cell(function: types.FunctionType, name: str) -> types.CellType:
     return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))[name]
 
 
-def shown_place(place: Place) -> str:
+def shown_place(place: Spot) -> str:
     """A place, for the sentences of errors."""
     module, name, *way = place
     kinds = {"attribute": f".{way[-1] if way else ''}", "default": ", a default value", "keyword": ", a default value"}
     return f"the variable {module}.{name}" + (kinds.get(way[0], f", the captured {way[-1]}") if way else "")
 
 
-def put_in(namespace: Namespace, assigned: Mapping[Place, Any], contents: Mapping[Place, tuple[type, Any]]) -> None:
+def put_in(namespace: Namespace, assigned: Mapping[Spot, Any], contents: Mapping[Spot, tuple[type, Any]]) -> None:
     """Bring shipped modules that were executed into the state that their sender's had.
 
     Raises

@@ -12,7 +12,7 @@ from typing import Any
 
 from mobility.code import ForeignCode, Namespace, Root
 from mobility.code.origin import Origin, is_foreign, origin_of
-from mobility.data.states import ModuleState, Place
+from mobility.data.states import ModuleState, Spot
 from mobility.reducers.by_dill import reduce_by_dill
 from mobility.reducers.closures import reduce_closure, shipped_module
 from mobility.reducers.functions import is_importable
@@ -152,9 +152,9 @@ class UnitPickler(Pickler):
 class _ReferringPickler(UnitPickler):
     """Writes objects that the text makes again as references to their place."""
 
-    known: dict[int, tuple[Place, type]]
+    known: dict[int, tuple[Spot, type]]
 
-    def persistent_id(self, value: Any) -> tuple[Place, type] | None:
+    def persistent_id(self, value: Any) -> tuple[Spot, type] | None:
         return self.known.get(id(value))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.directory import Directory, Info, NameTaken, _agents
+from agents.directory import AgentNameTaken, Directory, Info, _agents
 from agents.directory import _lookups as lookups
 from agents.handoff.ledger import NEVER, Denied, Fence, Finish, Granted, Holder, Release, Restore, Row, Status, Take
 
@@ -57,7 +57,7 @@ def ends(directory: Directory, agent: str, epoch: int = 0, outcome: bytes | None
 
 def test_a_name_belongs_to_one_agent_until_that_ends(directory: Directory) -> None:
     born(directory, "aaaaaaaa01", "ada")
-    with pytest.raises(NameTaken) as caught:
+    with pytest.raises(AgentNameTaken) as caught:
         born(directory, "aaaaaaaa02", "ada", passport=b"p")
     error = pickle.loads(pickle.dumps(caught.value))
     assert (error.name, error.agent) == ("ada", "aaaaaaaa01")
@@ -69,7 +69,7 @@ def test_a_name_belongs_to_one_agent_until_that_ends(directory: Directory) -> No
 def test_a_frozen_agent_keeps_its_name(directory: Directory) -> None:
     born(directory, "aaaaaaaa01", "ada")
     directory.submit(Release("aaaaaaaa01", 0, OSLO, LINK))
-    with pytest.raises(NameTaken):
+    with pytest.raises(AgentNameTaken):
         born(directory, "aaaaaaaa02", "ada")
 
 

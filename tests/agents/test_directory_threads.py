@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.directory import Directory, Info, NameTaken
+from agents.directory import AgentNameTaken, Directory, Info
 from agents.handoff.ledger import NEVER, Answer, Finish, Granted, Holder, Take
 
 THREADS = 12
@@ -66,12 +66,12 @@ def test_one_birth_one_name_one_end(directory: Directory) -> None:
         try:
             about = Info("ada", "me", None, "x:y", 1.0)
             return directory.submit(Take(f"aaaaaaaa{number:02}", NEVER, HOLDERS[number], link(number)), info=about)
-        except NameTaken as error:
+        except AgentNameTaken as error:
             return error
 
     answers = all_at_once(birth)
     assert sum(isinstance(answer, Granted) for answer in answers) == 1
-    assert sum(isinstance(answer, NameTaken) for answer in answers) == THREADS - 1
+    assert sum(isinstance(answer, AgentNameTaken) for answer in answers) == THREADS - 1
     (entry,) = directory.entries()
     assert entry.row.holder is not None
     holder = entry.row.holder

@@ -9,10 +9,10 @@ import pytest
 
 from agents import agent, checkpoint, hop, receive, sleep
 from agents.errors import MoveFailed
-from agents.handoff import Denied, Finish, Granted, Holder, Release, Restore, Take
+from agents.handoff import Denied, Finish, Holder, Release, Restore, Take
 from agents.luggage import Luggage
 from agents.place import PlaceOptions
-from agents.protocol import Fetched, FetchCode, Transfer, TransferAccepted, TransferRefused
+from agents.protocol import FetchCode, Fetched, Transfer, TransferAccepted, TransferRefused
 from agents.testing.local import LocalPlatform
 from mobility.bundle import Birth, Bundle, pack
 from mobility.trust import Identity

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
-import pytest
-
 from agents import agent
 from agents.cell import Raised, Returned, Yielded
 from agents.here import Here

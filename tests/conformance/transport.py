@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from agents.directory import NotRegistered
 from agents.errors import DirectoryUnreachable, PlaceUnreachable, UnknownPlace
 from agents.protocol import Description, FetchCode, Fetched, HeldBack, LooksAt, NotHere
-from agents.directory import NotRegistered
 
 __all__ = ["TransportSuite"]
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import pickle
-import sqlite3
 import time
 
 import pytest
 
-from agents import agent, checkpoint, hop, receive, send, sleep
-from agents.directory import NameTaken
-from agents.errors import AgentsError, MoveFailed, MoveRefused, PlaceUnreachable, StoreFailed, UnknownAgent, UnknownPlace
+from agents import agent, checkpoint, hop, receive, sleep
+from agents.errors import (
+    AgentsError,
+    MoveFailed,
+    MoveRefused,
+    StoreFailed,
+    UnknownAgent,
+    UnknownPlace,
+)
 from agents.place import PlaceOptions
 from agents.testing.local import LocalPlatform
 from mobility.trust import Identity, Role, TrustEntry, TrustList
@@ -133,8 +138,9 @@ def names_a_child(here, name):
 @pytest.mark.parametrize("part", ["middle", "end", "cut"])
 def test_tampered_bundle(platform, part):
     """A bundle that was altered on the way is refused before anything is decoded; the agent goes on."""
-    from agents.protocol import Transfer
     from dataclasses import replace
+
+    from agents.protocol import Transfer
 
     def tamper(whom, request, deliver):
         if isinstance(request, Transfer) and request.source == "baku":

@@ -9,12 +9,11 @@ import time
 import pytest
 
 from agents import agent, checkpoint, clone, hop, receive, sleep
-from agents.errors import AgentEnded, AgentsError, MoveFailed
-from agents.handoff import Granted, Holder, Take
+from agents.errors import MoveFailed
+from agents.handoff import Granted, Take
 from agents.place import PlaceOptions
-from agents.protocol import Control, Deliver, FetchCode, LooksAt, Transfer
+from agents.protocol import FetchCode, Transfer
 from agents.testing.local import LocalPlatform
-from mobility.errors import MobilityError
 from tests.agents.place.conftest import PLACES, until
 from tests.agents.place.test_messages import converse, expected
 

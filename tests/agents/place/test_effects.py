@@ -7,7 +7,7 @@ import time
 import pytest
 
 from agents import agent, ask, call, checkpoint, clone, hop, receive, reply, send, sleep, spawn
-from agents.errors import AgentEnded, MoveFailed, NotAnEffect, UnknownAgent, UnknownPlace, ValueNotPlain, WaitedTooLong
+from agents.errors import AgentEnded, NotAnEffect, UnknownAgent, UnknownPlace, ValueNotPlain
 
 ROUND = ["oslo", "lima", "baku"]
 

@@ -9,11 +9,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from agents import agent, ask, call, clone, hop, receive, reply, send, sleep
-from agents.errors import AgentEnded, AgentFrozen, AgentStopped, AgentsError, Busy, MoveFailed, MoveRefused
-from agents.place import PlaceOptions
+from agents import agent, ask, call, hop, receive, reply, sleep
+from agents.errors import AgentEnded, AgentFrozen, AgentsError, AgentStopped, Busy, MoveFailed, MoveRefused
 from agents.testing.local import LocalPlatform
-from mobility.bundle import Bundle
 from mobility.errors import MobilityError
 from mobility.trust import TrustEntry, TrustList
 from tests.agents.place.conftest import PLACES, until

@@ -11,7 +11,6 @@ from agents.errors import AgentFailed, AgentStopped, MoveFailed, ResultNotPlain
 from tests.agents.place.conftest import until
 
 
-
 class Upset(Exception):
     """An agent's own exception, with arguments of its own."""
 
