@@ -153,7 +153,9 @@ class TransferRefused:
 
 @dataclass(frozen=True, slots=True)
 class TransferPending:
-    """It lies here dormant, and the directory does not answer."""
+    """It lies here dormant, and the directory does not answer; `reason` is why, if that is known."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

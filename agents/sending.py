@@ -14,13 +14,14 @@ from agents.cell import describe
 from agents.errors import AgentsError, DirectoryUnreachable, MoveFailed, MoveRefused
 from agents.handoff import NEVER, Event, Fence, Holder, Machine, State
 from agents.handoff import events as on
-from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
+from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferPending, TransferRefused
 from agents.transport import Transport
 from mobility.errors import MobilityError
 
 __all__ = ["capturing", "refused_move", "send_new", "send_thawed"]
 
 _PAUSE = 0.2
+_SILENCE = "it did not answer in time"
 
 
 def send_new(
@@ -59,6 +60,7 @@ def send_new(
     place = to
     machine = Machine(request.agent)
     refusal: TransferRefused | None = None
+    silence = _SILENCE
     deadline: float | None = None
     effects = machine.handle(on.Sends(place, request.epoch))
     while True:
@@ -69,13 +71,15 @@ def send_new(
                     reply = send(place, request)
                     if isinstance(reply, TransferRefused):
                         refusal = reply
+                    elif isinstance(reply, TransferPending) and reply.reason:
+                        silence = reply.reason
                     event = _heard(request, reply)
                 case on.AskDirectory():
                     deadline = time.monotonic() + timeout if deadline is None else deadline
                     if effect.again:
                         time.sleep(_PAUSE)
                     if time.monotonic() > deadline:
-                        raise _undecided(request.agent, place, here)
+                        raise _undecided(request.agent, place, here, silence)
                     event = _fenced(transport, Fence(request.agent, effect.epoch, by, record), effect)
                 case _:
                     pass
@@ -84,7 +88,7 @@ def send_new(
         effects = machine.handle(event)
     if machine.state is State.GONE:
         return
-    raise _failure(request.agent, refusal, place, here)
+    raise _failure(request.agent, refusal, place, here, silence)
 
 
 def _heard(request: Transfer, reply: PlaceReply) -> Event:
@@ -94,7 +98,7 @@ def _heard(request: Transfer, reply: PlaceReply) -> Event:
         case TransferRefused():
             return on.Refused(request.epoch, reply.why)
         case _:
-            return on.Silence(request.epoch, "it did not answer in time")
+            return on.Silence(request.epoch, _SILENCE)
 
 
 def _fenced(transport: Transport, fence: Fence, effect: on.AskDirectory) -> Event:
@@ -135,17 +139,17 @@ def send_thawed(
         if isinstance(reply, TransferRefused):  # it was never sent
             raise refused_move(reply, to, None, state=_IN_FILE)
         if time.monotonic() > deadline:
-            raise _undecided(request.agent, to, None)
+            raise _undecided(request.agent, to, None, getattr(reply, "reason", "") or _SILENCE)
         time.sleep(_PAUSE)
 
 
 _IN_FILE = "The agent is unharmed, and lies in its file."
 
 
-def _undecided(agent: str, place: str, here: str | None) -> AgentsError:
+def _undecided(agent: str, place: str, here: str | None, silence: str) -> AgentsError:
     return MoveFailed(
         place,
-        f"{place} did not answer, and the directory does not say whether {agent} is there",
+        f"{place} did not take {agent} ({silence}), and the directory does not say whether it will",
         why="undecided",
         here=here,
         remedy=f"Ask later whether {agent} lives, before you try again.",
@@ -153,10 +157,8 @@ def _undecided(agent: str, place: str, here: str | None) -> AgentsError:
     )
 
 
-def _failure(agent: str, refusal: TransferRefused | None, place: str, here: str | None) -> AgentsError:
-    refusal = refusal or TransferRefused(
-        NEVER, "place-unreachable", f"{place} did not take {agent}: it did not answer in time"
-    )
+def _failure(agent: str, refusal: TransferRefused | None, place: str, here: str | None, silence: str) -> AgentsError:
+    refusal = refusal or TransferRefused(NEVER, "place-unreachable", f"{place} did not take {agent}: {silence}")
     return refused_move(refusal, place, here, state="No agent was born." if here is None else None)
 
 
@@ -174,10 +176,18 @@ def capturing(to: str | None, here: str) -> Iterator[None]:
     try:
         yield
     except MobilityError as error:
-        raise MoveFailed(to, _capture(to, str(error)), why=error.slug, here=here, remedy=_LEAVE) from error
+        problem, remedy = _told(error)
+        raise MoveFailed(to, _capture(to, problem), why=error.slug, here=here, remedy=remedy) from error
     except Exception as error:  # of the agent's own classes
         kind, text = describe(error)
         raise MoveFailed(to, _capture(to, f"{kind}: {text}"), why="capture-failed", here=here, remedy=_LEAVE) from error
+
+
+def _told(error: MobilityError) -> tuple[str, str]:
+    """What happened and what to do; how things stand is told anew."""
+    remedy: str = getattr(error, "remedy", "") or _LEAVE
+    problem: str = error.reason if hasattr(error, "state") and hasattr(error, "reason") else str(error)
+    return problem.removesuffix(remedy).rstrip(" ."), remedy
 
 
 _LEAVE = "Drop or replace what cannot travel, then try again."

@@ -156,7 +156,8 @@ def measure(repeat: int, residents: int, only: list[str], sizes: list[str]) -> d
 
 
 def _show(told: dict[str, Any]) -> None:
-    print(f"Python {told['python']}, {told['cpus']} CPUs, load {told['load_before'][0]:.1f}, {told['load_after'][0]:.1f}")
+    loads = ", then ".join(f"{told[when][0]:.1f}" for when in ("load_before", "load_after"))
+    print(f"Python {told['python']}, {told['cpus']} CPUs, load {loads}")
     for row in told.get("hop", ()):
         hop, bare = row["hop"], row["bare_round_trip"]
         aim = f", aim {row['aim']}" if row["aim"] else ""

@@ -20,7 +20,7 @@ def traveller(here: Any, places: list[str], payload: Any, hops: int) -> Generato
     took = []
     for number in range(hops):
         begun = time.monotonic_ns()
-        here = yield hop(places[number % len(places)])
+        yield hop(places[number % len(places)])
         took.append(time.monotonic_ns() - begun)
     return took
 
@@ -37,7 +37,7 @@ def reader(here: Any, places: list[str], wanted: int, hops: int, pause: float) -
                 break
             read += 1
         if made < hops and read < wanted:
-            here = yield hop(places[made % len(places)])
+            yield hop(places[made % len(places)])
             made += 1
     return read, made
 

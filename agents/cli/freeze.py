@@ -38,7 +38,9 @@ def freeze(
     if output is Format.JSON:
         write_json({"agent": handle.agent, "name": handle.name, "file": str(file), "bytes": size})
     else:
-        Screen().line(f"{handle.name} is frozen: {file}, {amount(size)}. It goes on with: sojourn thaw {file}")
+        screen = Screen()
+        screen.line(f"{handle.name} is frozen: {file}, {amount(size)}")
+        screen.line(f"It goes on with: sojourn thaw {file}; whom to trust to verify it: sojourn places --keys FOLDER")
 
 
 def _require_room(file: Path, force: bool) -> None:

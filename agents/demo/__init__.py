@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demonstration; 0 if its result is the central one and its passport holds, else 1.
+    """Run the demonstration; 0 if its result is the central one and its passport holds, 1 if not, else an error's code.
 
     Parameters
     ----------

@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A surveyor travels between three hospitals, each on a Ray node of its own, computes mean, "
         "variance and correlation of all their patients, and trains a logistic regression as it goes round. No "
         "patient's row leaves its node. The result is compared with the one computed at one place.",
-        epilog="Exit codes: 0 the result is the central one and the passport holds; 1 not so, or it failed; 2 usage.",
+        epilog="Exit codes: 0 the result is the central one and the passport holds, 1 not so; errors as for every "
+        "command of sojourn.",
     )
     parser.add_argument(
         "--address", metavar="HOST:PORT", help="use this cluster, whose places offer the patients; by default three "
@@ -107,7 +108,7 @@ def _shown(address: str | None, rounds: int, teller: Teller) -> bool:
             rounds,
             _PENALTY,
             at=hospitals[0],
-            name=None if sites else f"surveyor-{time.time_ns():x}",
+            name="surveyor" if sites else None,  # on somebody's cluster the name may be taken
             birth=Birth(places=hospitals, hop_limit=256),
         )
         teller.launched(agent.agent, hospitals)

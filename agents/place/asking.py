@@ -38,10 +38,16 @@ def record_of(passport: VerifiedPassport) -> tuple[bytes, bytes | None]:
 
 @dataclass(slots=True, eq=False)
 class Asking:
-    """Of one place."""
+    """Of one place.
+
+    Attributes
+    ----------
+    trouble
+        Why the directory has not decided what it was asked last, as when its disk is full; empty if it has.
+    """
 
     core: PlaceCore
-    _troubled: bool = field(default=False, init=False)
+    trouble: str = field(default="", init=False)
 
     def submit(self, resident: Resident, effect: on.AskDirectory, request: Request, papers: dict[str, object]) -> Event:
         """Submit it; what the machine is to be told."""
@@ -56,11 +62,11 @@ class Asking:
             # It has said no before it looked at the ledger, as for a name that is taken; or its disk is full.
             if isinstance(error, AgentNameTaken):
                 return self._not_born(resident, effect, error)
-            if not self._troubled:  # told once, however often it is asked again
+            if not self.trouble:  # told once, however often it is asked again
                 self.core.failed(error)
-            self._troubled = True
+            self.trouble = getattr(error, "reason", str(error))
             return on.Undecided(effect.kind, effect.epoch)
-        self._troubled = False
+        self.trouble = ""
         if isinstance(answer, Denied) and outbound is not None:
             outbound.denied = effect.kind is Kind.RELEASE
         return on.Told(answer)

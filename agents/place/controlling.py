@@ -84,6 +84,9 @@ class Controlling:
 
     def carry_out(self, resident: Resident, control: PendingControl) -> None:
         """Do it; whoever wanted it is told."""
+        if resident.luggage is None:  # it was given away just now
+            control.settle(NotHere())
+            return
         try:
             match control.verb:
                 case Verb.MOVE:

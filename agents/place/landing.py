@@ -55,7 +55,7 @@ class Landing:
         try:
             return answer.result(max(0.1, deadline - time.monotonic()))
         except FutureTimeout:
-            return TransferPending()
+            return TransferPending(self.moving.asking.trouble)
 
     def _admitted(self, resident: Resident, transfer: Transfer) -> Event:
         try:

@@ -24,6 +24,7 @@ from agents.protocol import (
     PlaceReply,
     Transfer,
     TransferAccepted,
+    TransferPending,
     TransferRefused,
 )
 from agents.sending import capturing, refused_move
@@ -225,6 +226,8 @@ class Moving:
                 return on.Refused(effect.epoch, reply.why)
             case Failure():
                 return on.Silence(effect.epoch, str(reply.error))
+            case TransferPending(reason=reason) if reason:
+                return on.Silence(effect.epoch, reason)
             case _:
                 return on.Silence(effect.epoch, "it did not answer in time")
 

@@ -106,7 +106,8 @@ class Performing:
         """Whether it can be stepped now, and with what."""
         with resident.lock:
             luggage = resident.luggage
-            assert luggage is not None
+            if luggage is None:  # it was given away just now, and `_step` finds nothing to step
+                return True, None, None
             match luggage.standing:
                 case at.Fresh():
                     return True, None, None

@@ -211,7 +211,9 @@ class Resident:
         return None
 
     def let_go(self) -> None:
-        """Keep nothing of the agent but where it is."""
+        """Keep nothing of the agent but where it is; its story goes on with its next visit."""
+        gone, self.machine = self.machine, Machine(self.agent)
+        self.machine.visit = gone.visit
         self.cell = None
         self.here = None
         self.luggage = None

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +20,7 @@ from agents._ray.transport import DIRECTORY
 from agents.errors import AgentsError, MoveRefused, UnknownPlace
 from mobility.trust import Identity, TrustStore
 from tests.agents._ray import travellers
+from tests.conformance.handoff import HandoffSuite
 from tests.support.ray_cluster import drive, eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -120,6 +122,7 @@ def test_an_agent_outlives_its_creator(platform: Platform, cluster: Reached, hom
         from pathlib import Path
         from agents import connect
         from tests.agents._ray import travellers
+from tests.conformance.handoff import HandoffSuite
         with connect(sys.argv[1], home=Path(sys.argv[2]), progress=lambda line: None) as platform:
             platform.launch(travellers.naps, 2.0, at="lima", name="sleeper")
         """,
@@ -215,7 +218,7 @@ def test_a_node_that_joins_and_one_that_dies(platform: Platform, cluster: Reache
 
 
 def test_a_place_that_could_not_start_is_started_again(platform: Platform) -> None:
-    """Ray gives up on an actor whose construction failed, or that was killed for good; its node is to have its place."""
+    """Ray gives up on an actor whose construction failed, or that was killed for good; the node is to have its place."""
     import ray
 
     about = platform.client.describe_place("lima").about
@@ -223,3 +226,36 @@ def test_a_place_that_could_not_start_is_started_again(platform: Platform) -> No
     ray.kill(ray.get_actor(about["actor"], namespace=PLATFORM_NAMESPACE), no_restart=True)
     assert handle.result(timeout=60) == "lima"
     assert eventually(lambda: platform.places(details=True)[1].about.get("pid", about["pid"]) != about["pid"], 30)
+
+
+class Killable:
+    """The platform, with what the suite asks for beyond it."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._platform, name)
+
+    def kill(self, place: str) -> None:
+        self._dead = self._platform.client.describe_place(place).about["pid"]
+        os.kill(self._dead, signal.SIGKILL)
+
+    def start(self, place: str) -> None:
+        """Ray does."""
+
+        def is_back() -> bool:
+            try:
+                return bool(self._platform.client.describe_place(place, timeout=5.0).about["pid"] != self._dead)
+            except AgentsError:
+                return False
+
+        assert eventually(is_back, 60)
+
+
+class TestRayHandoff(HandoffSuite):
+    """What is promised of handoffs, over Ray."""
+
+    @pytest.fixture
+    def platform(self, platform: Platform) -> Killable:
+        return Killable(platform)

@@ -86,6 +86,15 @@ def test_files_that_cannot_be_loaded(file: Path, name: str, text: str, part: str
     assert part in told["message"] and "loading.py" not in told["trace"]
 
 
+def test_a_folder_of_the_same_name_is_not_taken_for_the_file(file: Path) -> None:
+    """An import would find the package, and something else than what was named would be launched."""
+    (file.parent / "both_of_a_test").mkdir()
+    (file.parent / "both_of_a_test" / "__init__.py").write_text("def a(here): pass\n", encoding="utf-8")
+    other = file.parent / "both_of_a_test.py"
+    other.write_text("def a(here): pass\n", encoding="utf-8")
+    assert "another module" in failure(launched(f"{other}:a"), 1, "not-loadable")["message"]
+
+
 def test_a_construct_that_cannot_travel_speaks_for_itself(file: Path) -> None:
     """The decorator's own error, with its line and remedy."""
     other = file.parent / "odd_of_a_test.py"

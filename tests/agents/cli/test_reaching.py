@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -87,8 +88,13 @@ def test_one_up_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         pass
 
 
-def test_resource_files_are_read_before_anything_is_started(tmp_path: Path) -> None:
+def test_resource_files_are_read_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake in one shows at once, in each case with nothing left behind."""
+
+    def noticed(*_: Any, **__: Any) -> Any:
+        raise AssertionError("nodes would have been started")
+
+    monkeypatch.setattr("agents._ray._own.start_detached", noticed)
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
     good.write_text("[place.resources.a]\nvalue = 1\n", encoding="utf-8")
     bad.write_text("[place.resources.a]\nvalue = 1\nworth = 2\n", encoding="utf-8")
@@ -124,6 +130,15 @@ def test_a_call_that_hangs_ends_with_its_command(tmp_path: Path) -> None:
     assert answer.returncode == 5 and answer.stdout == ""
     told = json.loads(answer.stderr)
     assert (told["error"], told["seconds"]) == ("command-timed-out", 0.2)
+
+
+def test_whoever_had_no_time_to_answer_is_not_called_unreachable(tmp_path: Path) -> None:
+    """Something accepts the connection and says nothing: that is 5, and not 4."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        options = ("--address", address, "--home", tmp_path, "--format", "json")
+        failure(invoke("ps", "--timeout", "1", *options), 5, "command-timed-out")
+    failure(invoke("ps", "--timeout", "20", *options), 4, "cluster-unreachable")
 
 
 NOISE = """

@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 from agents.demo import main
+from agents.demo.hospitals import place_file
 from agents.demo.running import HospitalsMissing
 
 pytest.importorskip("sklearn", reason="the data comes with scikit-learn: install sojourn[demo]")
@@ -49,6 +50,29 @@ def test_the_demonstration_from_end_to_end(tmp_path) -> None:
     assert not (tmp_path / "home").exists(), "a demonstration leaves no key behind"
 
 
+def test_it_runs_on_a_cluster_that_is_there(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its places are hospitals by their resource files alone; the cluster goes on afterwards."""
+    from agents import connect
+
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    files = {}
+    for site, place in enumerate(("quito", "turku", "accra")):
+        files[place] = tmp_path / f"{place}.toml"
+        files[place].write_text(place_file(site))
+    home = tmp_path / "home"
+    with connect("local", places=tuple(files), place_files=files, home=home, progress=lambda line: None) as platform:
+        assert platform.address is not None
+        answer = run("--address", platform.address, "--rounds", "2", SOJOURN_HOME=str(home))
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert "not converged yet" in answer.stdout
+        assert answer.stdout.rstrip().endswith("to rounding.")
+        assert [place.name for place in platform.places()] == ["accra", "quito", "turku"]
+        (status,) = platform.agents(ended=True)
+        assert status.agent in answer.stdout
+
+
 def test_the_place_file_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--place-file", "2"]) == 0
     assert "site = 2" in capsys.readouterr().out
@@ -64,7 +88,7 @@ def test_impossible_rounds_are_usage(rounds: str, capsys: pytest.CaptureFixture[
 
 def test_a_cluster_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is started instead of it."""
-    assert main(["--address", "127.0.0.1:9"]) == 1
+    assert main(["--address", "127.0.0.1:9"]) == 4
     assert "127.0.0.1:9" in capsys.readouterr().err
 
 

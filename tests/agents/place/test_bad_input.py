@@ -213,7 +213,12 @@ def test_requirement_missing_at_the_destination(platform, monkeypatch):
         unpacking,
         "verdict_on",
         lambda verified, environment=None: Verdict(
-            Mobility.REFUSE, (Reason(next(iter(ReasonCode)), "pandas>=2", None, Mobility.REFUSE, "it needs pandas>=2, and here is none"),)
+            Mobility.REFUSE,
+            (
+                Reason(
+                    next(iter(ReasonCode)), "pandas>=2", None, Mobility.REFUSE, "it needs pandas>=2, and here is none"
+                ),
+            ),
         ),
     )
     with pytest.raises(MoveRefused) as raised:
@@ -267,7 +272,11 @@ def test_full_disk_of_a_place(platform):
     with pytest.raises(MoveRefused) as raised:
         handle.move("oslo")
     check_sentence(
-        str(raised.value), "oslo refused the bundle", "cannot write it down", "still runs on baku", "Make room on the disk"
+        str(raised.value),
+        "oslo refused the bundle",
+        "cannot write it down",
+        "still runs on baku",
+        "Make room on the disk",
     )
     with pytest.raises(StoreFailed) as raised:
         handle.send("x" * 50_000, timeout=5)

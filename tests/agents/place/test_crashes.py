@@ -1,4 +1,4 @@
-"""Places and the directory killed at every moment of a hop, and at random: every agent is there once, with its state."""
+"""Places and the directory killed at every moment of a hop, and at random: each agent is there once, with its state."""
 
 from __future__ import annotations
 
@@ -231,9 +231,7 @@ def test_an_old_bundle_at_a_place_that_was_just_restarted_destroys_nothing():
         taking = Lease.take_back
 
         def late(lease):
-            assert lease.core.name != "oslo" or not isinstance(
-                platform.running["oslo"].serve(sent[0]), type(None)
-            )
+            assert lease.core.name != "oslo" or not isinstance(platform.running["oslo"].serve(sent[0]), type(None))
             return taking(lease)
 
         Lease.take_back = late

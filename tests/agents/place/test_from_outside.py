@@ -11,6 +11,7 @@ import pytest
 
 from agents import agent, ask, call, hop, receive, reply, sleep
 from agents.errors import AgentEnded, AgentFrozen, AgentsError, AgentStopped, Busy, MoveFailed, MoveRefused
+from agents.place import PlaceOptions
 from agents.testing.local import LocalPlatform
 from mobility.errors import MobilityError
 from mobility.trust import TrustEntry, TrustList
@@ -388,3 +389,58 @@ def test_waiting_with_await_and_for_many(platform):
 
     assert [row[0] for row in asyncio.run(all_of_them())] == list(PLACES)
     assert platform.wait(handles, timeout=5)
+
+
+@agent
+def blocks_then(here, seconds, leaves):
+    import time
+
+    yield
+    time.sleep(seconds)
+    if leaves:
+        here = yield hop("oslo")
+        yield receive()
+
+
+def test_a_wish_that_waits_follows_an_agent_that_leaves(platform):
+    """What is wanted of it while it computes is done where it has gone, and refused if it has ended."""
+    for leaves in (True, False):
+        handle = platform.launch(blocks_then, 0.5, leaves, at="baku")
+        until(lambda: handle.status().state == "running")
+        time.sleep(0.1)
+        if leaves:
+            with ThreadPoolExecutor(3) as pool:
+                looks = [pool.submit(handle.state, 10) for _ in range(3)]
+                assert [look.result(15)["place"] for look in looks] == ["oslo"] * 3
+            handle.stop()
+        else:
+            with pytest.raises(AgentEnded, match="has ended"):
+                handle.state(10)
+
+
+@agent
+def crosses(here):
+    yield receive()
+    while here.name != "oslo":
+        try:
+            here = yield hop("oslo")
+        except MoveFailed:
+            yield sleep(0.05)
+    return here.name
+
+
+def test_a_full_disk_under_the_directory():
+    """What wants to move or to end waits, and goes on when there is room; who launches is told why in good time."""
+    options = PlaceOptions(transfer_seconds=1.0, retry_seconds=0.05, directory_seconds=1.0)
+    with LocalPlatform(PLACES, options=options) as platform:
+        handle = platform.launch(crosses, at="baku")
+        disk = platform.directory.directory._database._connection
+        disk.execute(f"PRAGMA max_page_count = {disk.execute('PRAGMA page_count').fetchone()[0]}")
+        with pytest.raises(AgentsError) as raised:
+            for number in range(50):
+                platform.launch(crosses, at="lima", name=f"{number}" * 500, timeout=1)
+        assert "no room on the disk of the directory" in str(raised.value), str(raised.value)
+        handle.send("go")
+        time.sleep(0.5)
+        disk.execute("PRAGMA max_page_count = 1000000")
+        assert handle.result(timeout=15) == "oslo"

@@ -1,4 +1,4 @@
-"""A lease that is lost while an agent computes, hops, ends or calls: nothing leaves, and nothing is lost or done twice."""
+"""A lease that is lost while an agent computes, hops, ends or calls: nothing leaves, is lost or done twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.testing.local import LocalPlatform
 from tests.agents.place.conftest import PLACES, until
 
 QUICK = PlaceOptions(transfer_seconds=2.0, retry_seconds=0.03, directory_seconds=0.5)
-LEASE = 0.6
+LEASE = 0.4
 
 
 @agent
@@ -51,7 +51,7 @@ def test_what_it_yields_without_a_lease_is_done_when_there_is_one_again(what):
     """Once, and with its value; its end and its exception are not lost either."""
     with LocalPlatform(PLACES, lease_seconds=LEASE, options=QUICK) as platform:
         other = platform.launch(hears, at="lima")
-        handle = platform.launch(computes_then, 1.2, what, other.agent, at="baku")
+        handle = platform.launch(computes_then, 0.8, what, other.agent, at="baku")
         resident = lose_lease_in_a_step(platform, handle)
         assert until(lambda: not resident.in_step, 3)
         time.sleep(0.1)
@@ -74,12 +74,12 @@ def hears(here):
     return [first.value, second]
 
 
-@pytest.mark.parametrize("what", ["hops", "raises", "calls", "returns"])
+@pytest.mark.parametrize("what", ["hops", "calls", "returns"])
 @pytest.mark.parametrize("early", [True, False])
 def test_one_that_was_given_away_while_it_computed_does_nothing_more(what, early):
     """The directory says that somebody else has it: neither its effect nor its end leaves the place."""
     with LocalPlatform(PLACES, lease_seconds=LEASE, options=QUICK) as platform:
-        handle = platform.launch(computes_then, 1.6, what, None, at="baku")
+        handle = platform.launch(computes_then, 1.0, what, None, at="baku")
         resident = lose_lease_in_a_step(platform, handle)
         if not early:
             assert until(lambda: not resident.in_step, 3)

@@ -1,4 +1,4 @@
-"""Every message once and in order per sender, over any number of moves of both sides, and whatever is lost on the way."""
+"""Every message once and in order per sender, over any number of moves of both sides, whatever is lost."""
 
 from __future__ import annotations
 

@@ -206,9 +206,11 @@ def test_what_is_kept_of_agents_that_have_left_is_small_and_bounded():
             handle.result(timeout=20)
         residents = platform.running["baku"].core.residents()
         assert len(residents) <= 51
-        assert all(r.cell is None and r.luggage is None and r.passport is None and r.outbound is None for r in residents)
+        assert all(
+            r.cell is None and r.luggage is None and r.passport is None and r.outbound is None for r in residents
+        )
         for resident in residents[:5]:
-            assert _size(resident) < 10_000, _size(resident)
+            assert _size(resident) < 5_000, _size(resident)
         # an agent whose mark was dropped is still found, by the directory
         late = platform.launch(passes_slowly, at="baku")
         until(lambda: late.place() == "oslo")

@@ -76,7 +76,14 @@ def within_a_block(here):
 
 
 def test_open_blocks_travel_and_close_once(platform):
-    assert platform.launch(within_a_block, at="baku").result(timeout=10) == ["in", "in", "lima", "out", "between", "out"]
+    assert platform.launch(within_a_block, at="baku").result(timeout=10) == [
+        "in",
+        "in",
+        "lima",
+        "out",
+        "between",
+        "out",
+    ]
 
 
 @agent
@@ -238,7 +245,9 @@ def test_a_result_that_is_not_plain_is_an_error_with_its_sentence(platform):
     with pytest.raises(ResultNotPlain) as raised:
         platform.launch(returns_a_thing, at="baku").result(timeout=10)
     text = str(raised.value)
-    assert "Thing" in text and "result-not-plain" in text and "ended without a result" in text and "Return numbers" in text
+    assert (
+        "Thing" in text and "result-not-plain" in text and "ended without a result" in text and "Return numbers" in text
+    )
 
 
 def plain_function(here, number):
@@ -289,7 +298,7 @@ def test_state_that_cannot_move_is_named_and_the_agent_goes_on(platform):
     told, where = platform.launch(takes_a_lock_along, at="baku").result(timeout=10)
     assert where == "oslo" and len(told) == 3
     for text in told:
-        assert "'lock'" in text and "still runs on baku" in text and "Drop or replace" in text, text
+        assert "'lock'" in text and "still runs on baku" in text and text.count("runs on") == 1, text
 
 
 class Sulks:

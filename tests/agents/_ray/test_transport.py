@@ -1,0 +1,135 @@
+"""The suite of transports over Ray: actors stand for places, and pass what they are asked to functions of the test."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Client as Dialled
+from multiprocessing.connection import Listener
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from agents._ray.cluster import Reached
+from agents._ray.membership import PLATFORM_NAMESPACE
+from agents._ray.transport import DIRECTORY, RayTransport
+from agents.directory_service import DirectoryService
+from agents.errors import DirectoryUnreachable
+from tests.conformance.transport import TransportSuite
+from tests.support.ray_cluster import eventually
+
+pytestmark = pytest.mark.timeout(120)
+_KEY = b"only for this test"
+
+
+class StandIn:
+    """A place's actor, of which the test is the place: each request makes a call to it."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+
+    def _asked(self, request: Any) -> Any:
+        with Dialled(self._address, authkey=_KEY) as connection:
+            connection.send(request)
+            return connection.recv()
+
+    @ray.method(concurrency_group="all")
+    def look(self, request: Any, payload: Any) -> Any:
+        return self._asked(request)
+
+
+class Ledger:
+    """The directory's actor without the steward: no places of its own come."""
+
+    def __init__(self, folder: str) -> None:
+        self._service = DirectoryService(Path(folder))
+
+    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+        try:
+            return True, self._service.call(method, args, kwargs)
+        except Exception as error:
+            return False, error
+
+    @ray.method(concurrency_group="wait")
+    def wait(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+        return self.call(method, args, kwargs)
+
+
+class Network:
+    """What the suite asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._listeners: list[Listener] = []
+        self._actors: dict[str, Any] = {}
+        self.transport = RayTransport()
+        self.start_directory()
+
+    def start_directory(self) -> None:
+        self._ledger = (
+            ray.remote(concurrency_groups={"wait": 8})(Ledger)
+            .options(name=DIRECTORY, namespace=PLATFORM_NAMESPACE, num_cpus=0)
+            .remote(str(self._folder))
+        )
+        ray.get(self._ledger.call.remote("members", (), {}), timeout=60)
+
+    def kill_directory(self) -> None:
+        ray.kill(self._ledger)
+        assert eventually(self._is_gone, 20)
+
+    def _is_gone(self) -> bool:
+        try:
+            self.transport.ask_directory("members", timeout=2)
+        except DirectoryUnreachable:
+            return True
+        return False
+
+    def serve(self, place: str, server: Callable[[Any], Any]) -> None:
+        listener = Listener(("127.0.0.1", 0), authkey=_KEY, backlog=64)
+        self._listeners.append(listener)
+        threading.Thread(target=self._answer, args=(listener, server), daemon=True).start()
+        name = f"place:{place}:stand-in"
+        self._actors[place] = (
+            ray.remote(concurrency_groups={"all": 16})(StandIn)
+            .options(name=name, namespace=PLATFORM_NAMESPACE, num_cpus=0)
+            .remote(listener.address)
+        )
+        about = {"actor": name}
+        self.transport.ask_directory("register", place, "w", b"k" * 32, False, about, timeout=10)
+
+    def _answer(self, listener: Listener, server: Callable[[Any], Any]) -> None:
+        while True:
+            try:
+                connection = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(connection, server), daemon=True).start()
+
+    def _one(self, connection: Any, server: Callable[[Any], Any]) -> None:
+        with connection:
+            connection.send(server(connection.recv()))
+
+    def kill(self, place: str) -> None:
+        ray.kill(self._actors[place])
+
+    def close(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        for actor in (*self._actors.values(), self._ledger):
+            ray.kill(actor)
+        assert eventually(self._is_gone, 20)
+        self.transport.close()
+
+
+class TestRayTransport(TransportSuite):
+    """What is promised of transports."""
+
+    @pytest.fixture
+    def network(self, ray_driver: Reached, tmp_path: Path) -> Iterator[Network]:
+        network = Network(tmp_path)
+        try:
+            yield network
+        finally:
+            network.close()
