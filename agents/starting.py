@@ -30,6 +30,7 @@ def connect(
     home: str | Path | None = None,
     lease_seconds: float = 10.0,
     options: PlaceOptions | None = None,
+    ports: Sequence[int] = (0,),
     progress: Callable[[str], None] | None = None,
     timeout: float = 60.0,
 ) -> Platform:
@@ -61,6 +62,9 @@ def connect(
         Folder of keys and of trust; by default ``$SOJOURN_HOME``, else the usual one.
     lease_seconds
         How long a place that cannot reach the directory goes on.
+    ports
+        Ports at which the directory and the places listen, each at one that is free; 0: any. Empty: everything goes by
+        Ray, as it does to whoever does not reach these ports.
     progress
         Gets a line for each step that takes long; by default they go to stderr. For a platform that runs already,
         everything from `resources` on but `owner` and `home` is as it was started with.
@@ -103,6 +107,7 @@ def connect(
             place_files={place: str(path) for place, path in (place_files or {}).items()},
             resources=pickled_resources(offered),
             options=options if options is not None else PlaceOptions(),
+            ports=tuple(ports),
         )
         return open_platform(
             reached,

@@ -7,10 +7,12 @@ same holds for the directory.
 from __future__ import annotations
 
 import pickle
+import secrets
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,7 @@ from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.protocol import PlaceReply, PlaceRequest, Transfer
 from agents.resources import Resources, read_resource_file
+from agents.sockets import Address, SocketServer
 from mobility.trust import Identity, PublicIdentity, TrustStore
 
 __all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor", "PlatformSettings"]
@@ -66,6 +69,10 @@ class PlatformSettings:
         By place: what it offers, pickled by cloudpickle.
     options
         How places work.
+    ports
+        At which of these the directory and the places listen, each at one; 0: any. None at all: everything goes by Ray.
+    secret
+        Whoever knows it is heard there; known to the processes of the platform, which learn it by Ray.
     """
 
     state: str | None = None
@@ -76,6 +83,8 @@ class PlatformSettings:
     place_files: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, bytes] = field(default_factory=dict)
     options: PlaceOptions = field(default_factory=PlaceOptions)
+    ports: Sequence[int] = (0,)
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
 class DirectoryActor:
@@ -86,16 +95,24 @@ class DirectoryActor:
         folder = state_folder(settings.state) / "directory"
         sys.setswitchinterval(_SWITCH)
         self._service = DirectoryService(folder, lease_seconds=settings.lease_seconds)
+        self._server = _listening(settings, self._answered) if settings.ports else None
         self._steward = Steward(self._service, settings)
         self._steward.start()
 
+    def _answered(self, request: Any, payload: memoryview | None) -> tuple[bool, Any]:
+        method, args, kwargs = request
+        try:
+            return True, self._service.call(method, args, kwargs)
+        except Exception as error:  # a refusal, or a defect of the caller's: in either case the directory has answered
+            return False, error
+
+    def greet(self) -> tuple[Address, bytes] | None:
+        """Where it listens, and the secret of the platform; None if all goes by Ray."""
+        return (self._server.address, self._settings.secret) if self._server is not None else None
+
     def call(self, request: bytes) -> bytes:
         """Call a method of the service; whether it returned, and what, or what it raised."""
-        method, args, kwargs = pickle.loads(request)
-        try:
-            return to_bytes((True, self._service.call(method, args, kwargs)))
-        except Exception as error:  # a refusal, or a defect of the caller's: in either case the directory has answered
-            return to_bytes((False, error))
+        return to_bytes(self._answered(pickle.loads(request), None))
 
     @ray.method(concurrency_group="wait")  # type: ignore[untyped-decorator]  # Ray has no types for it
     def wait(self, request: bytes) -> bytes:
@@ -118,10 +135,12 @@ class PlaceActor:
 
     def __init__(self, name: str, actor: str, settings: PlatformSettings, about: Mapping[str, Any]) -> None:
         sys.setswitchinterval(_SWITCH)
+        self._opened = threading.Event()
         folder = state_folder(settings.state) / "places" / name
         # First of all the lock of the folder: while an earlier process has it, this one is not the place.
         store = _opened(folder, name)
-        transport = RayTransport((name, self._serve))
+        transport = RayTransport((name, self._serve), sockets=bool(settings.ports))
+        server = _listening(settings, self._arrived) if settings.ports else None
         client = Client(transport)
         set_client(client)
         trust_folder = settings.trusts.get(name, settings.trust)
@@ -136,10 +155,11 @@ class PlaceActor:
             trust=own,
             owners=[PublicIdentity.from_bytes(key) for key in owners],
             resources=_resources(name, settings),
-            about={**about, "actor": actor},
+            about={**about, "actor": actor, **({"socket": list(server.address)} if server is not None else {})},
             options=settings.options,
         )
         client.trust = self._place.trust
+        self._opened.set()
         try:
             self._place.start(timeout=60.0)
         except BaseException:
@@ -147,6 +167,12 @@ class PlaceActor:
             raise
 
     def _serve(self, request: PlaceRequest) -> PlaceReply:
+        return self._place.serve(request)
+
+    def _arrived(self, request: PlaceRequest, payload: memoryview | None) -> PlaceReply:
+        if payload is not None and isinstance(request, Transfer):
+            request = replace(request, bundle=payload)
+        self._opened.wait(_PATIENCE)
         return self._place.serve(request)
 
     @ray.method(concurrency_group="transfer")  # type: ignore[untyped-decorator]  # Ray has no types for it
@@ -179,6 +205,14 @@ class PlaceActor:
     def ping(self) -> str:
         """Its name, once it serves."""
         return self._place.name
+
+
+def _listening(settings: PlatformSettings, serve: Callable[[Any, memoryview | None], Any]) -> SocketServer:
+    def failed(error: BaseException) -> None:
+        traceback.print_exception(error, file=sys.stderr)
+
+    host = ray.util.get_node_ip_address()
+    return SocketServer(host, settings.secret, serve, ports=settings.ports, failed=failed)
 
 
 def _opened(folder: Path, name: str) -> SqliteCheckpoints:

@@ -1,4 +1,8 @@
-"""Requests as calls of Ray's actors.
+"""Requests over connections of our own where that is possible, and as calls of Ray's actors everywhere else.
+
+A call of Ray takes most of a millisecond, and a hop needs two. Each place, and the directory, therefore listens at a
+port as well (`agents.sockets`); where that cannot be reached, as behind a firewall, Ray carries the request. What was
+sent and not answered is not sent again the other way.
 
 A request and its answer are pickled here, once, and Ray carries bytes: its own pickler, which must cope with whatever a
 program gives it, takes a tenth of a millisecond more for each. Large bundles travel beside the request, as buffers of
@@ -28,7 +32,8 @@ from agents._ray.membership import PLATFORM_NAMESPACE
 from agents.directory import Member
 from agents.directory_service import WAITING_METHODS
 from agents.errors import AgentsError, DirectoryUnreachable, PlaceUnreachable, UnknownPlace
-from agents.protocol import Control, Deliver, FetchCode, LooksAt, PlaceReply, PlaceRequest, Transfer
+from agents.protocol import Control, Deliver, FetchCode, LooksAt, NotHere, PlaceReply, PlaceRequest, Transfer
+from agents.sockets import Address, Interrupted, NoConnection, SocketCaller
 
 __all__ = ["DIRECTORY", "Buffer", "RayTransport", "to_bytes"]
 
@@ -36,6 +41,8 @@ __all__ = ["DIRECTORY", "Buffer", "RayTransport", "to_bytes"]
 DIRECTORY: Final = "directory"
 #: For how long a list of the places is good.
 _FRESH: Final = 1.0
+#: Seconds for which an address that was not reached is not tried again.
+_SHUNNED: Final = 30.0
 #: Bundles of fewer bytes go in the message itself.
 _SMALL: Final = 64 << 10
 
@@ -73,10 +80,18 @@ class RayTransport:
     ----------
     own
         The name of the place in whose process this is, and what answers there.
+    sockets
+        Whether connections of our own may be used.
     """
 
-    def __init__(self, own: tuple[str, Callable[[PlaceRequest], PlaceReply]] | None = None) -> None:
+    def __init__(
+        self, own: tuple[str, Callable[[PlaceRequest], PlaceReply]] | None = None, *, sockets: bool = True
+    ) -> None:
         self._own = own
+        self._sockets = sockets
+        self._caller: SocketCaller | None = None
+        self._directory: Address | None = None
+        self._shunned: dict[Address, float] = {}
         self._lock = threading.Lock()
         self._actors: dict[str, Any] = {}
         self._doors: dict[tuple[str, str], Any] = {}
@@ -88,11 +103,17 @@ class RayTransport:
     def ask_place(self, place: str, request: PlaceRequest, *, timeout: float) -> PlaceReply:
         if self._own is not None and place == self._own[0]:
             return self._own[1](request)
-        name = self._actor_of(place)
+        member = self._member(place)
+        name = str(member.about["actor"])
         payload: Any = None
         if isinstance(request, Transfer) and len(request.bundle) > _SMALL:
-            payload = Buffer(request.bundle)
+            payload = request.bundle
             request = replace(request, bundle=b"")
+        done, direct = self._directly(member.about.get("socket"), place, request, payload, timeout)
+        if done:
+            return direct
+        if payload is not None:
+            payload = Buffer(payload)
         try:
             door = self._door(name, _DOORS[type(request)])
             sent = to_bytes(request)
@@ -114,14 +135,60 @@ class RayTransport:
     def places(self) -> tuple[str, ...]:
         return tuple(sorted(self._known()))
 
-    def _actor_of(self, place: str) -> str:
+    def _directly(
+        self, told: Any, place: str, request: PlaceRequest, payload: Any, timeout: float
+    ) -> tuple[bool, PlaceReply]:
+        """Ask over a connection of our own; whether that was possible, and the answer."""
+        caller = self._calling() if told is not None else None
+        if caller is None:
+            return False, NotHere()
+        address: Address = (str(told[0]), int(told[1]))
+        if self._shunned.get(address, 0.0) > time.monotonic():
+            return False, NotHere()
+        try:
+            reply: PlaceReply = caller.call(address, request, payload, timeout=timeout)
+        except NoConnection:
+            self._shun(address)
+            return False, NotHere()
+        except Interrupted as error:
+            self._forget(place)
+            caller.forget(address)
+            raise PlaceUnreachable(place, str(error)) from None
+        return True, reply
+
+    def _shun(self, address: Address) -> None:
+        """Try it again only after a while; whoever is told by it may have moved, too."""
+        self._shunned[address] = time.monotonic() + _SHUNNED
+        self._looked = float("-inf")
+
+    def _calling(self) -> SocketCaller | None:
+        if self._caller is None and self._sockets:
+            self._greet_directory()
+        return self._caller
+
+    def _greet_directory(self) -> None:
+        """Learn by Ray where the directory listens, and the secret of the platform."""
+        try:
+            told = ray.get(self._door(DIRECTORY, "greet").remote(), timeout=5.0)
+        except (RayError, ValueError):
+            self._forget(DIRECTORY)
+            return
+        if told is None:
+            self._sockets = False
+            return
+        address, secret = told
+        self._directory = (str(address[0]), int(address[1]))
+        if self._caller is None:
+            self._caller = SocketCaller(secret)
+
+    def _member(self, place: str) -> Member:
         member = self._known().get(place)
         if member is None:
             self._looked = float("-inf")
             member = self._known().get(place)
         if member is None:
             raise UnknownPlace(place, self.places())
-        return str(member.about["actor"])
+        return member
 
     def _known(self) -> dict[str, Member]:
         if time.monotonic() - self._looked > _FRESH:
@@ -139,6 +206,25 @@ class RayTransport:
     # -- the directory
 
     def ask_directory(self, method: str, *args: Any, timeout: float, **kwargs: Any) -> Any:
+        if self._sockets and self._directory is None:
+            self._greet_directory()
+        address, caller = self._directory, self._caller
+        if address is not None and caller is not None:
+            try:
+                done, value = caller.call(address, (method, args, kwargs), timeout=timeout)
+            except NoConnection:
+                self._directory = None  # started again, at another port; or not to be reached: Ray knows
+            except Interrupted as error:
+                self._directory = None
+                caller.forget(address)
+                raise DirectoryUnreachable(str(error)) from None
+            else:
+                if not done:
+                    raise value
+                return value
+        return self._by_ray(method, args, kwargs, timeout)
+
+    def _by_ray(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         try:
             door = self._door(DIRECTORY, "wait" if method in WAITING_METHODS else "call")
             done, value = pickle.loads(ray.get(door.remote(to_bytes((method, args, kwargs))), timeout=timeout))
@@ -187,6 +273,8 @@ class RayTransport:
         self._looked = float("-inf")
 
     def close(self) -> None:
+        if self._caller is not None:
+            self._caller.close()
         with self._lock:
             self._actors.clear()
             self._doors.clear()

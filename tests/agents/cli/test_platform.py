@@ -161,16 +161,16 @@ def test_names_that_nobody_has_are_4(up: Up) -> None:
 def test_deadlines_are_5(up: Up) -> None:
     """Of the wait for a result, and of the wait for an end; the agent goes on, and keeps its name."""
     command = ("launch", f"{up.agents.name}:watch", "0.2", "--name", "endless")
-    answer = up.command(*command, "--wait", "--timeout", "4", "--format", "json")
+    answer = up.command(*command, "--wait", "--timeout", "3", "--format", "json")
     assert answer.returncode == 5, answer.stderr
     assert up.error(1, "move-refused", *command)["why"] == "agent-name-taken"
-    assert up.command("logs", "endless", "-f", "--timeout", "4").returncode == 5
+    assert up.command("logs", "endless", "-f", "--timeout", "3").returncode == 5
     up.data("stop", "endless")
 
 
 def test_following_ends_with_the_agent(up: Up) -> None:
     """Lines come as they are said, and the last one is its end."""
-    up.launch("brief", "6", "--name", "short")
+    up.launch("brief", "4", "--name", "short")
     answer = up.command("logs", "short", "-f", "--timeout", "60", "--format", "json")
     assert (answer.returncode, answer.stderr) == (0, "")
     events = [json.loads(line) for line in answer.stdout.splitlines()]

@@ -47,6 +47,8 @@ def talks(here, seed, rounds, places, pause):
                     value = None
                 except WaitedTooLong:
                     value = None  # it goes before the next one
+                except AgentEnded:
+                    value = None  # this one went back to a checkpoint, and the other had it all before that
                 except DirectoryUnreachable:
                     yield sleep(0.05)
             while (message := (yield receive(0))) is not None:
