@@ -95,15 +95,14 @@ class Admission:
         def decode() -> Staged:
             return self._decoded(verified, bundle, luggage, transfer.source, transfer.started)
 
-        # What is decoded from memory that can be written to may change that memory: then one after the other.
         if len(transfer.bundle) <= LARGE or not memoryview(transfer.bundle).readonly:
-            staged = decode()
+            # First to disk: memory that can be written to is the agent's own once it is decoded.
+            self._save(transfer, verified, bundle)
             try:
-                self._save(transfer, verified, bundle)
+                return decode()
             except BaseException:
-                staged.cell.leave()  # else its finally blocks would run when it is collected
+                self.core.store.drop(transfer.agent, up_to=transfer.epoch + 1)
                 raise
-            return staged
         with ThreadPoolExecutor(1, thread_name_prefix="sojourn-save") as beside:
             saving = beside.submit(self._save, transfer, verified, bundle)
             try:
