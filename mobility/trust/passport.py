@@ -17,8 +17,8 @@ Rules
    point of its own. Its record is signed under a type of its own, as the agent that branches; what follows in this
    chain is the child's. No id occurs twice in a line. The parent's chain goes on without the record.
 9. A branch counts for epoch and hop limit, and leads where a hop might.
-10. A record that stays where it is, of a branch or of a checkpoint from which the agent goes on, leads to no stop of the
-   itinerary and uses none up.
+10. A record that stays where it is, of a branch or of a checkpoint from which the agent goes on, leads to no stop of
+   the itinerary and uses none up.
 
 Not handled: which of two chains of the same epoch came first, and whether a child's id is that of an agent of another
 line. The directory decides that, by compare-and-swap.
@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import InitVar, dataclass, replace
 from typing import Any, Final
 
@@ -304,8 +305,18 @@ class Passport:
         limits.check("hops", len(self.hops), "the number of hops")
         trusted = trust.current()  # one version of the list for the whole chain
         birth = verify_by_known(self.birth, trusted, BIRTH_CERTIFICATE_TYPE, limits)
-        links = [verify_by_known(hop, trusted, _type_of(hop), limits) for hop in self.hops]
-        hops = tuple(link.parse(_FORMS[link.payload_type], limits) for link in links)
+        before = [_seen_before(hop, trusted, limits) for hop in self.hops]
+        links = [
+            seen.link if seen is not None else verify_by_known(hop, trusted, _type_of(hop), limits)
+            for hop, seen in zip(self.hops, before, strict=True)
+        ]
+        hops = tuple(
+            seen.record if seen is not None else link.parse(_FORMS[link.payload_type], limits)
+            for link, seen in zip(links, before, strict=True)
+        )
+        for hop, seen, link, record in zip(self.hops, before, links, hops, strict=True):
+            if seen is None:
+                _remember(hop, _Seen(trusted, limits, link, record))
         verified = accept_certificate(birth, trusted, now=now, epoch=len(hops), limits=limits)
         digests = [birth.digest, *(link.digest for link in links)]
         agent = _check_links(verified.certificate, hops, digests)
@@ -357,6 +368,34 @@ class Passport:
         if not envelopes:
             raise EnvelopeInvalid("the passport has no birth certificate")
         return cls(envelopes[0], tuple(envelopes[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A record that was verified against a list of keys, and read within limits."""
+
+    trusted: TrustList
+    limits: Limits
+    link: VerifiedEnvelope
+    record: HopRecord
+
+
+#: A chain comes again with each hop, one record longer. What was found about the signature and the form of the earlier
+#: ones holds as long as the very same list of keys is asked; periods, way and order are looked at every time.
+_MOST_SEEN: Final = 16_384
+_seen: dict[Envelope, _Seen] = {}
+
+
+def _seen_before(hop: Envelope, trusted: TrustList, limits: Limits) -> _Seen | None:
+    found = _seen.get(hop)
+    return found if found is not None and found.trusted is trusted and found.limits is limits else None
+
+
+def _remember(hop: Envelope, seen: _Seen) -> None:
+    while len(_seen) >= _MOST_SEEN:
+        with suppress(StopIteration, RuntimeError):  # another thread makes room, too
+            _seen.pop(next(iter(_seen)), None)
+    _seen[hop] = seen
 
 
 def _type_of(envelope: Envelope) -> str:

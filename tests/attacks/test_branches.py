@@ -227,8 +227,9 @@ def test_branch_off_the_itinerary() -> None:
         assert (error.place, error.allowed, error.hop) == (astray, ("oslo",), 2)
         common: dict[str, Any] = {"origin": "oslo", "destination": astray, "manifest": bytes(32), "time": NOW}
         refused(OffItinerary, lambda: seen(start).stamped(OSLO, child="child", entry_point="a:b", **common))
-    # To stay where one is, without a branch, is a hop as ever.
-    refused(OffItinerary, lambda: seen(hopped(born(**plan), destination="baku")))
+    # Nor may a hop lead elsewhere; to stay, for a checkpoint, is always allowed.
+    assert seen(hopped(born(**plan), destination="baku"), "baku")
+    refused(OffItinerary, lambda: seen(hopped(born(**plan), destination="rome")))
 
 
 def test_branches_skip_no_stop() -> None:
@@ -237,9 +238,11 @@ def test_branches_skip_no_stop() -> None:
     child = branched(branched(travelled("oslo", **plan), "child"), "grandchild")
     onward = hopped(hopped(child, destination="lima"), destination="baku")
     assert seen(onward, "baku").epoch == 5
-    for stop in ("oslo", "baku"):
-        error = refused(OffItinerary, lambda: seen(hopped(child, destination=stop)))
-        assert error.allowed == ("lima",)
+    error = refused(OffItinerary, lambda: seen(hopped(child, destination="baku")))
+    assert error.allowed == ("lima",)
+    stayed = hopped(child, destination="oslo")  # a checkpoint of its place's own, which uses up no stop either
+    assert seen(stayed, "oslo") and seen(hopped(stayed, destination="lima"), "lima")
+    refused(OffItinerary, lambda: seen(hopped(stayed, destination="baku")))
     away = branched(travelled("oslo", **plan), "child", destination="lima")
     assert seen(hopped(away, destination="baku"), "baku")
     refused(OffItinerary, lambda: seen(branched(travelled("oslo", **plan), "child", destination="baku")))
