@@ -6,6 +6,7 @@ same holds for the directory.
 
 from __future__ import annotations
 
+import gc
 import pickle
 import secrets
 import sys
@@ -160,6 +161,9 @@ class PlaceActor:
         )
         client.trust = self._place.trust
         self._opened.set()
+        # What is here by now stays: the collector need not look through it again and again while agents come and go.
+        gc.collect()
+        gc.freeze()
         try:
             self._place.start(timeout=60.0)
         except BaseException:
