@@ -8,7 +8,7 @@ mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`
 messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
 waiting             `sleep`, `call`, `checkpoint`
 the platform        `connect`, `Platform`, `PlaceInfo`
-a reference         `Handle`, `Status`, `Trail`
+a reference         `Handle`, `AgentStatus`, `Trail`
 what may go wrong   `AgentsError` and the tree in `agents.errors`
 ==================  ==================================================================================================
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from agents.here import Here
     from agents.platform import PlaceInfo, Platform
     from agents.starting import connect
-    from agents.status import Status
+    from agents.status import AgentStatus
     from agents.trail import Trail
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
     "PlaceInfo",
     "Platform",
     "Received",
-    "Status",
+    "AgentStatus",
     "Trail",
     "agent",
     "ask",
@@ -89,7 +89,7 @@ _ROOMS = {
     "Here": "agents.here",
     **dict.fromkeys(("PlaceInfo", "Platform"), "agents.platform"),
     "connect": "agents.starting",
-    "Status": "agents.status",
+    "AgentStatus": "agents.status",
     "Trail": "agents.trail",
 }
 

@@ -29,7 +29,7 @@ from typing import Any, TypeAlias
 __all__ = [
     "Ask",
     "Call",
-    "Checkpoint",
+    "TakeCheckpoint",
     "Clone",
     "CloneTo",
     "Effect",
@@ -124,7 +124,7 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class TakeCheckpoint:
     """See `checkpoint`."""
 
 
@@ -137,7 +137,7 @@ class Call:
     kwargs: Mapping[str, Any]
 
 
-Effect: TypeAlias = Hop | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | Checkpoint | Call
+Effect: TypeAlias = Hop | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call
 
 
 # -- what comes back --------------------------------------------------------------------------------------------------
@@ -291,9 +291,9 @@ def sleep(seconds: float) -> Sleep:
     return Sleep(_seconds(seconds, "the time to sleep"))
 
 
-def checkpoint() -> Checkpoint:
+def checkpoint() -> TakeCheckpoint:
     """Write the present state to the place's disk: from here the agent goes on if the place dies."""
-    return Checkpoint()
+    return TakeCheckpoint()
 
 
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Call:

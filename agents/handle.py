@@ -12,7 +12,7 @@ from agents.connection import current_client
 from agents.effects import place_name
 from agents.eventlog import LogEvent
 from agents.protocol import Verb
-from agents.status import Status, status_of
+from agents.status import AgentStatus, status_of
 from agents.trail import Trail, trail_of
 from agents.watching import Journey, show_journey
 from mobility.bundle import Bundle
@@ -80,7 +80,7 @@ class Handle:
 
     # -- looking
 
-    def status(self) -> Status:
+    def status(self) -> AgentStatus:
         """Where it is, and how it fares."""
         return status_of(self.client, self.agent)
 

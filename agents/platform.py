@@ -15,7 +15,7 @@ from agents.effects import place_name
 from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
-from agents.status import Status, combined
+from agents.status import AgentStatus, combined
 from mobility.bundle import Birth, Bundle
 from mobility.trust import Identity
 
@@ -146,7 +146,7 @@ class Platform:
         entry = self.client.find(name)
         return Handle(entry.row.agent, entry.info.name if entry.info is not None else None, self.client)
 
-    def agents(self, *, ended: bool = False) -> list[Status]:
+    def agents(self, *, ended: bool = False) -> list[AgentStatus]:
         """How all agents fare, the youngest first.
 
         Parameters

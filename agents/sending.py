@@ -67,7 +67,7 @@ def send_new(
         event: Event | None = None
         for effect in effects:
             match effect:
-                case on.Transfer():
+                case on.Ship():
                     reply = send(place, request)
                     if isinstance(reply, TransferRefused):
                         refusal = reply
@@ -96,7 +96,7 @@ def _heard(request: Transfer, reply: PlaceReply) -> Event:
         case TransferAccepted():
             return on.Accepted(request.epoch)
         case TransferRefused():
-            return on.Refused(request.epoch, reply.why)
+            return on.Rejected(request.epoch, reply.why)
         case _:
             return on.Silence(request.epoch, _SILENCE)
 

@@ -29,9 +29,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-__all__ = ["Address", "Interrupted", "NoConnection", "SocketCaller", "SocketServer"]
+__all__ = ["SocketAddress", "Interrupted", "NoConnection", "SocketCaller", "SocketServer"]
 
-Address: TypeAlias = tuple[str, int]
+SocketAddress: TypeAlias = tuple[str, int]
 
 _HEADER: Final = struct.Struct(">QQ")
 _NONCE: Final = 32
@@ -159,7 +159,7 @@ class SocketServer:
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._listener = _listening(host, ports)
-        self.address: Address = self._listener.getsockname()[:2]
+        self.address: SocketAddress = self._listener.getsockname()[:2]
         threading.Thread(target=self._accept, name="sojourn-accept", daemon=True).start()
 
     def _accept(self) -> None:
@@ -228,9 +228,9 @@ class SocketCaller:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._lock = threading.Lock()
-        self._idle: dict[Address, list[tuple[socket.socket, float]]] = {}
+        self._idle: dict[SocketAddress, list[tuple[socket.socket, float]]] = {}
 
-    def call(self, address: Address, request: object, payload: Any = None, *, timeout: float) -> Any:
+    def call(self, address: SocketAddress, request: object, payload: Any = None, *, timeout: float) -> Any:
         """Ask, and wait for the answer.
 
         Parameters
@@ -264,7 +264,7 @@ class SocketCaller:
             self._idle.setdefault(address, []).append((connection, time.monotonic()))
         return answer
 
-    def _kept(self, address: Address) -> socket.socket | None:
+    def _kept(self, address: SocketAddress) -> socket.socket | None:
         """An idle connection that the other side has not closed."""
         while True:
             with self._lock:
@@ -279,7 +279,7 @@ class SocketCaller:
                 return connection
             connection.close()
 
-    def _dialled(self, address: Address, timeout: float) -> socket.socket:
+    def _dialled(self, address: SocketAddress, timeout: float) -> socket.socket:
         try:
             connection = socket.create_connection(address, timeout=timeout)
         except OSError as error:
@@ -292,7 +292,7 @@ class SocketCaller:
             raise NoConnection(f"{address[0]}:{address[1]} did not greet ({error})") from None
         return connection
 
-    def forget(self, address: Address) -> None:
+    def forget(self, address: SocketAddress) -> None:
         """Keep no connection there."""
         with self._lock:
             waiting = self._idle.pop(address, [])

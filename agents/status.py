@@ -10,11 +10,11 @@ from agents.directory import Entry
 from agents.errors import AgentsError
 from agents.handoff import Status as RowStatus
 
-__all__ = ["Status", "status_of"]
+__all__ = ["AgentStatus", "status_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class AgentStatus:
     """Of one agent.
 
     Attributes
@@ -53,7 +53,7 @@ _STANDINGS = {"receives": "waiting", "asks": "waiting", "sleeps": "sleeping"}
 _MOVING = frozenset({"admitting", "staged", "frozen", "reclaiming", "releasing"})
 
 
-def status_of(client: Client, agent: str) -> Status:
+def status_of(client: Client, agent: str) -> AgentStatus:
     """Ask the directory, and the agent's place.
 
     Raises
@@ -77,10 +77,10 @@ def _place(entry: Entry) -> str | None:
     return entry.row.holder.place if held and entry.row.holder is not None else None
 
 
-def combined(entry: Entry, row: dict[str, Any] | None) -> Status:
+def combined(entry: Entry, row: dict[str, Any] | None) -> AgentStatus:
     """What directory and place say together; `row` is None if the place does not answer, empty if it knows nothing."""
     info = entry.info
-    return Status(
+    return AgentStatus(
         agent=entry.row.agent,
         name=(info.name if info is not None else None) or entry.row.agent,
         state=_state(entry, row),

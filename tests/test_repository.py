@@ -132,8 +132,9 @@ def test_the_public_names_of_mobility() -> None:
     import mobility
 
     state = {"ExecutionState", "capture", "discard", "dumps", "loads", "restore", "resumable"}
-    bundle = {"Birth", "Branch", "Bundle", "Identity", "Limits", "Passport", "TrustStore", "VerifiedBundle", "pack", "unpack"}
-    contract = state | bundle | {"environment"}
+    bundle = {"Birth", "Branch", "Bundle", "VerifiedBundle", "pack", "unpack"}
+    trust = {"Identity", "Limits", "Passport", "TrustStore"}
+    contract = state | bundle | trust | {"environment"}
     errors = set(importlib.import_module("mobility.errors").__all__)
     assert contract <= set(mobility.__all__) <= contract | errors
 
@@ -156,7 +157,9 @@ def test_each_public_name_has_one_home() -> None:
             home = getattr(value, "__module__", module.__name__)
             if not re.fullmatch(r"mobility\.v\d+", home):  # names of the snapshot's format, which nobody calls
                 homes.setdefault(name, {})[id(value)] = home
-    assert {name: sorted(found.values()) for name, found in homes.items() if len(found) > 1} == {}
+    # Both are what the design calls them: an agent receives messages, and a place receives bundles.
+    allowed = {"receive": ["agents.effects", "mobility.bundle.streaming"]}
+    assert {name: sorted(found.values()) for name, found in homes.items() if len(found) > 1} == allowed
 
 
 @pytest.mark.parametrize("site", [["-S"], []], ids=["nothing installed", "numpy installed"])
@@ -206,7 +209,8 @@ def test_import_rules_bite(copied: Path, path: str, statement: str) -> None:
     (copied / path).write_text(statement + "\n", encoding="utf-8")
     answer = lint_imports(copied)
     assert answer.returncode == 1, answer.stdout + answer.stderr
-    assert "1 broken" in answer.stdout
+    broken = re.search(r"(\d+) broken", answer.stdout)  # through a package that may know an engine, it can be two
+    assert broken is not None and int(broken[1]) >= 1
 
 
 def test_import_rules_leave_room_for_the_engines(copied: Path) -> None:

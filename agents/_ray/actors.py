@@ -32,7 +32,7 @@ from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.protocol import PlaceReply, PlaceRequest, Transfer
 from agents.resources import Resources, read_resource_file
-from agents.sockets import Address, SocketServer
+from agents.sockets import SocketAddress, SocketServer
 from mobility.trust import Identity, PublicIdentity, TrustStore
 
 __all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor", "PlatformSettings"]
@@ -107,7 +107,7 @@ class DirectoryActor:
         except Exception as error:  # a refusal, or a defect of the caller's: in either case the directory has answered
             return False, error
 
-    def greet(self) -> tuple[Address, bytes] | None:
+    def greet(self) -> tuple[SocketAddress, bytes] | None:
         """Where it listens, and the secret of the platform; None if all goes by Ray."""
         return (self._server.address, self._settings.secret) if self._server is not None else None
 

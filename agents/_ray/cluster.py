@@ -304,9 +304,7 @@ def _require_same(address: str, cluster: Versions) -> None:
     level = os.environ.get("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", "patch")
     parts = 2 if level == "minor" else 3
     if cluster.ray != here.ray or cluster.python.split(".")[:parts] != here.python.split(".")[:parts]:
-        raise ClusterVersionMismatch(
-            address, cluster=(cluster.ray, cluster.python), here=(here.ray, here.python)
-        )
+        raise ClusterVersionMismatch(address, cluster=(cluster.ray, cluster.python), here=(here.ray, here.python))
 
 
 def _initialise(address: str, timeout: float) -> None:

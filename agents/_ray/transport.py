@@ -33,7 +33,7 @@ from agents.directory import Member
 from agents.directory_service import WAITING_METHODS
 from agents.errors import AgentsError, DirectoryUnreachable, PlaceUnreachable, UnknownPlace
 from agents.protocol import Control, Deliver, FetchCode, LooksAt, NotHere, PlaceReply, PlaceRequest, Transfer
-from agents.sockets import Address, Interrupted, NoConnection, SocketCaller
+from agents.sockets import Interrupted, NoConnection, SocketAddress, SocketCaller
 
 __all__ = ["DIRECTORY", "Buffer", "RayTransport", "to_bytes"]
 
@@ -90,8 +90,8 @@ class RayTransport:
         self._own = own
         self._sockets = sockets
         self._caller: SocketCaller | None = None
-        self._directory: Address | None = None
-        self._shunned: dict[Address, float] = {}
+        self._directory: SocketAddress | None = None
+        self._shunned: dict[SocketAddress, float] = {}
         self._lock = threading.Lock()
         self._actors: dict[str, Any] = {}
         self._doors: dict[tuple[str, str], Any] = {}
@@ -142,7 +142,7 @@ class RayTransport:
         caller = self._calling() if told is not None else None
         if caller is None:
             return False, NotHere()
-        address: Address = (str(told[0]), int(told[1]))
+        address: SocketAddress = (str(told[0]), int(told[1]))
         if self._shunned.get(address, 0.0) > time.monotonic():
             return False, NotHere()
         try:
@@ -156,7 +156,7 @@ class RayTransport:
             raise PlaceUnreachable(place, str(error)) from None
         return True, reply
 
-    def _shun(self, address: Address) -> None:
+    def _shun(self, address: SocketAddress) -> None:
         """Try it again only after a while; whoever is told by it may have moved, too."""
         self._shunned[address] = time.monotonic() + _SHUNNED
         self._looked = float("-inf")

@@ -12,7 +12,7 @@ from agents.cli.screen import amount
 if TYPE_CHECKING:
     from agents.eventlog import LogEvent
     from agents.platform import PlaceInfo
-    from agents.status import Status
+    from agents.status import AgentStatus
 
 __all__ = [
     "AGENT_COLUMNS",
@@ -64,7 +64,7 @@ def place_as_data(place: PlaceInfo) -> dict[str, Any]:
     return {"place": place.name, "answers": "problem" not in about, **about}
 
 
-def agent_row(status: Status) -> tuple[object, ...]:
+def agent_row(status: AgentStatus) -> tuple[object, ...]:
     """One of ``sojourn ps``."""
     until = status.ended if status.ended is not None else time.time()
     return (
@@ -79,7 +79,7 @@ def agent_row(status: Status) -> tuple[object, ...]:
     )
 
 
-def agent_as_data(status: Status) -> dict[str, Any]:
+def agent_as_data(status: AgentStatus) -> dict[str, Any]:
     """The same for programs."""
     return {name: as_json(getattr(status, name)) for name in type(status).__dataclass_fields__}
 

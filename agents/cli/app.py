@@ -11,7 +11,7 @@ import typer
 import typer.core
 from typer.core import TyperGroup
 
-from agents.cli.clone import clone
+from agents.cli.clone import clone_agent
 from agents.cli.demo import demo
 from agents.cli.doctor import doctor
 from agents.cli.down import down
@@ -122,7 +122,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "logs": logs,
     "trail": trail,
     "move": move,
-    "clone": clone,
+    "clone": clone_agent,
     "freeze": freeze,
     "thaw": thaw,
     "stop": stop,

@@ -10,10 +10,10 @@ from agents.cli.home import HomeFolder
 from agents.cli.options import AddressOption, AgentArgument, Format, FormatOption, HomeOption, TimeoutOption
 from agents.cli.screen import Screen, write_json
 
-__all__ = ["clone"]
+__all__ = ["clone_agent"]
 
 
-def clone(
+def clone_agent(
     name: AgentArgument,
     to: Annotated[
         str | None,

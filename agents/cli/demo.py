@@ -35,7 +35,7 @@ def demo(
     given += ["--rounds", str(rounds)] if rounds is not None else []
     try:
         with quiet():
-            code = importlib.import_module("agents.demo").main(given)
+            code = importlib.import_module("agents.demo").demonstrate(given)
     except ModuleNotFoundError as error:
         from agents.cli.platform_errors import DemoMissing
 

@@ -10,7 +10,7 @@
         ├── AmbiguousKey        ambiguous-key         a name or the beginning of an id that fits several keys
         ├── SecretKeyGiven      secret-key-given      a secret key file where a public one is wanted
         ├── NotRunnable         not-runnable          a unit that cannot be finished without a place
-        ├── AgentFailed         agent-failed          the unit raised an exception
+        ├── UnitFailed         agent-failed          the unit raised an exception
         └── TimedOut            timed-out             the unit was not finished in time
 
 Imported only when a command meets one of them: this module needs ``mobility``, and start-up must not.
@@ -24,7 +24,7 @@ from typing import ClassVar
 from mobility.errors import MobilityError
 
 __all__ = [
-    "AgentFailed",
+    "UnitFailed",
     "AmbiguousKey",
     "CommandError",
     "FileMissing",
@@ -128,7 +128,7 @@ class NotRunnable(CommandError):
         )
 
 
-class AgentFailed(CommandError):
+class UnitFailed(CommandError):
     """The unit raised an exception.
 
     Attributes

@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
-from agents.cli.errors import AgentFailed, NotRunnable, TimedOut
+from agents.cli.errors import NotRunnable, TimedOut, UnitFailed
 from agents.cli.jsonable import as_json, brief_repr
 from agents.cli.options import Format
 from agents.cli.screen import escaped, escaped_lines, write_json
@@ -32,7 +32,7 @@ def finish(unit: Any, output: Format, timeout: float | None) -> None:
     ------
     NotRunnable
         If it needs a place, or cannot be called.
-    AgentFailed
+    UnitFailed
         If it raises anything but the interruption by a person.
     TimedOut
         If it was not finished in time.
@@ -88,7 +88,7 @@ def _blaming() -> Iterator[None]:
     """What is raised within is the unit's doing, also an attempt to end the process; a person's Ctrl-C is not."""
     try:
         yield
-    except (KeyboardInterrupt, AgentFailed):
+    except (KeyboardInterrupt, UnitFailed):
         raise
     except BaseException as error:
         if isinstance(error, BrokenPipeError) and _stdout_is_gone():
@@ -96,7 +96,7 @@ def _blaming() -> Iterator[None]:
         kind = type(error)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         trace = _trace(error)
-        raise AgentFailed(escaped(name), escaped(_first_line(error)), trace) from None
+        raise UnitFailed(escaped(name), escaped(_first_line(error)), trace) from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agents.cli.reaching import Deadline
     from agents.eventlog import LogEvent
     from agents.platform import PlaceInfo, Platform
-    from agents.status import Status
+    from agents.status import AgentStatus
 
 __all__ = ["top"]
 
@@ -49,14 +49,14 @@ def top(
         _show(found)
 
 
-def _look(platform: Platform) -> tuple[list[PlaceInfo], list[Status], list[LogEvent]]:
+def _look(platform: Platform) -> tuple[list[PlaceInfo], list[AgentStatus], list[LogEvent]]:
     from agents.eventlog import EventKind
 
     arrived = platform.client.events(kinds=(EventKind.ARRIVED,), last=_LAST)
     return platform.places(details=True), platform.agents(), arrived
 
 
-def _as_json(found: tuple[list[PlaceInfo], list[Status], list[LogEvent]]) -> None:
+def _as_json(found: tuple[list[PlaceInfo], list[AgentStatus], list[LogEvent]]) -> None:
     from agents.cli._rows import agent_as_data, event_as_data, place_as_data
 
     places, agents, moves = found
@@ -71,7 +71,7 @@ def _as_json(found: tuple[list[PlaceInfo], list[Status], list[LogEvent]]) -> Non
     )
 
 
-def _show(found: tuple[list[PlaceInfo], list[Status], list[LogEvent]]) -> None:
+def _show(found: tuple[list[PlaceInfo], list[AgentStatus], list[LogEvent]]) -> None:
     from agents.cli._rows import AGENT_COLUMNS, PLACE_COLUMNS, agent_row, event_line, place_row
 
     places, agents, moves = found
@@ -87,7 +87,7 @@ def _show(found: tuple[list[PlaceInfo], list[Status], list[LogEvent]]) -> None:
             screen.line(event_line(event, names, of_one=False))
 
 
-def _counted(agents: list[Status]) -> str:
+def _counted(agents: list[AgentStatus]) -> str:
     states = sorted({status.state for status in agents})
     each = ", ".join(f"{sum(status.state == state for status in agents)} {state}" for state in states)
     shown = f"; the youngest {_MOST}" if len(agents) > _MOST else ""
@@ -106,7 +106,7 @@ def _watch(platform: Platform, every: float, deadline: Deadline) -> None:
             time.sleep(min(every, max(0.0, end - time.monotonic())))
 
 
-def _rendered(found: tuple[list[PlaceInfo], list[Status], list[LogEvent]]) -> Any:
+def _rendered(found: tuple[list[PlaceInfo], list[AgentStatus], list[LogEvent]]) -> Any:
     from rich.console import Group
     from rich.text import Text
 

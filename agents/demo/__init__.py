@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["main"]
+__all__ = ["demonstrate"]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def demonstrate(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 if its result is the central one and its passport holds, 1 if not, else an error's code.
 
     Parameters

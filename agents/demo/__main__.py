@@ -2,9 +2,9 @@
 
 import sys
 
-from agents.demo import main
+from agents.demo import demonstrate
 
 __all__: list[str] = []
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(demonstrate())

@@ -13,7 +13,7 @@ to break them.
 """
 
 from agents.handoff.courier import Courier, CourierState, carry
-from agents.handoff.events import Effect, Event
+from agents.handoff.events import Event, HandoffEffect
 from agents.handoff.ledger import (
     NEVER,
     Answer,
@@ -23,9 +23,9 @@ from agents.handoff.ledger import (
     Finish,
     Granted,
     Holder,
-    Kind,
     Release,
     Request,
+    RequestKind,
     Restore,
     Row,
     Status,
@@ -45,14 +45,14 @@ __all__ = [
     "CourierState",
     "Denial",
     "Denied",
-    "Effect",
+    "HandoffEffect",
     "Event",
     "Fence",
     "Finish",
     "Granted",
     "Holder",
     "IllegalEvent",
-    "Kind",
+    "RequestKind",
     "Machine",
     "Release",
     "Request",

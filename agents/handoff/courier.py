@@ -26,9 +26,9 @@ __all__ = [
     "CourierEffect",
     "CourierEvent",
     "CourierState",
-    "Deliver",
+    "Dispatch",
     "Delivered",
-    "Expired",
+    "Overdue",
     "Fail",
     "Locate",
     "Located",
@@ -119,11 +119,11 @@ class NoReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
+class Overdue:
     """The sender's deadline has passed."""
 
 
-CourierEvent: TypeAlias = Posted | Located | Lost | Delivered | NotThere | NoReply | Expired
+CourierEvent: TypeAlias = Posted | Located | Lost | Delivered | NotThere | NoReply | Overdue
 
 
 # -- effects
@@ -137,7 +137,7 @@ class Locate:
 
 
 @dataclass(frozen=True, slots=True)
-class Deliver:
+class Dispatch:
     """Send it to that place."""
 
     place: str
@@ -155,7 +155,7 @@ class Fail:
     reason: str
 
 
-CourierEffect: TypeAlias = Locate | Deliver | Succeed | Fail
+CourierEffect: TypeAlias = Locate | Dispatch | Succeed | Fail
 _Outcome: TypeAlias = tuple[Courier, tuple[CourierEffect, ...]]
 
 C = CourierState
@@ -189,7 +189,7 @@ def _lost(courier: Courier, event: Lost) -> _Outcome:
     return replace(courier, state=C.FAILED), (Fail(event.reason),)
 
 
-def _expired(courier: Courier, event: Expired) -> _Outcome:
+def _expired(courier: Courier, event: Overdue) -> _Outcome:
     return replace(courier, state=C.FAILED), (Fail("timed-out"),)
 
 
@@ -198,7 +198,7 @@ def _late(courier: Courier, event: object) -> _Outcome:
 
 
 def _send(courier: Courier, place: str) -> _Outcome:
-    return replace(courier, state=C.SENDING, place=place), (Deliver(place),)
+    return replace(courier, state=C.SENDING, place=place), (Dispatch(place),)
 
 
 def _look(courier: Courier, *, again: bool) -> _Outcome:
@@ -218,8 +218,8 @@ COURIER_TABLE: Final[
     (C.SENDING, Delivered): (_delivered, frozenset({C.DELIVERED})),
     (C.SENDING, NotThere): (_not_there, frozenset({C.SENDING, C.LOOKING})),
     (C.SENDING, NoReply): (_no_reply, frozenset({C.LOOKING})),
-    (C.LOOKING, Expired): (_expired, frozenset({C.FAILED})),
-    (C.SENDING, Expired): (_expired, frozenset({C.FAILED})),
+    (C.LOOKING, Overdue): (_expired, frozenset({C.FAILED})),
+    (C.SENDING, Overdue): (_expired, frozenset({C.FAILED})),
     # a message that was sent twice is answered twice
     (C.LOOKING, Delivered): (_delivered, frozenset({C.DELIVERED})),
     (C.LOOKING, NotThere): (_late, frozenset({C.LOOKING})),
@@ -228,7 +228,7 @@ COURIER_TABLE: Final[
     **{
         (state, event): (_late, frozenset({state}))
         for state in _DONE
-        for event in (Located, Lost, Delivered, NotThere, NoReply, Expired)
+        for event in (Located, Lost, Delivered, NotThere, NoReply, Overdue)
     },
 }
 

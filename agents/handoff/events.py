@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from agents.handoff.ledger import Answer, Kind, Row
+from agents.handoff.ledger import Answer, RequestKind, Row
 
 __all__ = [
     "Accepted",
@@ -22,7 +22,7 @@ __all__ = [
     "Departs",
     "Discard",
     "Drop",
-    "Effect",
+    "HandoffEffect",
     "Event",
     "Finishes",
     "Halt",
@@ -32,7 +32,7 @@ __all__ = [
     "PassOn",
     "Proceed",
     "Recovered",
-    "Refused",
+    "Rejected",
     "Releases",
     "ReplyAccepted",
     "ReplyRefused",
@@ -40,7 +40,7 @@ __all__ = [
     "Sends",
     "Silence",
     "Told",
-    "Transfer",
+    "Ship",
     "Undecided",
 ]
 
@@ -88,7 +88,7 @@ class Told:
 class Undecided:
     """The directory did not answer in time, or could not: whether the request took effect is unknown."""
 
-    kind: Kind
+    kind: RequestKind
     asked: int
 
 
@@ -149,7 +149,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """The destination does not take what was sent under this epoch."""
 
     epoch: int
@@ -186,7 +186,7 @@ Event: TypeAlias = (
     | Departs
     | Sends
     | Accepted
-    | Refused
+    | Rejected
     | Silence
     | Releases
     | Finishes
@@ -216,7 +216,7 @@ class AskDirectory:
         Whether it is a repetition, which may wait a little.
     """
 
-    kind: Kind
+    kind: RequestKind
     epoch: int
     again: bool = False
 
@@ -263,8 +263,8 @@ class ReplyRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """Send the captured bundle; then report `Accepted`, `Refused` or `Silence`."""
+class Ship:
+    """Send the captured bundle; then report `Accepted`, `Rejected` or `Silence`."""
 
     to: str
     epoch: int
@@ -300,7 +300,7 @@ class PassOn:
     to: str | None
 
 
-Effect: TypeAlias = (
+HandoffEffect: TypeAlias = (
     Admit
     | AskDirectory
     | Activate
@@ -308,7 +308,7 @@ Effect: TypeAlias = (
     | Drop
     | ReplyAccepted
     | ReplyRefused
-    | Transfer
+    | Ship
     | Resume
     | Halt
     | Proceed

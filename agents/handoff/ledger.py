@@ -40,7 +40,7 @@ __all__ = [
     "Finish",
     "Granted",
     "Holder",
-    "Kind",
+    "RequestKind",
     "Release",
     "Request",
     "Restore",
@@ -68,7 +68,7 @@ class Status(StrEnum):
     ENDED = "ended"
 
 
-class Kind(StrEnum):
+class RequestKind(StrEnum):
     """What a request is for."""
 
     TAKE = "take"
@@ -156,7 +156,7 @@ class Take:
     by: Holder
     record: bytes
     previous: bytes | None = None
-    kind = Kind.TAKE
+    kind = RequestKind.TAKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Restore:
     record: bytes
     previous: bytes | None = None
     lease: int = 0
-    kind = Kind.RESTORE
+    kind = RequestKind.RESTORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Fence:
     epoch: int
     by: Holder
     burned: bytes
-    kind = Kind.FENCE
+    kind = RequestKind.FENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Release:
     epoch: int
     by: Holder
     record: bytes
-    kind = Kind.RELEASE
+    kind = RequestKind.RELEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class Finish:
     agent: str
     epoch: int
     by: Holder
-    kind = Kind.FINISH
+    kind = RequestKind.FINISH
 
 
 Request: TypeAlias = Take | Restore | Fence | Release | Finish
@@ -228,7 +228,7 @@ class Granted:
     """It is so; `epoch` is the one now."""
 
     agent: str
-    kind: Kind
+    kind: RequestKind
     asked: int
     epoch: int
 
@@ -238,7 +238,7 @@ class Denied:
     """It is not so, and why; `row` is what holds instead."""
 
     agent: str
-    kind: Kind
+    kind: RequestKind
     asked: int
     reason: Denial
     row: Row | None

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from agents.handoff.events import Effect, Event
+from agents.handoff.events import Event, HandoffEffect
 from agents.handoff.table import TABLE, Transition
 from agents.handoff.visit import State, Visit
 from mobility.errors import MobilityError
@@ -45,7 +45,7 @@ class IllegalEvent(MobilityError):
 
 def step(
     visit: Visit, event: Event, table: Mapping[tuple[State, type[Any]], Transition] = TABLE
-) -> tuple[Visit, tuple[Effect, ...]]:
+) -> tuple[Visit, tuple[HandoffEffect, ...]]:
     """What becomes of a visit by an event, and what is to be done.
 
     Parameters
@@ -89,7 +89,7 @@ class Machine:
         """The last events, each with the state to which it led."""
         return tuple(f"{event!r} -> {state.value}" for event, state in self._story)
 
-    def handle(self, event: Event) -> tuple[Effect, ...]:
+    def handle(self, event: Event) -> tuple[HandoffEffect, ...]:
         """Take an event in; what is returned is to be carried out.
 
         Raises

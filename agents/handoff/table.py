@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from agents.handoff import events as on
 from agents.handoff import visit as do
-from agents.handoff.visit import Outcome, State, Visit
+from agents.handoff.visit import Consequence, State, Visit
 
 __all__ = ["TABLE", "Transition"]
 
@@ -29,11 +29,11 @@ class Transition:
         The states in which it can end.
     """
 
-    handler: Callable[[Visit, Any], Outcome]
+    handler: Callable[[Visit, Any], Consequence]
     targets: frozenset[State]
 
 
-def _to(handler: Callable[[Visit, Any], Outcome], *targets: State) -> Transition:
+def _to(handler: Callable[[Visit, Any], Consequence], *targets: State) -> Transition:
     return Transition(handler, frozenset(targets))
 
 
@@ -61,7 +61,7 @@ TABLE: Final[dict[tuple[State, type[Any]], Transition]] = {
     (S.RUNNING, on.Departs): _to(do.departs, S.FROZEN),
     (S.ABSENT, on.Sends): _to(do.sends, S.FROZEN),
     (S.FROZEN, on.Accepted): _to(do.accepted, S.GONE, S.FROZEN),
-    (S.FROZEN, on.Refused): _to(do.refused, S.RECLAIMING, S.FROZEN),
+    (S.FROZEN, on.Rejected): _to(do.refused, S.RECLAIMING, S.FROZEN),
     (S.FROZEN, on.Silence): _to(do.refused, S.RECLAIMING, S.FROZEN),
     (S.RECLAIMING, on.Told): _to(do.told_about_fence, S.RECLAIMING, S.RUNNING, S.SUSPENDED, S.GONE, S.ENDED),
     (S.RECLAIMING, on.Undecided): _to(do.undecided, S.RECLAIMING),
@@ -86,8 +86,8 @@ TABLE: Final[dict[tuple[State, type[Any]], Transition]] = {
     **{
         (state, event): _to(do.late, state)
         for state in (*_AWAY, *_DORMANT, *_HERE, S.RELEASING, S.FINISHING)
-        for event in (on.Accepted, on.Refused, on.Silence)
+        for event in (on.Accepted, on.Rejected, on.Silence)
     },
-    (S.RECLAIMING, on.Refused): _to(do.late, S.RECLAIMING),
+    (S.RECLAIMING, on.Rejected): _to(do.late, S.RECLAIMING),
     (S.RECLAIMING, on.Silence): _to(do.late, S.RECLAIMING),
 }

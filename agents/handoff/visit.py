@@ -33,26 +33,26 @@ from agents.handoff.events import (
     Departs,
     Discard,
     Drop,
-    Effect,
     Halt,
+    HandoffEffect,
     LeaseHeld,
     Offered,
     PassOn,
     Proceed,
     Recovered,
-    Refused,
+    Rejected,
     ReplyAccepted,
     ReplyRefused,
     Resume,
     Sends,
+    Ship,
     Silence,
     Told,
-    Transfer,
     Undecided,
 )
-from agents.handoff.ledger import NEVER, Answer, Denial, Denied, Granted, Kind, Row, Status
+from agents.handoff.ledger import NEVER, Answer, Denial, Denied, Granted, RequestKind, Row, Status
 
-__all__ = ["Outcome", "State", "Visit"]
+__all__ = ["Consequence", "State", "Visit"]
 
 
 class State(StrEnum):
@@ -107,7 +107,7 @@ class Visit:
     epoch: int = NEVER
     stay: int = NEVER
     leased: bool = True
-    asking: Kind | None = None
+    asking: RequestKind | None = None
     to: str | None = None
     reason: str = ""
 
@@ -134,7 +134,7 @@ _UNDECIDED = frozenset(
     }
 )
 
-Outcome: TypeAlias = tuple[Visit, tuple[Effect, ...]]
+Consequence: TypeAlias = tuple[Visit, tuple[HandoffEffect, ...]]
 
 #: The asker may ask again: nothing was decided about the agent. Not so if its holder still has a lease: that can last,
 #: and what lies dormant grows old meanwhile.
@@ -144,14 +144,14 @@ _ASK_AGAIN = frozenset({Denial.NO_LEASE})
 # -- arriving ---------------------------------------------------------------------------------------------------------
 
 
-def offered(visit: Visit, event: Offered) -> Outcome:
+def offered(visit: Visit, event: Offered) -> Consequence:
     """Let a bundle be looked at, unless it is from before what is known here."""
     if event.epoch < visit.epoch:
         return offered_again(visit, event)
     return replace(visit, state=State.ADMITTING, epoch=event.epoch), (Admit(event.epoch),)
 
 
-def offered_again(visit: Visit, event: Offered) -> Outcome:
+def offered_again(visit: Visit, event: Offered) -> Consequence:
     """A bundle for which there is no room: the one by which the agent came, an older one, or a second one."""
     if event.epoch + 1 == visit.stay:
         return visit, (ReplyAccepted(event.epoch),)
@@ -161,27 +161,27 @@ def offered_again(visit: Visit, event: Offered) -> Outcome:
     return visit, (ReplyRefused(event.epoch, reason),)
 
 
-def offered_while_dormant(visit: Visit, event: Offered) -> Outcome:
+def offered_while_dormant(visit: Visit, event: Offered) -> Consequence:
     """The same bundle again is answered together with the first; another one is not for now."""
     return (visit, ()) if event.epoch == visit.epoch else offered_again(visit, event)
 
 
-def admitted(visit: Visit, event: object) -> Outcome:
+def admitted(visit: Visit, event: object) -> Consequence:
     """Dormant and on disk: ask for it."""
-    return _asks(replace(visit, state=State.STAGED), Kind.TAKE)
+    return _asks(replace(visit, state=State.STAGED), RequestKind.TAKE)
 
 
-def declined(visit: Visit, event: Declined) -> Outcome:
+def declined(visit: Visit, event: Declined) -> Consequence:
     """Not let in."""
     return _as_before(visit), (ReplyRefused(visit.epoch, event.reason), PassOn(visit.to))
 
 
-def recovered(visit: Visit, event: Recovered) -> Outcome:
+def recovered(visit: Visit, event: Recovered) -> Consequence:
     """A checkpoint lies dormant: ask for its agent."""
-    return _asks(replace(visit, state=State.STAGED, epoch=event.epoch), Kind.RESTORE)
+    return _asks(replace(visit, state=State.STAGED, epoch=event.epoch), RequestKind.RESTORE)
 
 
-def told_about_dormant(visit: Visit, event: Told) -> Outcome:
+def told_about_dormant(visit: Visit, event: Told) -> Consequence:
     """The directory's answer about what is dormant."""
     answer = _current(visit, event.answer)
     match answer:
@@ -192,35 +192,37 @@ def told_about_dormant(visit: Visit, event: Told) -> Outcome:
         case Denied():
             if answer.reason in _ASK_AGAIN:
                 return visit, (AskDirectory(answer.kind, visit.epoch, again=True),)
-            effects: tuple[Effect, ...] = (Drop(answer.row),)
-            if answer.kind is Kind.TAKE:
+            effects: tuple[HandoffEffect, ...] = (Drop(answer.row),)
+            if answer.kind is RequestKind.TAKE:
                 effects = (Drop(answer.row), ReplyRefused(visit.epoch, answer.reason.value))
             return _left(visit, answer.row, effects)
 
 
-def _is_here(visit: Visit, answer: Granted) -> Outcome:
+def _is_here(visit: Visit, answer: Granted) -> Consequence:
     state = State.RUNNING if visit.leased else State.SUSPENDED
     here = replace(visit, state=state, epoch=answer.epoch, stay=answer.epoch, asking=None, to=None)
-    start: Effect = Activate() if visit.leased else Await()
-    effects: tuple[Effect, ...] = (start, ReplyAccepted(answer.asked)) if answer.kind is Kind.TAKE else (start,)
+    start: HandoffEffect = Activate() if visit.leased else Await()
+    effects: tuple[HandoffEffect, ...] = (
+        (start, ReplyAccepted(answer.asked)) if answer.kind is RequestKind.TAKE else (start,)
+    )
     return here, (*effects, PassOn(None)) if visit.leased else effects
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------
 
 
-def departs(visit: Visit, event: Departs) -> Outcome:
+def departs(visit: Visit, event: Departs) -> Consequence:
     """Send it; from here on it does not run."""
-    return replace(visit, state=State.FROZEN, to=event.to), (Transfer(event.to, visit.epoch),)
+    return replace(visit, state=State.FROZEN, to=event.to), (Ship(event.to, visit.epoch),)
 
 
-def sends(visit: Visit, event: Sends) -> Outcome:
+def sends(visit: Visit, event: Sends) -> Consequence:
     """Send an agent that was never here."""
     sent = replace(visit, state=State.FROZEN, to=event.to, epoch=event.epoch)
-    return sent, (Transfer(event.to, event.epoch),)
+    return sent, (Ship(event.to, event.epoch),)
 
 
-def accepted(visit: Visit, event: Accepted) -> Outcome:
+def accepted(visit: Visit, event: Accepted) -> Consequence:
     """The destination has it."""
     if event.epoch != visit.epoch:
         return visit, ()
@@ -228,14 +230,14 @@ def accepted(visit: Visit, event: Accepted) -> Outcome:
     return gone, (Discard(), PassOn(visit.to))
 
 
-def refused(visit: Visit, event: Refused | Silence) -> Outcome:
+def refused(visit: Visit, event: Rejected | Silence) -> Consequence:
     """It was not taken, or nobody knows: see to it that it cannot be taken any more."""
     if event.epoch != visit.epoch:
         return visit, ()
-    return _asks(replace(visit, state=State.RECLAIMING, reason=event.reason), Kind.FENCE)
+    return _asks(replace(visit, state=State.RECLAIMING, reason=event.reason), RequestKind.FENCE)
 
 
-def told_about_fence(visit: Visit, event: Told) -> Outcome:
+def told_about_fence(visit: Visit, event: Told) -> Consequence:
     """The directory's answer to a fence: the agent is ours again, or it was taken in time."""
     answer = _current(visit, event.answer)
     match answer:
@@ -254,24 +256,24 @@ def told_about_fence(visit: Visit, event: Told) -> Outcome:
             return _left(visit, answer.row, (Discard(),))
 
 
-def releases(visit: Visit, event: object) -> Outcome:
+def releases(visit: Visit, event: object) -> Consequence:
     """It is in a file: let go of it."""
-    return _asks(replace(visit, state=State.RELEASING), Kind.RELEASE)
+    return _asks(replace(visit, state=State.RELEASING), RequestKind.RELEASE)
 
 
-def finishes(visit: Visit, event: object) -> Outcome:
+def finishes(visit: Visit, event: object) -> Consequence:
     """It has ended."""
-    return _asks(replace(visit, state=State.FINISHING), Kind.FINISH)
+    return _asks(replace(visit, state=State.FINISHING), RequestKind.FINISH)
 
 
-def told_about_end(visit: Visit, event: Told) -> Outcome:
+def told_about_end(visit: Visit, event: Told) -> Consequence:
     """The directory's answer to a release or an end."""
     answer = _current(visit, event.answer)
     match answer:
         case None:
             return visit, ()
         case Granted():
-            state = State.ENDED if answer.kind is Kind.FINISH else State.GONE
+            state = State.ENDED if answer.kind is RequestKind.FINISH else State.GONE
             return replace(visit, state=state, epoch=answer.epoch, asking=None, to=None), (Discard(), PassOn(None))
         case Denied():
             if answer.reason in _ASK_AGAIN:
@@ -282,42 +284,42 @@ def told_about_end(visit: Visit, event: Told) -> Outcome:
 # -- whatever the state -----------------------------------------------------------------------------------------------
 
 
-def undecided(visit: Visit, event: Undecided) -> Outcome:
+def undecided(visit: Visit, event: Undecided) -> Consequence:
     """Ask again: the request may have taken effect, and asking twice does no harm."""
     if (event.kind, event.asked) != (visit.asking, visit.epoch):
         return visit, ()
     return visit, (AskDirectory(event.kind, visit.epoch, again=True),)
 
 
-def late(visit: Visit, event: object) -> Outcome:
+def late(visit: Visit, event: object) -> Consequence:
     """An answer to a question that was settled in the meantime."""
     return visit, ()
 
 
-def lease_lost(visit: Visit, event: object) -> Outcome:
+def lease_lost(visit: Visit, event: object) -> Consequence:
     """Nothing runs until it is back."""
     return replace(visit, state=State.SUSPENDED, leased=False), (Halt(),)
 
 
-def lease_noted(visit: Visit, event: object) -> Outcome:
+def lease_noted(visit: Visit, event: object) -> Consequence:
     """What is under way goes on; its answer may have to wait for the lease."""
     return replace(visit, leased=False), ()
 
 
-def lease_too_late(visit: Visit, event: LeaseHeld) -> Outcome:
+def lease_too_late(visit: Visit, event: LeaseHeld) -> Consequence:
     """The directory may have granted what was asked before the lease ran out, and have given the agent away since. So
     what is granted now waits, suspended, until the directory was asked what is held."""
     return visit, ()
 
 
-def lease_held(visit: Visit, event: LeaseHeld) -> Outcome:
+def lease_held(visit: Visit, event: LeaseHeld) -> Consequence:
     """Go on, if the agent is still here."""
     if event.held:
         return replace(visit, state=State.RUNNING, leased=True), (Proceed(), PassOn(None))
     return replace(visit, state=State.GONE, leased=True, to=None), (Discard(), PassOn(None))
 
 
-def lease_noted_again(visit: Visit, event: LeaseHeld) -> Outcome:
+def lease_noted_again(visit: Visit, event: LeaseHeld) -> Consequence:
     """Nothing was asked: the answer to what will be asked is of this lease."""
     return replace(visit, leased=True), ()
 
@@ -325,7 +327,7 @@ def lease_noted_again(visit: Visit, event: LeaseHeld) -> Outcome:
 # -- helpers ----------------------------------------------------------------------------------------------------------
 
 
-def _asks(visit: Visit, kind: Kind) -> Outcome:
+def _asks(visit: Visit, kind: RequestKind) -> Consequence:
     return replace(visit, asking=kind), (AskDirectory(kind, visit.epoch),)
 
 
@@ -342,7 +344,7 @@ def _as_before(visit: Visit) -> Visit:
     return replace(visit, state=State.GONE, epoch=visit.stay, asking=None)
 
 
-def _left(visit: Visit, row: Row | None, effects: tuple[Effect, ...]) -> Outcome:
+def _left(visit: Visit, row: Row | None, effects: tuple[HandoffEffect, ...]) -> Consequence:
     """It is somewhere else, or has ended, as the row says."""
     to = row.holder.place if row is not None and row.status is Status.HELD and row.holder is not None else None
     epoch = row.epoch if row is not None else visit.stay  # not `visit.epoch`, which can be what somebody claimed

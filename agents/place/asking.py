@@ -15,9 +15,9 @@ from agents.handoff import (
     Event,
     Fence,
     Finish,
-    Kind,
     Release,
     Request,
+    RequestKind,
     Restore,
     Take,
 )
@@ -68,7 +68,7 @@ class Asking:
             return on.Undecided(effect.kind, effect.epoch)
         self.trouble = ""
         if isinstance(answer, Denied) and outbound is not None:
-            outbound.denied = effect.kind is Kind.RELEASE
+            outbound.denied = effect.kind is RequestKind.RELEASE
         return on.Told(answer)
 
     def _not_born(self, resident: Resident, effect: on.AskDirectory, error: AgentNameTaken) -> Event:
@@ -83,11 +83,11 @@ class Asking:
             agent, by = resident.agent, self.core.holder
             staged, outbound = resident.staged, resident.outbound
             match effect.kind:
-                case Kind.TAKE | Kind.RESTORE:
+                case RequestKind.TAKE | RequestKind.RESTORE:
                     assert staged is not None
                     record, previous = record_of(staged.passport)
                     papers: dict[str, object] = {"passport": staged.passport.passport.to_bytes()}
-                    if effect.kind is Kind.RESTORE:
+                    if effect.kind is RequestKind.RESTORE:
                         # A checkpoint as it came in must be the very link that the directory knows.
                         previous = previous if staged.own else None
                         return Restore(agent, effect.epoch, by, staged.stay, record, previous), papers
@@ -96,12 +96,12 @@ class Asking:
                         owner = staged.passport.owner.name
                         papers["info"] = Info(name, owner, staged.passport.parent, staged.entry_point, time.time())
                     return Take(agent, effect.epoch, by, record, previous), papers
-                case Kind.FENCE:
+                case RequestKind.FENCE:
                     assert outbound is not None
                     return Fence(agent, effect.epoch, by, outbound.record), {}
-                case Kind.RELEASE:
+                case RequestKind.RELEASE:
                     assert outbound is not None
                     return Release(agent, effect.epoch, by, outbound.record), {"passport": outbound.passport}
-                case Kind.FINISH:
+                case RequestKind.FINISH:
                     assert resident.ended is not None
                     return Finish(agent, effect.epoch, by), {"outcome": resident.ended.outcome}

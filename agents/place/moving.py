@@ -61,13 +61,13 @@ class Moving:
             resident.settled.notify_all()
         self.carry_out(resident, remote)
 
-    def carry_out(self, resident: Resident, effects: Iterable[on.Effect]) -> None:
+    def carry_out(self, resident: Resident, effects: Iterable[on.HandoffEffect]) -> None:
         """Do what asks somebody, and tell the machine what came of it."""
         for effect in effects:
             for event in self._remote(resident, effect):
                 self.feed(resident, event)
 
-    def local(self, resident: Resident, effect: on.Effect) -> bool:
+    def local(self, resident: Resident, effect: on.HandoffEffect) -> bool:
         """Do what concerns only this place; whether it was such an effect."""
         match effect:
             case on.Activate() | on.Await():
@@ -97,7 +97,7 @@ class Moving:
                 return False
         return True
 
-    def _remote(self, resident: Resident, effect: on.Effect) -> tuple[Event, ...]:
+    def _remote(self, resident: Resident, effect: on.HandoffEffect) -> tuple[Event, ...]:
         """Do what asks somebody; what came of it."""
         match effect:
             case on.Admit():
@@ -107,7 +107,7 @@ class Moving:
                 return ()
             case on.AskDirectory():
                 return (self.asking.submit(resident, effect, *self.asking.request(resident, effect)),)
-            case on.Transfer():
+            case on.Ship():
                 return (self._transfer(resident, effect),)
             case _:
                 raise AssertionError(f"nobody carries out {effect}")
@@ -213,7 +213,7 @@ class Moving:
             request = self.asking.request(resident, effect)
         self.feed(resident, self.asking.submit(resident, effect, *request))
 
-    def _transfer(self, resident: Resident, effect: on.Transfer) -> Event:
+    def _transfer(self, resident: Resident, effect: on.Ship) -> Event:
         outbound = resident.outbound
         assert outbound is not None
         request = Transfer(resident.agent, effect.epoch, outbound.bundle, self.core.name, outbound.started)
@@ -223,7 +223,7 @@ class Moving:
                 return on.Accepted(effect.epoch)
             case TransferRefused():
                 outbound.refusal = reply
-                return on.Refused(effect.epoch, reply.why)
+                return on.Rejected(effect.epoch, reply.why)
             case Failure():
                 return on.Silence(effect.epoch, str(reply.error))
             case TransferPending(reason=reason) if reason:

@@ -247,7 +247,7 @@ class Performing:
                 return at.Receives(None if effect.timeout is None else time.time() + effect.timeout)
             case does.Sleep():
                 return at.Sleeps(time.time() + effect.seconds)
-            case does.Checkpoint():
+            case does.TakeCheckpoint():
                 self._checkpoint(resident)
                 return at.Gives()
             case does.CloneTo():

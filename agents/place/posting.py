@@ -185,10 +185,10 @@ class Errand:
                         pause = min(pause * 2, _LONGEST_PAUSE)
                     looked = True
                     event = self._located(letter.agent)
-                case on.Deliver():
+                case on.Dispatch():
                     event = self._replied(self._ask(effect.place, letter))
             if self._left <= 0 and not isinstance(event, on.Delivered):
-                event = on.Expired()
+                event = on.Overdue()
             courier, effects = carry(courier, event)
 
     @property

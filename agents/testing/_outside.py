@@ -65,7 +65,7 @@ class Sender:
 
     def _expire(self, number: int, courier: post.Courier) -> None:
         if number not in self.answered:
-            self._tell(number, post.Expired())
+            self._tell(number, post.Overdue())
 
     def _tell(self, number: int, event: post.CourierEvent) -> None:
         courier, effects = post.carry(self.couriers[number], event)
@@ -77,7 +77,7 @@ class Sender:
             match effect:
                 case post.Locate(again):
                     world.after(self, BACKOFF if again else 0.0, self._locate, number, attempt)
-                case post.Deliver(place):
+                case post.Dispatch(place):
                     self._deliver(number, place, attempt)
                 case post.Succeed():
                     self.hint = courier.place
@@ -181,7 +181,7 @@ class Client:
         world.dirty = True
         for effect in effects:
             match effect:
-                case on.Transfer(to, epoch):
+                case on.Ship(to, epoch):
 
                     def reply(answer: Event, to: str = to) -> None:
                         world.send(to, self.node, self, self._handle, answer)

@@ -24,10 +24,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agents.handoff import Effect, Event, Holder, Row, State, Status, Visit, is_rubbish, machine
+from agents.handoff import Event, HandoffEffect, Holder, Row, State, Status, Visit, is_rubbish, machine
 from agents.handoff import events as on
 from agents.handoff.courier import MOST_MARKS
-from agents.handoff.ledger import NEVER, Answer, Fence, Finish, Kind, Release, Request, Restore, Take
+from agents.handoff.ledger import NEVER, Answer, Fence, Finish, Release, Request, RequestKind, Restore, Take
 from agents.mailbox import Delivery, Message
 from agents.testing._kernel import BACKOFF, LEASE, RENEWAL, TIMEOUT, Crash
 from agents.testing._luggage import Bundle, Copy, Disk, Slot
@@ -231,12 +231,12 @@ class Process:
             for message, marks, answer in self.held.pop(agent):
                 self.deliver(agent, message, marks, answer)
 
-    def _carry_out(self, agent: str, apart: bool, effect: Effect) -> None:
+    def _carry_out(self, agent: str, apart: bool, effect: HandoffEffect) -> None:
         world = self.world
         match effect:
             case on.AskDirectory(kind, epoch, again):
                 world.after(self, BACKOFF if again else 0.0, self._ask, agent, apart, kind, epoch)
-            case on.Transfer(to, epoch):
+            case on.Ship(to, epoch):
                 self._transfer(agent, apart, to, epoch)
             case on.Admit(epoch):
                 world.after(self, 3.0 * world.random.random(), self._admit, agent, epoch, self.incoming[agent])
@@ -253,7 +253,7 @@ class Process:
                     reply(on.Accepted(epoch))
             case on.ReplyRefused(epoch, reason):
                 for reply in self.replies.pop((agent, epoch), ()):
-                    reply(on.Refused(epoch, reason))
+                    reply(on.Rejected(epoch, reason))
             case on.Resume(reason):
                 if not apart:
                     copy = self.copies[agent]
@@ -274,7 +274,7 @@ class Process:
 
     # -- the directory
 
-    def _ask(self, agent: str, apart: bool, kind: Kind, epoch: int) -> None:
+    def _ask(self, agent: str, apart: bool, kind: RequestKind, epoch: int) -> None:
         world = self.world
         key = (agent, apart)
         visit = self.visits[key]
@@ -294,19 +294,19 @@ class Process:
         world.ask_directory(self, world.registry.submit, self._request(agent, apart, kind, epoch), then=told)
         world.after(self, TIMEOUT, waited)
 
-    def _request(self, agent: str, apart: bool, kind: Kind, epoch: int) -> Request:
+    def _request(self, agent: str, apart: bool, kind: RequestKind, epoch: int) -> Request:
         match kind:
-            case Kind.TAKE:
+            case RequestKind.TAKE:
                 copy, previous, _, _ = self.staged[agent]
                 return Take(agent, epoch, self.holder, copy.record, previous)
-            case Kind.RESTORE:
+            case RequestKind.RESTORE:
                 copy, previous, stay, lease = self.staged[agent]
                 return Restore(agent, epoch, self.holder, stay, copy.record, previous, lease)
-            case Kind.FENCE:
+            case RequestKind.FENCE:
                 return Fence(agent, epoch, self.holder, self.sent[agent, apart].record)
-            case Kind.RELEASE:
+            case RequestKind.RELEASE:
                 return Release(agent, epoch, self.holder, self.sent[agent, apart].record)
-            case Kind.FINISH:
+            case RequestKind.FINISH:
                 return Finish(agent, epoch, self.holder)
 
     # -- arriving and leaving

@@ -20,7 +20,7 @@ from agents.handoff import Holder, IllegalEvent, Row, State, Status, Visit, is_r
 from agents.handoff import courier as post
 from agents.handoff import events as on
 from agents.handoff import table as protocol
-from agents.handoff.ledger import Fence, Kind, Request, Restore, Take
+from agents.handoff.ledger import Fence, Request, RequestKind, Restore, Take
 
 __all__ = ["BOUNDS", "Budget", "Explored", "explore"]
 
@@ -152,12 +152,12 @@ def _handle(world: World, name: str, event: on.Event) -> Iterator[tuple[bool, Wo
     yield False, world
 
 
-def _carry_out(world: World, name: str, effect: on.Effect) -> World:
+def _carry_out(world: World, name: str, effect: on.HandoffEffect) -> World:
     place = _place(world, name)
     match effect:
         case on.AskDirectory(kind, epoch):
             return _send(world, "request", name, place.writer, _request(name, place, kind, epoch))
-        case on.Transfer(to, epoch):
+        case on.Ship(to, epoch):
             return _send(world, "offer", to, epoch, place.sent, name, place.writer)
         case on.Activate() | on.Await():
             return _with(world, name, place._replace(copy=place.staged, staged=None))
@@ -169,7 +169,7 @@ def _carry_out(world: World, name: str, effect: on.Effect) -> World:
         case on.ReplyAccepted(epoch):
             return _send(world, "reply", _OTHER[name], on.Accepted(epoch))
         case on.ReplyRefused(epoch, reason):
-            return _send(world, "reply", _OTHER[name], on.Refused(epoch, reason))
+            return _send(world, "reply", _OTHER[name], on.Rejected(epoch, reason))
         case on.Resume():
             return _with(world, name, place._replace(moving=False))
         case on.Discard():
@@ -178,14 +178,14 @@ def _carry_out(world: World, name: str, effect: on.Effect) -> World:
             return world
 
 
-def _request(name: str, place: Place, kind: Kind, epoch: int) -> Request:
+def _request(name: str, place: Place, kind: RequestKind, epoch: int) -> Request:
     by = _holder(name, place)
-    if kind is Kind.FENCE:
+    if kind is RequestKind.FENCE:
         assert place.sent is not None
         return Fence(_AGENT, epoch, by, b"%d" % place.sent.link)
     assert place.staged is not None
     link = place.staged.link
-    if kind is Kind.TAKE:
+    if kind is RequestKind.TAKE:
         return Take(_AGENT, epoch, by, b"%d" % link, b"%d" % (link // 100))
     return Restore(_AGENT, epoch, by, place.stay, b"%d" % link, None, place.number)
 
@@ -405,7 +405,7 @@ def _post(world: World, event: post.CourierEvent) -> World:
         match effect:
             case post.Locate():
                 world = _send(world, "look")
-            case post.Deliver(place):
+            case post.Dispatch(place):
                 world = _send(world, "mail", place, 0)
             case _:
                 pass

@@ -11,7 +11,7 @@ from agents.handoff import Row, State, Status, Transition, Visit, ledger, visit
 from agents.handoff import events as on
 from agents.handoff import table as protocol
 from agents.handoff.ledger import NEVER, Answer, Fence, Finish, Release, Request, Restore, Take
-from agents.handoff.visit import Outcome
+from agents.handoff.visit import Consequence
 from agents.mailbox import Delivery, Mailbox, Message
 from agents.testing import _process as process
 from agents.testing._registry import Registry
@@ -120,7 +120,9 @@ def _deciding(change: Callable[[Callable[..., _Decided], Row | None, Request, An
     return lambda: _set(ledger, "decide", decide)
 
 
-def _handling(*pairs: tuple[State, type[Any]], by: Callable[[Visit, Any], Outcome], to: State | None = None) -> Patch:
+def _handling(
+    *pairs: tuple[State, type[Any]], by: Callable[[Visit, Any], Consequence], to: State | None = None
+) -> Patch:
     """Handle some events otherwise."""
 
     def patch() -> Any:
@@ -216,34 +218,34 @@ def _forgotten_leases(registry: Registry) -> None:
 # -- the machine's
 
 
-def _runs_at_once(before: Visit, event: object) -> Outcome:
+def _runs_at_once(before: Visit, event: object) -> Consequence:
     return replace(before, state=State.RUNNING), (on.Activate(),)
 
 
-def _resumes_at_once(before: Visit, event: on.Refused | on.Silence) -> Outcome:
+def _resumes_at_once(before: Visit, event: on.Rejected | on.Silence) -> Consequence:
     if before.stay == NEVER or event.epoch != before.epoch:
         return visit.refused(before, event)
     return replace(before, state=State.RUNNING, to=None), (on.Resume(event.reason),)
 
 
-def _keeps(before: Visit, event: on.Accepted) -> Outcome:
+def _keeps(before: Visit, event: on.Accepted) -> Consequence:
     after, effects = visit.accepted(before, event)
     return after, tuple(effect for effect in effects if not isinstance(effect, on.Discard))
 
 
-def _never_asks_again(before: Visit, event: object) -> Outcome:
+def _never_asks_again(before: Visit, event: object) -> Consequence:
     return before, ()
 
 
-def _starts_without_lease(before: Visit, event: on.Told) -> Outcome:
+def _starts_without_lease(before: Visit, event: on.Told) -> Consequence:
     return visit.told_about_dormant(replace(before, leased=True), event)
 
 
-def _trusts_late_grants(before: Visit, event: on.LeaseHeld) -> Outcome:
+def _trusts_late_grants(before: Visit, event: on.LeaseHeld) -> Consequence:
     return visit.lease_noted_again(before, event)
 
 
-def _goes_on(before: Visit, event: on.LeaseHeld) -> Outcome:
+def _goes_on(before: Visit, event: on.LeaseHeld) -> Consequence:
     return visit.lease_held(before, on.LeaseHeld(True))
 
 
@@ -316,7 +318,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
         "fence",
         "machine",
         "A failed move is fenced before the agent goes on.",
-        _handling((_S.FROZEN, on.Refused), (_S.FROZEN, on.Silence), by=_resumes_at_once, to=_S.RUNNING),
+        _handling((_S.FROZEN, on.Rejected), (_S.FROZEN, on.Silence), by=_resumes_at_once, to=_S.RUNNING),
     ),
     Guard(
         "discard",

@@ -218,7 +218,7 @@ def test_a_node_that_joins_and_one_that_dies(platform: Platform, cluster: Reache
 
 
 def test_a_place_that_could_not_start_is_started_again(platform: Platform) -> None:
-    """Ray gives up on an actor whose construction failed, or that was killed for good; the node is to have its place."""
+    """Ray gives up on an actor whose construction failed, or that was killed for good; its node is to have a place."""
     import ray
 
     about = platform.client.describe_place("lima").about

@@ -270,7 +270,7 @@ def test_what_is_a_refusal_and_what_is_not() -> None:
     assert codes["NoPlatform"] == codes["NotUp"] == codes["UnknownAgent"] == codes["UnknownPlace"] == 4
     assert codes["MoveRefused"] == codes["TrailUnverified"] == codes["ClusterVersionMismatch"] == 3
     assert codes["MoveFailed"] == codes["AgentEnded"] == codes["AlreadyUp"] == codes["FileThere"] == 1
-    assert codes["AgentFailed"] == codes["KeyFileExists"] == codes["AgentNameTaken"] == codes["StoreDamaged"] == 1
+    assert codes["UnitFailed"] == codes["KeyFileExists"] == codes["AgentNameTaken"] == codes["StoreDamaged"] == 1
     assert failures.exit_code(NotMovable.__new__(NotMovable)) == 1
     assert failures.exit_code(trust.Rollback("older")) == 3
     assert failures.exit_code(ValueError()) == 1

@@ -219,12 +219,12 @@ def test_demo_hands_on_its_options_and_its_exit_code(monkeypatch: pytest.MonkeyP
         seen.append(list(arguments))
         return 1
 
-    monkeypatch.setattr(agents.demo, "main", main)
+    monkeypatch.setattr(agents.demo, "demonstrate", main)
     assert invoke("demo", "--rounds", "3", "--format", "json").exit_code == 1
     assert seen == [["--format", "json", "--rounds", "3"]]
 
     def missing(arguments: Any) -> int:
         raise ModuleNotFoundError("none", name="sklearn")
 
-    monkeypatch.setattr(agents.demo, "main", missing)
+    monkeypatch.setattr(agents.demo, "demonstrate", missing)
     assert "sklearn" in failure(invoke("demo", "--format", "json"), 1, "demo-missing")["message"]

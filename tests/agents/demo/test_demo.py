@@ -8,7 +8,7 @@ import sys
 import numpy
 import pytest
 
-from agents.demo import main
+from agents.demo import demonstrate
 from agents.demo.hospitals import place_file
 from agents.demo.running import HospitalsMissing
 
@@ -74,21 +74,21 @@ def test_it_runs_on_a_cluster_that_is_there(tmp_path, monkeypatch: pytest.Monkey
 
 
 def test_the_place_file_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--place-file", "2"]) == 0
+    assert demonstrate(["--place-file", "2"]) == 0
     assert "site = 2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("rounds", ["0", "81", "many"])
 def test_impossible_rounds_are_usage(rounds: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["--rounds", rounds])
+        demonstrate(["--rounds", rounds])
     assert ended.value.code == 2
     assert "--rounds" in capsys.readouterr().err
 
 
 def test_a_cluster_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is started instead of it."""
-    assert main(["--address", "127.0.0.1:9"]) == 4
+    assert demonstrate(["--address", "127.0.0.1:9"]) == 4
     assert "127.0.0.1:9" in capsys.readouterr().err
 
 

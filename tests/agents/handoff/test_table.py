@@ -19,8 +19,8 @@ from agents.handoff import (
     Granted,
     Holder,
     IllegalEvent,
-    Kind,
     Machine,
+    RequestKind,
     Row,
     State,
     Status,
@@ -37,11 +37,11 @@ COURIER_EVENTS = get_args(CourierEvent)
 ROW = Row("a", 7, Status.HELD, Holder("lima", "w"), 5, b"link")
 EPOCHS = st.integers(NEVER, 3)
 ANSWERS = st.one_of(
-    st.builds(Granted, st.just("a"), st.sampled_from(Kind), EPOCHS, EPOCHS),
+    st.builds(Granted, st.just("a"), st.sampled_from(RequestKind), EPOCHS, EPOCHS),
     st.builds(
         Denied,
         st.just("a"),
-        st.sampled_from(Kind),
+        st.sampled_from(RequestKind),
         EPOCHS,
         st.sampled_from(Denial),
         st.sampled_from([None, ROW, dataclasses.replace(ROW, status=Status.FROZEN, holder=None)]),
@@ -51,7 +51,7 @@ FIELDS = {
     "epoch": EPOCHS,
     "reason": st.sampled_from(["busy", "no-answer"]),
     "answer": ANSWERS,
-    "kind": st.sampled_from(Kind),
+    "kind": st.sampled_from(RequestKind),
     "asked": EPOCHS,
     "held": st.booleans(),
     "to": st.sampled_from(["lima", "oslo"]),
@@ -66,10 +66,10 @@ def made(kind: type) -> st.SearchStrategy:
 
 #: What the directory can have been asked, by state.
 ASKING = {
-    State.STAGED: [Kind.TAKE, Kind.RESTORE],
-    State.RECLAIMING: [Kind.FENCE],
-    State.RELEASING: [Kind.RELEASE],
-    State.FINISHING: [Kind.FINISH],
+    State.STAGED: [RequestKind.TAKE, RequestKind.RESTORE],
+    State.RECLAIMING: [RequestKind.FENCE],
+    State.RELEASING: [RequestKind.RELEASE],
+    State.FINISHING: [RequestKind.FINISH],
 }
 
 
@@ -121,13 +121,14 @@ def test_what_the_table_lists_ends_where_it_says(state: State, kind: type, data:
 def test_each_target_of_the_table_is_reached() -> None:
     """A target that no event leads to would be an arrow in the diagram that does not exist."""
     missing = {(state, kind, target) for (state, kind), there in TABLE.items() for target in there.targets}
-    answers = [Granted("a", kind, epoch, epoch + 1) for kind in Kind for epoch in (0, 1)]
-    answers += [Denied("a", kind, 1, reason, ROW) for kind in Kind for reason in (Denial.NO_LEASE, Denial.STALE_EPOCH)]
+    answers = [Granted("a", kind, epoch, epoch + 1) for kind in RequestKind for epoch in (0, 1)]
+    reasons = (Denial.NO_LEASE, Denial.STALE_EPOCH)
+    answers += [Denied("a", kind, 1, reason, ROW) for kind in RequestKind for reason in reasons]
     values = {
         "epoch": [0, 1],
         "answer": answers,
         "asked": [1],
-        "kind": list(Kind),
+        "kind": list(RequestKind),
         "held": [True, False],
         "to": ["lima"],
     }
@@ -184,7 +185,7 @@ def test_a_courier_ends_with_one_word_to_its_sender() -> None:
     for event in (
         courier.Delivered(),
         courier.NotThere("lima"),
-        courier.Expired(),
+        courier.Overdue(),
         courier.NoReply(),
         courier.Lost("x"),
     ):
@@ -216,16 +217,16 @@ def test_an_epoch_that_was_only_claimed_is_forgotten() -> None:
     machine.handle(on.Declined("busy"))
     machine.handle(on.Offered(1000))
     machine.handle(on.Admitted())
-    machine.handle(on.Told(Denied("a", Kind.TAKE, 1000, Denial.STALE_EPOCH, ROW)))
+    machine.handle(on.Told(Denied("a", RequestKind.TAKE, 1000, Denial.STALE_EPOCH, ROW)))
     assert machine.handle(on.Offered(7)) == (on.Admit(7),)
 
 
-@pytest.mark.parametrize("kind", [Kind.TAKE, Kind.RESTORE, Kind.FENCE])
-def test_a_grant_from_before_the_lease_was_lost_is_confirmed_first(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [RequestKind.TAKE, RequestKind.RESTORE, RequestKind.FENCE])
+def test_a_grant_from_before_the_lease_was_lost_is_confirmed_first(kind: RequestKind) -> None:
     """Since then the directory may have let another place restore the agent: it would run twice."""
-    state = State.RECLAIMING if kind is Kind.FENCE else State.STAGED
+    state = State.RECLAIMING if kind is RequestKind.FENCE else State.STAGED
     machine = Machine("a")
-    machine.visit = Visit("a", state, epoch=4, stay=2 if kind is Kind.FENCE else NEVER, asking=kind)
+    machine.visit = Visit("a", state, epoch=4, stay=2 if kind is RequestKind.FENCE else NEVER, asking=kind)
     machine.handle(on.LeaseLost())
     machine.handle(on.LeaseHeld(False))
     machine.handle(on.Told(Granted("a", kind, 4, 5)))
