@@ -343,10 +343,45 @@ def test_readme_agent_works_as_shown(tmp_path: Path) -> None:
     assert measures_aside(answer.stderr + answer.stdout) == measures_aside(shown)
 
 
+def test_readme_commands_work_as_shown(tmp_path: Path) -> None:
+    """The first use of the command line, command by command: what it prints is what the page shows."""
+    for file, language in (("patrol.py", "python"), ("stations.toml", "toml")):
+        (text,) = re.findall(rf"```{language}\n(# {re.escape(file)}\n.*?)```", README, re.DOTALL)
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    (block,) = re.findall(r"```console\n(\$ sojourn up .*?)```", README, re.DOTALL)
+    shown = re.findall(r"^\$ sojourn (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)
+    assert [command.split()[0] for command, _ in shown][-1] == "down"
+    home = tmp_path / "home"
+    environment = {**ISOLATED, "SOJOURN_HOME": str(home)}
+    for name in ("RAY_ADDRESS", "RAY_TMPDIR", "PYTHONWARNINGS"):
+        environment.pop(name, None)
+
+    def sojourn(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "agents.cli", *command.split()],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    try:
+        for command, expected in shown:
+            answer = sojourn(command)
+            assert answer.returncode == 0, answer.stderr
+            printed = answer.stdout.replace(str(home), "~/.config/sojourn")
+            assert measures_aside(printed) == measures_aside(expected), command
+    finally:
+        sojourn("down")
+
+
 def measures_aside(text: str) -> list[str]:
     """Lines without addresses, times, sizes, and the spaces that line them up."""
     text = re.sub(r"\d+\.\d+\.\d+\.\d+:\d+|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "X", text)
-    text = re.sub(r"\b\d+(?:\.\d+)? (?:s|ms|B|KB|kB)\b|(?<= )-(?= )", "X", text)
+    text = re.sub(r"\b\d+(?:\.\d+)? (?:s|ms|B|KB|kB|processes)\b|(?<= )-(?= )", "X", text)
+    text = re.sub(r"\b[0-9a-f]{16}\b|(?<=\d  )\d{2,7} (?= *3\.)|\b3\.1\d\.\d+\b", "X", text)
+    text = re.sub(r"(\d+\.){3}\d+ +\d+", "X", text)
     return [re.sub(r" +", " ", line) for line in text.splitlines()]
 
 
