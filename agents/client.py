@@ -17,6 +17,7 @@ from agents.errors import (
     AgentFrozen,
     AgentLost,
     AgentsError,
+    AgentThawed,
     Busy,
     NotAnAgent,
     PlaceUnreachable,
@@ -26,7 +27,7 @@ from agents.errors import (
 )
 from agents.eventlog import EventKind, LogEvent
 from agents.handoff import NEVER, Holder, Status
-from agents.ids import is_agent_id, new_agent_id
+from agents.ids import check_agent_name, new_agent_id
 from agents.luggage import Luggage
 from agents.patience import ask_patiently
 from agents.place.outcomes import read_outcome
@@ -48,7 +49,6 @@ from agents.sending import send_new, send_thawed
 from agents.standing import Fresh
 from agents.transport import Transport
 from mobility.bundle import Birth, Bundle, pack
-from mobility.errors import MobilityError
 from mobility.plain import decode
 from mobility.trust import Identity, TrustSource
 
@@ -149,8 +149,8 @@ class Client:
         """
         if not callable(function):
             raise NotAnAgent(f"a {type(function).__qualname__}")
-        if name is not None and (not name or is_agent_id(name) or name.startswith("client-")):
-            raise ValueError(f"an agent cannot be called {name!r}: it looks like an id")
+        if name is not None:
+            check_agent_name(name)
         signer = owner or self.owner
         if signer is None:
             raise ValueError("an agent needs an owner: connect with one, or pass owner=")
@@ -202,7 +202,9 @@ class Client:
         place = self._chosen(at)
         _, row = self.transport.ask_directory("locate", agent, timeout=CALL)
         if row is not None and row.status is not Status.FROZEN:
-            raise AgentEnded(agent, "thawed again") if row.status is Status.ENDED else _thawed(agent, row.holder)
+            if row.status is Status.ENDED:
+                raise AgentEnded(agent, "thawed again")
+            raise AgentThawed(agent, row.holder.place if row.holder is not None else None)
         epoch = row.epoch if row is not None else NEVER
         request = Transfer(agent, epoch, bundle.to_bytes(), None, time.time())
         send_thawed(self.transport, request, to=place, send=self._sender(timeout), timeout=timeout)
@@ -409,12 +411,3 @@ class Client:
 
 def _last_link(bundle: Bundle) -> bytes:
     return (bundle.passport.hops or (bundle.passport.birth,))[-1].digest
-
-
-def _thawed(agent: str, holder: Holder | None) -> MobilityError:
-    where = holder.place if holder is not None else "a place"
-    return AgentsError(
-        f"{agent} is not frozen: it was thawed, and is on {where}",
-        state="It goes on there; the file was not used.",
-        remedy=f"Find it with: sojourn ps; its handle is platform.get({agent!r}).",
-    )

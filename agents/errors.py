@@ -13,6 +13,7 @@
     ├── AgentFailed          agent-failed          it raised an exception of a kind that this process does not have
     ├── AgentStopped         agent-stopped         somebody stopped it
     ├── AgentLost            agent-lost            its place died, and no checkpoint of it can be found
+    ├── AgentThawed          agent-thawed          its file was thawed already
     ├── AgentFrozen          agent-frozen          it lies in a file
     ├── Busy                 agent-busy            it did not reach a suspension in time
     ├── DirectoryUnreachable directory-unreachable nobody answers for the directory
@@ -43,6 +44,7 @@ __all__ = [
     "AgentFrozen",
     "AgentLost",
     "AgentStopped",
+    "AgentThawed",
     "AgentsError",
     "Busy",
     "DirectoryUnreachable",
@@ -284,6 +286,21 @@ class AgentFrozen(AgentsError):
             remedy="Let it go on with: sojourn thaw FILE --at PLACE",
         )
         self.agent = agent
+
+
+class AgentThawed(AgentsError):
+    """Its file was thawed already."""
+
+    slug = "agent-thawed"
+
+    def __init__(self, agent: str, place: str | None) -> None:
+        super().__init__(
+            f"{agent} is not frozen: it was thawed, and is on {place or 'its way'}",
+            state="It goes on there; the file was not used.",
+            remedy=f"Find it with: sojourn ps; its handle is platform.get({agent!r}).",
+        )
+        self.agent = agent
+        self.place = place
 
 
 class Busy(AgentsError):

@@ -14,6 +14,7 @@ from agents.decorating import is_agent
 from agents.effects import Received
 from agents.errors import AgentsError, NotConnected
 from agents.here import Here
+from agents.ids import check_agent_name
 from agents.testing.local import LocalPlatform
 from mobility.errors import ResumableError
 
@@ -137,3 +138,18 @@ def refuses(here):
     match here:
         case [first] if (yield first):
             pass
+
+
+BAD_NAMES = ["", " ", "\n", "\x00", "--help", "../../etc", "x" * 101, "a\tb", 5, "0123456789abcdef"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_names_that_cannot_be_typed_or_shown(name):
+    """Nor one that could be taken for an id; refused before anything is sent."""
+    with pytest.raises(ValueError, match="an agent cannot be called"):
+        check_agent_name(name)
+
+
+@pytest.mark.parametrize("name", ["surveyor", "survey of 2026", "a.b-c_d:e@f+g", "ß", "7"])
+def test_names_that_can(name):
+    check_agent_name(name)

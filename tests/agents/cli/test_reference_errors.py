@@ -45,5 +45,6 @@ def test_classes_with_the_same_slug_mean_the_same() -> None:
         if kind.__module__.startswith("agents."):
             by_slug.setdefault(kind.slug, set()).add(kind.__name__)
     assert {slug: names for slug, names in by_slug.items() if len(names) > 1} == {
-        "timed-out": {"TimedOut", "WaitedTooLong"}
+        "agent-failed": {"AgentFailed", "UnitFailed"},
+        "timed-out": {"TimedOut", "WaitedTooLong"},
     }

@@ -438,7 +438,7 @@ def test_a_full_disk_under_the_directory():
         disk.execute(f"PRAGMA max_page_count = {disk.execute('PRAGMA page_count').fetchone()[0]}")
         with pytest.raises(AgentsError) as raised:
             for number in range(50):
-                platform.launch(crosses, at="lima", name=f"{number}" * 500, timeout=1)
+                platform.launch(crosses, at="lima", name=f"{number:099d}", timeout=1)
         assert "no room on the disk of the directory" in str(raised.value), str(raised.value)
         handle.send("go")
         time.sleep(0.5)
