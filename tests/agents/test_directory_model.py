@@ -20,8 +20,8 @@ from agents.handoff.ledger import (
     Finish,
     Granted,
     Holder,
-    Kind,
     Release,
+    RequestKind,
     Restore,
     Row,
     Status,
@@ -293,7 +293,7 @@ def test_the_model_sees_everything() -> None:
             machine.holders_are_the_same()
         reached |= {"robbed"} if machine.model.robbed else set()
         machine.teardown()
-    assert reached >= {(kind, granted) for kind in Kind for granted in (True, False)} | {"robbed"}
+    assert reached >= {(kind, granted) for kind in RequestKind for granted in (True, False)} | {"robbed"}
 
 
 TestLedger = Ledger.TestCase
