@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Client as Dialled
 from multiprocessing.connection import Listener
@@ -14,9 +16,10 @@ import ray
 
 from agents._ray.cluster import Reached
 from agents._ray.membership import PLATFORM_NAMESPACE
-from agents._ray.transport import DIRECTORY, RayTransport
+from agents._ray.transport import DIRECTORY, RayTransport, to_bytes
 from agents.directory_service import DirectoryService
 from agents.errors import DirectoryUnreachable
+from agents.sockets import SocketServer
 from tests.conformance.transport import TransportSuite
 from tests.support.ray_cluster import eventually
 
@@ -24,44 +27,65 @@ pytestmark = pytest.mark.timeout(120)
 _KEY = b"only for this test"
 
 
+def listening(secret: bytes | None, serve: Callable[[Any], Any]) -> SocketServer | None:
+    """At a port of its own, if there is a secret."""
+    if secret is None:
+        return None
+    return SocketServer("127.0.0.1", secret, lambda request, payload: serve(request), failed=traceback.print_exception)
+
+
 class StandIn:
     """A place's actor, of which the test is the place: each request makes a call to it."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], secret: bytes | None) -> None:
         self._address = address
+        self._server = listening(secret, self._asked)
 
     def _asked(self, request: Any) -> Any:
         with Dialled(self._address, authkey=_KEY) as connection:
             connection.send(request)
             return connection.recv()
 
+    def port(self) -> Any:
+        return self._server.address if self._server is not None else None
+
     @ray.method(concurrency_group="all")
-    def look(self, request: Any, payload: Any) -> Any:
-        return self._asked(request)
+    def look(self, request: bytes) -> bytes:
+        return to_bytes(self._asked(pickle.loads(request)))
 
 
 class Ledger:
     """The directory's actor without the steward: no places of its own come."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, secret: bytes | None) -> None:
         self._service = DirectoryService(Path(folder))
+        self._secret = secret
+        self._server = listening(secret, self._answered)
 
-    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+    def _answered(self, request: Any) -> tuple[bool, Any]:
+        method, args, kwargs = request
         try:
             return True, self._service.call(method, args, kwargs)
         except Exception as error:
             return False, error
 
+    def greet(self) -> Any:
+        return (self._server.address, self._secret) if self._server is not None else None
+
+    def call(self, request: bytes) -> bytes:
+        return to_bytes(self._answered(pickle.loads(request)))
+
     @ray.method(concurrency_group="wait")
-    def wait(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
-        return self.call(method, args, kwargs)
+    def wait(self, request: bytes) -> bytes:
+        return self.call(request)
 
 
 class Network:
     """What the suite asks for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secret: bytes | None) -> None:
         self._folder = folder
+        self._secret = secret
         self._listeners: list[Listener] = []
         self._actors: dict[str, Any] = {}
         self.transport = RayTransport()
@@ -71,9 +95,9 @@ class Network:
         self._ledger = (
             ray.remote(concurrency_groups={"wait": 8})(Ledger)
             .options(name=DIRECTORY, namespace=PLATFORM_NAMESPACE, num_cpus=0)
-            .remote(str(self._folder))
+            .remote(str(self._folder), self._secret)
         )
-        ray.get(self._ledger.call.remote("members", (), {}), timeout=60)
+        ray.get(self._ledger.greet.remote(), timeout=60)
 
     def kill_directory(self) -> None:
         ray.kill(self._ledger)
@@ -94,9 +118,10 @@ class Network:
         self._actors[place] = (
             ray.remote(concurrency_groups={"all": 16})(StandIn)
             .options(name=name, namespace=PLATFORM_NAMESPACE, num_cpus=0)
-            .remote(listener.address)
+            .remote(listener.address, self._secret)
         )
-        about = {"actor": name}
+        port = ray.get(self._actors[place].port.remote(), timeout=60)
+        about = {"actor": name, **({"socket": list(port)} if port is not None else {})}
         self.transport.ask_directory("register", place, "w", b"k" * 32, False, about, timeout=10)
 
     def _answer(self, listener: Listener, server: Callable[[Any], Any]) -> None:
@@ -124,11 +149,11 @@ class Network:
 
 
 class TestRayTransport(TransportSuite):
-    """What is promised of transports."""
+    """What is promised of transports: by calls of Ray alone, and over connections of our own."""
 
-    @pytest.fixture
-    def network(self, ray_driver: Reached, tmp_path: Path) -> Iterator[Network]:
-        network = Network(tmp_path)
+    @pytest.fixture(params=[None, b"s" * 32], ids=["calls", "connections"])
+    def network(self, request: pytest.FixtureRequest, ray_driver: Reached, tmp_path: Path) -> Iterator[Network]:
+        network = Network(tmp_path, request.param)
         try:
             yield network
         finally:
