@@ -21,11 +21,12 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from agents.blackbox import BlackBox
 from agents.errors import StoreFailed
 from agents.mailbox import Message
 
@@ -99,6 +100,14 @@ class CheckpointStore(Protocol):
         """A code segment, if it is kept."""
         ...
 
+    def step(self, agent: str) -> AbstractContextManager[None]:
+        """While an agent is stepped: so that is known, should the process end within."""
+        ...
+
+    def deaths(self, agent: str) -> int:
+        """How often a process has ended within a step of this agent, since its checkpoint was written."""
+        ...
+
     def close(self) -> None:
         """Write no more."""
         ...
@@ -156,6 +165,12 @@ class MemoryCheckpoints:
         with self._lock:
             return self._codes.get(digest)
 
+    def step(self, agent: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def deaths(self, agent: str) -> int:
+        return 0
+
     def close(self) -> None:
         return
 
@@ -169,6 +184,7 @@ CREATE TABLE IF NOT EXISTS journal (
     body BLOB NOT NULL, question TEXT, answers TEXT
 );
 CREATE INDEX IF NOT EXISTS journal_of ON journal (agent);
+CREATE TABLE IF NOT EXISTS deaths (agent TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS writers (writer TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS codes (digest BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 """
@@ -211,6 +227,8 @@ class SqliteCheckpoints:
             self._database.execute(f"PRAGMA synchronous = {synchronous}")
             self._database.executescript(_SCHEMA)
             self._tidy()
+            self._box = BlackBox(self.folder / "steps")
+            self._note_deaths()
 
     def _owned(self) -> int:
         """The lock that shows that no other process works in the folder: the system gives it up when one ends."""
@@ -229,6 +247,20 @@ class SqliteCheckpoints:
             if file.name not in kept:
                 self._remove(file.name)
 
+    def _note_deaths(self) -> None:
+        for agent in self._box.interrupted:
+            self._database.execute(
+                "INSERT INTO deaths VALUES (?, 1) ON CONFLICT (agent) DO UPDATE SET count = count + 1", (agent,)
+            )
+
+    def step(self, agent: str) -> AbstractContextManager[None]:
+        return self._box.step(agent)
+
+    def deaths(self, agent: str) -> int:
+        with self._guarded(), self._lock:
+            row = self._database.execute("SELECT count FROM deaths WHERE agent = ?", (agent,)).fetchone()
+        return 0 if row is None else int(row[0])
+
     def sign_in(self, writer: str) -> frozenset[str]:
         with self._transaction() as database:
             before = frozenset(name for (name,) in database.execute("SELECT writer FROM writers"))
@@ -242,6 +274,7 @@ class SqliteCheckpoints:
             with self._transaction() as database:
                 before = self._file_of(agent)
                 database.execute("DELETE FROM journal WHERE agent = ?", (agent,))
+                database.execute("DELETE FROM deaths WHERE agent = ?", (agent,))
                 database.execute(
                     "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
                     (agent, stay, None if large else bundle, name),
@@ -274,6 +307,7 @@ class SqliteCheckpoints:
                 return
             database.execute("DELETE FROM checkpoints WHERE agent = ?", (agent,))
             database.execute("DELETE FROM journal WHERE agent = ?", (agent,))
+            database.execute("DELETE FROM deaths WHERE agent = ?", (agent,))
         self._remove(row[1])
 
     def agents(self) -> dict[str, int]:

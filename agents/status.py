@@ -20,7 +20,8 @@ class AgentStatus:
     Attributes
     ----------
     state
-        ``"running"``, ``"waiting"``, ``"sleeping"``, ``"moving"``, ``"suspended"``, ``"frozen"``, ``"ended"``; and
+        ``"running"``, ``"waiting"``, ``"sleeping"``, ``"moving"``, ``"suspended"``, ``"held back"`` (processes of its
+        place have ended within its steps), ``"frozen"``, ``"ended"``; and
         ``"unreachable"`` if its place does not answer.
     place
         Where it is; None if it has ended or is frozen.
@@ -104,4 +105,6 @@ def _state(entry: Entry, row: dict[str, Any] | None) -> str:
         return "moving"
     if row["state"] == "suspended":
         return "suspended"
+    if row.get("held_back"):
+        return "held back"
     return "running" if row["computing"] else _STANDINGS.get(row["standing"] or "", "running")

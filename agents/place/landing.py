@@ -79,7 +79,8 @@ class Landing:
             if checkpoint is None:
                 return False
             try:
-                resident.staged = self.admission.reopen(checkpoint)
+                with self.core.store.step(resident.agent):  # decoding makes objects of the agent's own classes
+                    resident.staged = self.admission.reopen(checkpoint)
             except Exception as error:  # also what an agent's own classes raise when they are made
                 self.core.failed(error)
                 return False

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from agents.errors import DirectoryUnreachable
 from agents.eventlog import EventKind
-from agents.handoff import State, Status, is_rubbish
+from agents.handoff import Row, State, Status, is_rubbish
 from agents.handoff import events as on
 from agents.place.core import PlaceCore
 from agents.place.landing import Landing
@@ -25,6 +25,9 @@ __all__ = ["Lease", "clock"]
 
 #: Of its length, the part that a place believes in.
 _BELIEVED: Final = 0.8
+#: After so many deaths within its steps an agent is not stepped any more, and after so many not even decoded.
+_POISON: Final = 5
+_HOPELESS: Final = 8
 _RENEWALS: Final = 4
 
 
@@ -162,15 +165,27 @@ class Lease:
         count = 0
         for row in rows:
             resident = self.core.resident(row.agent)
+            deaths = self.core.store.deaths(row.agent)
+            if deaths >= _HOPELESS:
+                self._tell_lost(row, f"{deaths} processes of this place have ended while it was decoded or stepped")
+                continue
+            resident.held_back = deaths >= _POISON
             if self.landing.recover(resident, row.epoch):
                 count += 1
-            elif (row.agent, row.epoch) not in self._told_lost:
-                self._told_lost.add((row.agent, row.epoch))
-                self.core.event(EventKind.LOST, row.agent, row.epoch, why="no checkpoint")
+                if resident.held_back:
+                    why = f"held back: {deaths} processes of this place have ended within its steps; freeze or stop it"
+                    self.core.event(EventKind.SUSPENDED, row.agent, row.epoch, why=why)
+            else:
+                self._tell_lost(row, "no checkpoint")
         if rows or not self._tidied:
             self._tidied = True
             self.core.soon(self._tidy)
         return count
+
+    def _tell_lost(self, row: Row, why: str) -> None:
+        if (row.agent, row.epoch) not in self._told_lost:
+            self._told_lost.add((row.agent, row.epoch))
+            self.core.event(EventKind.LOST, row.agent, row.epoch, why=why)
 
     def _tidy(self) -> None:
         """Drop checkpoints from which no agent can be restored any more."""

@@ -94,6 +94,10 @@ class Performing:
         elif control is not None:
             self.controlling.carry_out(resident, control)
         else:
+            if resident.held_back:
+                with resident.lock:
+                    resident.scheduled = False
+                return False
             ready, value, error = self._ready(resident)
             if not ready:
                 return False
@@ -187,7 +191,8 @@ class Performing:
             resident.steps += 1
         outcome: Outcome | None = None
         try:
-            outcome = cell.advance(value, error)
+            with self.core.store.step(resident.agent):
+                outcome = cell.advance(value, error)
         finally:
             with resident.lock:
                 resident.in_step = False

@@ -109,6 +109,9 @@ class Resident:
         Whether a thread is to step it, and whether its own code runs at this moment.
     unperformed
         An effect that it yielded while the place could not act on it.
+    held_back
+        Whether it is not stepped, because processes of this place have ended within its steps; it can be moved, frozen
+        and stopped.
     calling
         Whether a function runs for it beside the pool.
     wakes
@@ -134,6 +137,7 @@ class Resident:
         "controls",
         "ended",
         "forgotten",
+        "held_back",
         "here",
         "in_step",
         "lock",
@@ -164,6 +168,7 @@ class Resident:
         self.came: tuple[int, float, str | None] | None = None
         self.ended: Ended | None = None
         self.forgotten = False
+        self.held_back = False
         self.refusal: TransferRefused | None = None
         self.controls: deque[PendingControl] | None = None
         self.scheduled = False
@@ -233,6 +238,7 @@ class Resident:
             "name": luggage.name if luggage is not None else None,
             "standing": type(luggage.standing).__name__.lower() if luggage is not None else None,
             "computing": self.in_step,
+            "held_back": self.held_back,
             "steps": self.steps,
             "mail": len(luggage.mailbox.waiting) if luggage is not None else 0,
         }
