@@ -23,6 +23,7 @@
     ├── NotAnEffect          not-an-effect         it yielded something that is no effect
     ├── NotAnAgent           not-an-agent          what is to be launched is no function
     ├── ResourceMissing      resource-missing      this place has no such resource
+    ├── ResourceUnusable     resource-unusable     there is one, and it cannot be sent to its place, or made there
     ├── ResourceFileInvalid  resource-file         a place's TOML file cannot be used
     ├── StoreFailed          store-failed          a place cannot write to its disk
     └── NotConnected         not-connected         this process knows no platform
@@ -57,6 +58,7 @@ __all__ = [
     "PlaceUnreachable",
     "ResourceFileInvalid",
     "ResourceMissing",
+    "ResourceUnusable",
     "ResultNotPlain",
     "StoreFailed",
     "UnknownAgent",
@@ -410,6 +412,17 @@ class ResourceMissing(AgentsError):
         self.name = name
 
 
+class ResourceUnusable(AgentsError):
+    """There is such a resource, and it cannot be sent to its place, or made there."""
+
+    slug = "resource-unusable"
+
+    def __init__(self, place: str, name: str, problem: str, *, state: str, remedy: str) -> None:
+        super().__init__(f"the resource {name!r} of {place} {problem}", state=state, remedy=remedy)
+        self.place = place
+        self.name = name
+
+
 class ResourceFileInvalid(AgentsError):
     """A place's TOML file cannot be used."""
 
@@ -418,8 +431,8 @@ class ResourceFileInvalid(AgentsError):
     def __init__(self, path: object, problem: str) -> None:
         super().__init__(
             f"the resource file {path} cannot be used: {problem}",
-            state="The place was not started with it.",
-            remedy="Mend the file; docs/reference-resources.md shows its form.",
+            state="Its place offers nothing of what it describes.",
+            remedy="Mend the file and start the place anew; docs/reference-resources.md shows its form.",
         )
         self.path = str(path)
 

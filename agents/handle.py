@@ -16,6 +16,7 @@ from agents.status import AgentStatus, status_of
 from agents.trail import Trail, trail_of
 from agents.watching import Journey, show_journey
 from mobility.bundle import Bundle
+from mobility.bundle.errors import BundleFileError
 
 __all__ = ["Handle", "MoveReport"]
 
@@ -160,7 +161,15 @@ class Handle:
         """
         bundle = Bundle.from_bytes(self.client.control(self.agent, Verb.FREEZE, timeout=timeout))
         if path is not None:
-            bundle.write(path, replace=True)
+            try:
+                bundle.write(path, replace=True)
+            except BundleFileError as error:
+                raise BundleFileError(
+                    path,
+                    error.problem,
+                    state=f"The agent {self.name} is frozen and runs nowhere; its place keeps the bundle.",
+                    remedy="Freeze it again with another path, which gives the same bundle.",
+                ) from error
         return bundle
 
     def stop(self, timeout: float = 30.0) -> None:

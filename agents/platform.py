@@ -213,4 +213,9 @@ class Platform:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Platform: {', '.join(self.client.transport.places()) or 'no places'}>"
+        if self._closed:
+            return "<Platform, closed>"
+        try:
+            return f"<Platform: {', '.join(self.client.transport.places()) or 'no places'}>"
+        except AgentsError as error:  # to show it is not to fail
+            return f"<Platform, {error.slug}>"

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.errors import ResourceFileInvalid, ResourceMissing
+from agents.errors import AgentsError, ResourceFileInvalid, ResourceMissing, ResourceUnusable
 
 __all__ = ["Made", "Resources", "read_resource_file"]
 
@@ -52,6 +52,8 @@ class Resources:
         By name: the resource itself.
     made
         By name: a function without arguments that makes it, called once, when it is first asked for.
+    problem
+        Why some of what the place should offer is not known; raised to whoever asks for what there is not.
     """
 
     def __init__(
@@ -59,8 +61,11 @@ class Resources:
         place: str,
         given: Mapping[str, Any] | None = None,
         made: Mapping[str, Callable[[], Any]] | None = None,
+        *,
+        problem: AgentsError | None = None,
     ) -> None:
         self.place = place
+        self.problem = problem
         self._given = dict(given or {})
         self._made = dict(made or {})
         self._lock = threading.Lock()
@@ -99,6 +104,8 @@ class Resources:
             if name in self._given:
                 return self._given[name]
             if name not in self._made:
+                if self.problem is not None:
+                    raise self.problem
                 raise ResourceMissing(self.place, name, sorted({*self._given, *self._made}))
             making = self._making.setdefault(name, threading.Lock())
         with making:  # one maker at a time, and others of the place are not kept waiting
@@ -108,7 +115,16 @@ class Resources:
                 make = self._made.get(name)
             if make is None:
                 raise ResourceMissing(self.place, name, self.names)
-            value = make()
+            try:
+                value = make()
+            except Exception as error:
+                raise ResourceUnusable(
+                    self.place,
+                    name,
+                    f"cannot be made there: {type(error).__name__}: {error}",
+                    state="The agent goes on at that line if it handles this.",
+                    remedy="Mend its factory or its file at the place; it is tried again when it is asked for again.",
+                ) from error
             with self._lock:
                 return self._given.setdefault(name, value)
 
@@ -170,7 +186,7 @@ def _factory(path: Path, name: str, entry: Mapping[str, Any]) -> Callable[[], An
             for part in qualname.split("."):
                 found = getattr(found, part)
         except (ImportError, AttributeError) as error:
-            raise ResourceFileInvalid(path, f"factory of [place.resources.{name}]: {error}") from error
+            raise LookupError(f"its factory {module}:{qualname}, named in {path}, is not there ({error})") from error
         return found(**arguments)
 
     return make

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from agents.cell import describe
 from agents.errors import AgentsError, DirectoryUnreachable, MoveFailed, MoveRefused
@@ -162,11 +163,16 @@ def _failure(agent: str, refusal: TransferRefused | None, place: str, here: str 
     return refused_move(refusal, place, here, state="No agent was born." if here is None else None)
 
 
+#: What to do about what the directory says; to try again with the same bundle is of no use.
+_OLD: Final = "It has moved or was frozen again since: use the newest file, or look for it with: sojourn ps"
+_REMEDIES: Final = {"broken-chain": _OLD, "stale-epoch": _OLD, "ended": "It has ended: launch it anew."}
+
+
 def refused_move(refusal: TransferRefused, to: str | None, here: str | None, *, state: str | None = None) -> MoveFailed:
     """What the one who wanted a move gets to see of a refusal."""
     kind = MoveFailed if refusal.why in ("place-unreachable", "unknown-place") else MoveRefused
     problem = refusal.problem or f"{to} refused the agent"
-    remedy = refusal.remedy or "Try again, or go elsewhere."
+    remedy = refusal.remedy or _REMEDIES.get(refusal.why, "Try again, or go elsewhere.")
     return kind(to, problem, why=refusal.why, here=here, remedy=remedy, state=state)
 
 

@@ -91,11 +91,16 @@ def connect(
         names = places
     folder = Path(home) if home is not None else usual_home()
     identity = owner if owner is not None else own_identity(folder)
+    from agents._ray.actors import PlatformSettings
+    from agents._ray.bootstrap import open_platform, pickled_resources
+    from agents.place import PlaceOptions
+    from agents.resources import read_resource_file
+
+    pickled = pickled_resources(offered)
     reached = reach(address, places=names, progress=told)
     try:
-        from agents._ray.actors import PlatformSettings
-        from agents._ray.bootstrap import open_platform, pickled_resources
-        from agents.place import PlaceOptions
+        for path in (place_files or {}).values() if reached.started else ():
+            read_resource_file(Path(path))  # the places are on this machine: say at once what is wrong
 
         trust = folder / "trust"
         settings = PlatformSettings(
@@ -105,7 +110,7 @@ def connect(
             trust=str(trust),
             trusts={place: str(path) for place, path in (trusts or {}).items()},
             place_files={place: str(path) for place, path in (place_files or {}).items()},
-            resources=pickled_resources(offered),
+            resources=pickled,
             options=options if options is not None else PlaceOptions(),
             ports=tuple(ports),
         )

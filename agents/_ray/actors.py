@@ -27,7 +27,7 @@ from agents.checkpoints import SqliteCheckpoints
 from agents.client import Client
 from agents.connection import set_client
 from agents.directory_service import DirectoryService
-from agents.errors import StoreFailed
+from agents.errors import AgentsError, ResourceFileInvalid, StoreFailed
 from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.protocol import PlaceReply, PlaceRequest, Transfer
@@ -250,15 +250,19 @@ def _resources(name: str, settings: PlatformSettings) -> Resources:
 
     found: dict[str, Any] = {}
     made: dict[str, Any] = {}
-    for key in ("*", name):
-        file = settings.place_files.get(key)
+    problem: AgentsError | None = None
+    files = [settings.place_files.get("*"), settings.place_files.get(name), os.environ.get("SOJOURN_PLACE_FILE")]
+    for file in files:
         if file is not None:
-            made |= read_resource_file(Path(file))
-    if (told := os.environ.get("SOJOURN_PLACE_FILE")) is not None:
-        made |= read_resource_file(Path(told))
+            try:
+                made |= read_resource_file(Path(file))
+            except ResourceFileInvalid as error:  # the place serves without; whoever asks for its resources is told why
+                print(f"sojourn: place {name}: {error}", file=sys.stderr, flush=True)
+                problem = error
     for key in ("*", name):
         data = settings.resources.get(key)
         if data is not None:
             found |= cloudpickle.loads(data)
     made |= {key: value.function for key, value in found.items() if isinstance(value, Made)}
-    return Resources(name, {key: value for key, value in found.items() if not isinstance(value, Made)}, made)
+    given = {key: value for key, value in found.items() if not isinstance(value, Made)}
+    return Resources(name, given, made, problem=problem)

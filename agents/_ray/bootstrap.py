@@ -14,7 +14,7 @@ from agents._ray.cluster import Reached
 from agents._ray.membership import PLATFORM_NAMESPACE, RayGcs, named_actor, nodes
 from agents._ray.transport import DIRECTORY, RayTransport
 from agents.client import Client
-from agents.errors import AgentsError, DirectoryUnreachable
+from agents.errors import AgentsError, DirectoryUnreachable, ResourceUnusable
 from agents.place.trusting import MemberTrust
 from agents.platform import Platform
 from mobility.trust import Identity, PublicIdentity, TrustSource
@@ -93,7 +93,25 @@ def _wait_for_places(transport: RayTransport, deadline: float) -> int:
 
 
 def pickled_resources(given: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
-    """What places are to offer, as it travels to them."""
+    """What places are to offer, as it travels to them.
+
+    Raises
+    ------
+    ResourceUnusable
+        For what cannot be sent; names place and resource.
+    """
     from ray import cloudpickle
 
+    for place, offered in given.items():
+        for name, value in offered.items():
+            try:
+                cloudpickle.dumps(value)
+            except Exception as error:  # whatever the value's own pickling raises
+                raise ResourceUnusable(
+                    place,
+                    name,
+                    f"cannot be sent there: {type(error).__name__}: {error}",
+                    state="Nothing was started.",
+                    remedy="Have it made there: give agents.resources.Made(function), or describe it in a TOML file.",
+                ) from error
     return {place: cloudpickle.dumps(dict(offered)) for place, offered in given.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.errors import ResourceFileInvalid, ResourceMissing
+from agents.errors import ResourceFileInvalid, ResourceMissing, ResourceUnusable
 from agents.resources import Resources, read_resource_file
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference-resources.md"
@@ -69,7 +69,7 @@ def test_a_factory_that_raises_is_called_again():
         return answer
 
     resources = Resources("oslo", None, {"x": make})
-    with pytest.raises(RuntimeError, match="not yet"):
+    with pytest.raises(ResourceUnusable, match="RuntimeError: not yet"):
         resources.get("x")
     assert resources.get("x") == 7 and resources.get("x") == 7
 
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path, text, words):
     """What and why, and where the form is described."""
     with pytest.raises(ResourceFileInvalid, match="docs/reference-resources.md") as raised:
         read_resource_file(written(tmp_path, text))
-    assert words in str(raised.value) and "was not started" in str(raised.value), str(raised.value)
+    assert words in str(raised.value) and "offers nothing of what it describes" in str(raised.value), str(raised.value)
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -142,7 +142,7 @@ def test_a_file_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("factory", ["no_such_module_at_all:x", "json:nothing", "json:dumps.nothing"])
 def test_a_factory_that_does_not_exist_is_told_to_who_asks(tmp_path, factory):
     resources = from_file(written(tmp_path, f"[place.resources.x]\nfactory = '{factory}'\n"))
-    with pytest.raises(ResourceFileInvalid, match="factory of"):
+    with pytest.raises(ResourceUnusable, match="is not there"):
         resources.get("x")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from agents import Platform, connect
 from agents._ray.cluster import Reached, reach
 from agents._ray.membership import PLATFORM_NAMESPACE
 from agents._ray.transport import DIRECTORY
-from agents.errors import AgentsError, MoveRefused, UnknownPlace
+from agents.errors import AgentsError, MoveRefused, ResourceUnusable, UnknownPlace
 from mobility.trust import Identity, TrustStore
 from tests.agents._ray import travellers
 from tests.conformance.handoff import HandoffSuite
@@ -259,3 +260,18 @@ class TestRayHandoff(HandoffSuite):
     @pytest.fixture
     def platform(self, platform: Platform) -> Killable:
         return Killable(platform)
+
+
+def test_what_cannot_be_sent_or_read_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    """With the name of the resource, or of the file."""
+    with pytest.raises(ResourceUnusable, match="the resource 'lock' of oslo cannot be sent there"):
+        connect("local", resources={"oslo": {"lock": threading.Lock()}}, home=tmp_path)
+
+
+def test_a_closed_platform_can_be_shown() -> None:
+    """As the last line of a notebook's cell, or in a log."""
+    from agents.testing import LocalPlatform
+
+    with LocalPlatform(["oslo"]) as made:
+        assert repr(made) == "<Platform: oslo>"
+    assert repr(made) == "<Platform, closed>"
