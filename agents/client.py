@@ -222,14 +222,12 @@ class Client:
         return send
 
     def _chosen(self, at: str | None) -> str:
+        if at is not None and self.transport.knows(at):
+            return at
         known = self.transport.places()
-        if at is None:
-            if not known:
-                raise UnknownPlace("", known)
-            return known[secrets.randbelow(len(known))]
-        if at not in known:
-            raise UnknownPlace(at, known, state="No agent was sent.")
-        return at
+        if at is not None or not known:
+            raise UnknownPlace(at or "", known, state="No agent was sent.")
+        return known[secrets.randbelow(len(known))]
 
     # -- waiting
 

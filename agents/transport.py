@@ -54,7 +54,11 @@ class Transport(Protocol):
         ...
 
     def places(self) -> tuple[str, ...]:
-        """The names of the places that are known."""
+        """The names of the places that serve, as far as is known."""
+        ...
+
+    def knows(self, place: str) -> bool:
+        """Whether there is a place of that name, also if it does not serve at the moment."""
         ...
 
     def close(self) -> None:

@@ -133,7 +133,12 @@ class RayTransport:
         return reply
 
     def places(self) -> tuple[str, ...]:
-        return tuple(sorted(self._known()))
+        return tuple(sorted(place for place, member in self._known().items() if member.leased))
+
+    def knows(self, place: str) -> bool:
+        if place not in self._known():
+            self._looked = float("-inf")  # it may have come just now
+        return place in self._known()
 
     def _directly(
         self, told: Any, place: str, request: PlaceRequest, payload: Any, timeout: float

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents import standing as at
-from agents.errors import AgentsError, Busy, UnknownPlace
+from agents.errors import AgentsError, Busy
 from agents.eventlog import EventKind
 from agents.handoff import State
 from agents.handoff import events as on
@@ -116,10 +116,8 @@ class Controlling:
             control.settle(HeldBack())
 
     def _known(self, place: str | None) -> str:
-        known = self.core.transport.places()
-        if place is None or place not in known:
-            raise UnknownPlace(str(place), known, state=f"The agent is unharmed and still runs on {self.core.name}.")
-        return place
+        self.core.check_place(place or "")
+        return place or ""
 
     def _freeze(self, resident: Resident, control: PendingControl) -> None:
         with resident.lock:

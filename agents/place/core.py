@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
-from agents.errors import StoreFailed
+from agents.errors import StoreFailed, UnknownPlace
 from agents.eventlog import EventKind
 from agents.handoff import Holder
 from agents.place.resident import Resident
@@ -142,6 +142,17 @@ class PlaceCore:
                         del self._residents[resident.agent]
                 finally:
                     resident.lock.release()
+
+    def check_place(self, place: str) -> None:
+        """That there is a place of that name, whether or not it serves now.
+
+        Raises
+        ------
+        UnknownPlace
+        """
+        if not self.transport.knows(place):
+            unharmed = f"The agent is unharmed and still runs on {self.name}."
+            raise UnknownPlace(place, self.transport.places(), state=unharmed)
 
     def forget(self, agent: str, *, up_to: int) -> None:
         """Drop what is on disk of a stay that is over."""

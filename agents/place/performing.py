@@ -15,7 +15,7 @@ from typing import Any, Final
 from agents import effects as does
 from agents import standing as at
 from agents.cell import Outcome, Raised, Returned, Yielded
-from agents.errors import NotAnEffect, UnknownPlace, WaitedTooLong
+from agents.errors import NotAnEffect, WaitedTooLong
 from agents.eventlog import EventKind
 from agents.luggage import Luggage
 from agents.mailbox import Message
@@ -276,9 +276,8 @@ class Performing:
                 resident.unperformed = (effect,)
 
     def _check_place(self, place: str | None) -> None:
-        known = self.core.transport.places()
-        if place is not None and place not in known:
-            raise UnknownPlace(place, known, state=f"The agent is unharmed and still runs on {self.core.name}.")
+        if place is not None:
+            self.core.check_place(place)
 
     def _asked(self, agent: str, luggage: Luggage, effect: does.Ask) -> at.Standing:
         until = time.time() + effect.timeout

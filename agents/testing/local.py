@@ -144,6 +144,10 @@ class LocalNet:
         with self._lock:
             return tuple(sorted(self._servers))
 
+    def knows(self, place: str) -> bool:
+        with self._lock:
+            return place in self._servers
+
     def close(self) -> None:
         """Nothing is held open for one user of it."""
 
@@ -177,6 +181,9 @@ class LocalLine:
 
     def places(self) -> tuple[str, ...]:
         return self._net.places()
+
+    def knows(self, place: str) -> bool:
+        return self._net.knows(place)
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -36,6 +36,7 @@ class TransportSuite:
         network.serve("oslo", lambda request: NotHere())
         network.serve("lima", lambda request: NotHere())
         assert {"oslo", "lima"} <= set(network.transport.places())
+        assert network.transport.knows("oslo") and not network.transport.knows("atlantis")
 
     def test_unknown_place(self, network):
         with pytest.raises(UnknownPlace, match="no place 'atlantis'"):

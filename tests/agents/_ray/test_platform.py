@@ -123,7 +123,6 @@ def test_an_agent_outlives_its_creator(platform: Platform, cluster: Reached, hom
         from pathlib import Path
         from agents import connect
         from tests.agents._ray import travellers
-from tests.conformance.handoff import HandoffSuite
         with connect(sys.argv[1], home=Path(sys.argv[2]), progress=lambda line: None) as platform:
             platform.launch(travellers.naps, 2.0, at="lima", name="sleeper")
         """,
@@ -174,7 +173,7 @@ def test_a_place_whose_process_is_killed_comes_back_with_its_agents(platform: Pl
     assert platform.client.describe_place("oslo").about["pid"] != pid
     handle.send("end")
     assert handle.result(timeout=60) == 110
-    assert "restored" in [event.kind for event in handle.logs()]
+    assert eventually(lambda: "restored" in [event.kind for event in handle.logs()], 10)
 
 
 def test_the_directory_is_killed_while_agents_move(platform: Platform) -> None:
@@ -216,6 +215,7 @@ def test_a_node_that_joins_and_one_that_dies(platform: Platform, cluster: Reache
     cluster.add_node("rome", num_cpus=1)  # the machine is started again: the same place, and what it has on disk
     assert lost.result(timeout=90) == "rome"
     cluster.remove_node("rome")
+    assert eventually(lambda: "rome" not in [place.name for place in platform.places()], 30)
 
 
 def test_a_place_that_could_not_start_is_started_again(platform: Platform) -> None:
