@@ -90,7 +90,7 @@ class Platform:
         owner
             With whose key it is signed; by default the one of the connection.
         birth
-            Where it may go, for how long, and in how many hops.
+            Where it may go, for how long, and in how many hops: anywhere, for 30 days, and 256 hops unless given.
 
         Raises
         ------

@@ -101,6 +101,8 @@ class Trail(Sequence[Link]):
             )
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        if not self.verified:  # nothing that an unverified passport says is to be believed
+            return f"{self.name}, {mark}"
         head = f"{self.name}, born {_when(self.born)}, owner {self.owner}, {mark}"
         return "\n".join([head, *(lines if self.links else ["no hops yet"])])
 

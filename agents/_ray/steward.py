@@ -6,11 +6,12 @@ nodes: it is asked four times a second.
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from agents._ray.membership import PLATFORM_NAMESPACE, MembershipUnknown, Node, RayGcs, Watch
@@ -47,6 +48,7 @@ class Steward:
         self._waiting: dict[str, Node] = {}
         self._pings: dict[str, Any] = {}
         self._next_tidying = 0.0
+        self._told: dict[str, str] = {}
         self._next_ping: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="sojourn-steward", daemon=True)
 
@@ -133,12 +135,19 @@ class Steward:
                 ray.get(ping, timeout=1.0)
             except ray.exceptions.ActorUnavailableError:
                 continue  # it is being started again
-            except ray.exceptions.RayActorError:
-                print(f"sojourn: the place {node.place} has ended; it is started anew", file=sys.stderr, flush=True)
+            except ray.exceptions.RayActorError as error:
+                self._tell(node, f"the place has ended, and is started anew: {_cause(error)}")
                 self._actors.pop(node.node_id, None)
                 self._waiting[node.node_id] = node
             except ray.exceptions.RayError:
                 continue
+
+    def _tell(self, node: Node, text: str) -> None:
+        """Write to the log, once for each cause."""
+        if self._told.get(node.node_id) == text:
+            return
+        self._told[node.node_id] = text
+        self._log(f"steward:{node.node_id}:{time.time_ns()}", node, EventKind.SAID, {"text": text})
 
     def _left(self, nodes: Sequence[Node]) -> None:
         import ray
@@ -149,19 +158,18 @@ class Steward:
             actor = self._actors.pop(node.node_id, None)
             if actor is not None:  # Ray would try for ever to start it again on a node that is gone
                 ray.kill(actor, no_restart=True)
-            self._service.call(
-                "log",
-                [
-                    [
-                        LogEvent(
-                            id=f"steward:{node.node_id}:left",
-                            time=time.time(),
-                            place=node.place,
-                            agent=None,
-                            kind=EventKind.PLACE_LEFT,
-                            data={"node": node.node_id, "why": "its node is gone"},
-                        )
-                    ]
-                ],
-                {},
-            )
+            data = {"node": node.node_id, "why": "its node is gone"}
+            self._log(f"steward:{node.node_id}:left", node, EventKind.PLACE_LEFT, data)
+
+    def _log(self, key: str, node: Node, kind: EventKind, data: Mapping[str, Any]) -> None:
+        event = LogEvent(id=key, time=time.time(), place=node.place, agent=None, kind=kind, data=data)
+        try:
+            self._service.call("log", [[event]], {})
+        except MobilityError:  # the log is full or broken; nodes are looked after all the same
+            traceback.print_exc(file=sys.stderr)
+
+
+def _cause(error: BaseException) -> str:
+    """The last line of a traceback that Ray has wrapped, without its colours."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    return next((line for line in reversed(lines) if line), type(error).__name__)[:500]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from agents.cell import describe
 from agents.checkpoints import LARGE, Checkpoint
 from agents.errors import DirectoryUnreachable, LandingRefused, StoreFailed
-from agents.handoff import NEVER, is_rubbish
+from agents.handoff import NEVER, Row, Status, is_rubbish
 from agents.here import Here, Surroundings
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
@@ -170,13 +170,23 @@ class Admission:
             )
         except DirectoryUnreachable as error:
             raise LandingRefused(self.core.name, error.slug, error.reason, error.remedy) from error
-        if not is_rubbish(row, self.core.name, stay):
+        if not is_rubbish(row, self.core.name, stay) and not self._is_older_file(transfer.agent, stay, row):
             raise LandingRefused(
                 self.core.name,
                 "recovering",
                 "it has a checkpoint of that agent, and is just taking it back",
                 "Try again in a moment.",
             )
+
+    def _is_older_file(self, agent: str, stay: int, row: Row | None) -> bool:
+        """Whether what lies here came out of a file that was not the newest, and was not granted for that."""
+        if row is None or row.status is not Status.FROZEN or row.epoch != stay - 1:
+            return False
+        kept = self.core.store.load(agent)
+        if kept is None:
+            return True
+        passport = Bundle.from_bytes(kept.bundle, self.core.options.limits).passport
+        return (passport.hops or (passport.birth,))[-1].digest != row.record
 
     def _verified(self, bundle: Bundle, source: str | None) -> VerifiedBundle:
         try:

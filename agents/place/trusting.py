@@ -54,10 +54,9 @@ class MemberTrust:
 
     def _merge(self, own: TrustList | None) -> TrustList:
         entries = {entry.key_id: entry for entry in own.listed} if own is not None else {}
-        names = {entry.name for entry in entries.values()}
+        # By key and not by name: many an owner's key is called "owner", and each cluster may have its "oslo".
         for public in (*self.owners, *self._members):
-            if public.key_id not in entries and public.name not in names:
+            if public.key_id not in entries:
                 role = Role.PLACE if public in self._members else public.role
                 entries[public.key_id] = TrustEntry(public, public.name, (role,))
-                names.add(public.name)
         return TrustList.of(own.version if own is not None else 0, entries.values(), place=self.place)
