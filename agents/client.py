@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from agents.directory import Entry
+from agents.effects import checked_seconds
 from agents.errors import (
     AgentEnded,
     AgentFrozen,
@@ -240,7 +241,7 @@ class Client:
         Exception
             What it raised.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + checked_seconds(timeout, "timeout")
         wait = 0.0  # of one that is frozen or lost, nothing is to be waited for
         while True:
             row, outcome, gone = self._ask("fate", agent, wait, deadline=deadline, at_most=wait + CALL)
@@ -269,7 +270,7 @@ class Client:
         ------
         UnknownAgent, AgentEnded, AgentFrozen, Busy, PlaceUnreachable, mobility.errors.MobilityError
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + checked_seconds(timeout, "timeout")
         pause = 0.01
         while True:
             left = max(0.05, deadline - time.monotonic())
@@ -319,7 +320,7 @@ class Client:
         ValueNotPlain, UnknownAgent, AgentEnded, AgentFrozen, WaitedTooLong
         """
         body = encoded(value, "the message")
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + checked_seconds(timeout, "timeout")
         with self._lock:
             writing = self._writing.setdefault(agent, threading.Lock())
         if not writing.acquire(timeout=timeout):
@@ -338,7 +339,7 @@ class Client:
         ------
         As `send`; `WaitedTooLong` if no answer comes.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + checked_seconds(timeout, "timeout")
         with self._lock:
             self._questions += 1
             question = f"{self.sender}?{self._questions}"

@@ -42,6 +42,7 @@ __all__ = [
     "Spawn",
     "ask",
     "call",
+    "checked_seconds",
     "checkpoint",
     "clone",
     "hop",
@@ -198,7 +199,14 @@ def recipient_of(to: Any) -> str:
     raise TypeError(f"a recipient is an agent's name, id or handle, not a {type(to).__qualname__}")
 
 
-def _seconds(value: float, what: str) -> float:
+def checked_seconds(value: float, what: str) -> float:
+    """A time to wait.
+
+    Raises
+    ------
+    ValueError
+        If it is no number, or negative.
+    """
     if type(value) not in (int, float) or math.isnan(value) or value < 0:
         raise ValueError(f"{what} is a number of seconds from 0 on, not {value!r}")
     return float(value)
@@ -248,7 +256,7 @@ def spawn(function: Callable[..., Any], *args: Any, at: Any = None, name: str | 
 
 def receive(timeout: float | None = None) -> Receive:
     """Wait for the next message; None is what comes after `timeout` seconds without one."""
-    return Receive(None if timeout is None else _seconds(timeout, "timeout"))
+    return Receive(None if timeout is None else checked_seconds(timeout, "timeout"))
 
 
 def send(to: Any, value: Any, *, timeout: float = 60.0) -> Send:
@@ -259,7 +267,7 @@ def send(to: Any, value: Any, *, timeout: float = 60.0) -> Send:
     ValueNotPlain, UnknownAgent, AgentEnded, WaitedTooLong
         At the ``yield``.
     """
-    return Send(recipient_of(to), value, _seconds(timeout, "timeout"))
+    return Send(recipient_of(to), value, checked_seconds(timeout, "timeout"))
 
 
 def reply(message: Received, value: Any, *, timeout: float = 60.0) -> Reply:
@@ -272,7 +280,7 @@ def reply(message: Received, value: Any, *, timeout: float = 60.0) -> Reply:
     """
     if message.question is None:
         raise ValueError("the message is no question: answer with send(message.sender, value)")
-    return Reply(message.sender, message.question, value, _seconds(timeout, "timeout"))
+    return Reply(message.sender, message.question, value, checked_seconds(timeout, "timeout"))
 
 
 def ask(to: Any, value: Any, *, timeout: float = 60.0) -> Ask:
@@ -283,12 +291,12 @@ def ask(to: Any, value: Any, *, timeout: float = 60.0) -> Ask:
     ValueNotPlain, UnknownAgent, AgentEnded, WaitedTooLong
         At the ``yield``.
     """
-    return Ask(recipient_of(to), value, _seconds(timeout, "timeout"))
+    return Ask(recipient_of(to), value, checked_seconds(timeout, "timeout"))
 
 
 def sleep(seconds: float) -> Sleep:
     """Wait; a sleeping agent costs memory and no thread, and can be moved."""
-    return Sleep(_seconds(seconds, "the time to sleep"))
+    return Sleep(checked_seconds(seconds, "the time to sleep"))
 
 
 def checkpoint() -> TakeCheckpoint:

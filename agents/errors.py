@@ -353,7 +353,7 @@ class ResultNotPlain(AgentsError):
         super().__init__(
             f"what {agent} returned is no plain data: {problem}",
             state="It has ended without a result.",
-            remedy="Return numbers, text, containers, dates, arrays or registered dataclasses.",
+            remedy="Return numbers, text, containers, dates or arrays; of a handle, its agent (an id).",
         )
         self.agent = agent
 
@@ -367,7 +367,7 @@ class ValueNotPlain(AgentsError):
         super().__init__(
             f"{what} is no plain data: {problem}",
             state="Nothing was sent.",
-            remedy="Send numbers, text, containers, dates, arrays or registered dataclasses.",
+            remedy="Send numbers, text, containers, dates or arrays; of a handle, its agent (an id).",
         )
 
 

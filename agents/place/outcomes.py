@@ -35,7 +35,7 @@ def returned(agent: str, value: Any, places: list[str]) -> tuple[bytes, bool]:
     try:
         return encode({"is": "returned", "value": value, "places": places}), True
     except NotPlain as problem:
-        error = ResultNotPlain(agent, str(problem))
+        error = ResultNotPlain(agent, f"{problem.path} is of type {problem.kind}, and {problem.reason}")
         return failed(Raised(error, f"{type(error).__name__}: {error}"), places), False
 
 

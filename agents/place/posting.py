@@ -54,7 +54,7 @@ def encoded(value: Any, what: str) -> bytes:
     try:
         return encode(value)
     except NotPlain as error:
-        raise ValueNotPlain(what, str(error)) from error
+        raise ValueNotPlain(what, f"{error.path} is of type {error.kind}, and {error.reason}") from error
 
 
 # -- the sender's side, at a place or outside -------------------------------------------------------------------------
