@@ -57,6 +57,10 @@ __all__ = ["Client"]
 
 #: Seconds that a call of the directory or a place may take, where the caller says nothing else.
 CALL: Final = 10.0
+#: Seconds for an answer beyond what the directory was asked to wait.
+_MOMENT: Final = 2.0
+#: Seconds for which an agent must have been missed, after its place's lease was over for long, to be called lost.
+_MISSED: Final = 10.0
 _MIB: Final = 1 << 20
 
 
@@ -89,6 +93,16 @@ class Client:
     def _ask(self, method: str, *args: Any, deadline: float, at_most: float) -> Any:
         return ask_patiently(self.transport, method, *args, deadline=deadline, at_most=at_most)
 
+    def _wait(self, method: str, *args: Any, seconds: float, deadline: float) -> Any:
+        """Call what waits for so many seconds itself, and then needs a moment to answer."""
+        most, least = seconds + CALL, seconds + _MOMENT
+        return ask_patiently(self.transport, method, *args, seconds, deadline=deadline, at_most=most, at_least=least)
+
+    def _look(self, method: str, *args: Any, timeout: float) -> Any:
+        """Call what changes nothing; while the directory is started again, that is waited for."""
+        deadline = time.monotonic() + timeout
+        return ask_patiently(self.transport, method, *args, deadline=deadline, at_most=timeout)
+
     # -- finding
 
     def find(self, agent: str, *, timeout: float = CALL) -> Entry:
@@ -98,14 +112,14 @@ class Client:
         ------
         UnknownAgent, DirectoryUnreachable
         """
-        entry: Entry | None = self.transport.ask_directory("find", agent, timeout=timeout)
+        entry: Entry | None = self._look("find", agent, timeout=timeout)
         if entry is None:
             raise UnknownAgent(agent)
         return entry
 
     def entries(self, *, ended: bool = False, limit: int = 1000, timeout: float = CALL) -> list[Entry]:
         """All agents, the youngest first."""
-        found: list[Entry] = self.transport.ask_directory("entries", limit, ended, timeout=timeout)
+        found: list[Entry] = self._look("entries", limit, ended, timeout=timeout)
         return found
 
     def describe_place(self, place: str, *, agents: bool = False, timeout: float = CALL) -> Description:
@@ -122,7 +136,7 @@ class Client:
 
     def place_of(self, agent: str, *, timeout: float = CALL) -> str | None:
         """Where an agent is; None if it has ended or is frozen."""
-        place, row = self.transport.ask_directory("locate", agent, timeout=timeout)
+        place, row = self._look("locate", agent, timeout=timeout)
         if row is None:
             raise UnknownAgent(agent)
         return str(place) if place is not None else None
@@ -201,7 +215,7 @@ class Client:
         """
         agent = bundle.claims().agent
         place = self._chosen(at)
-        _, row = self.transport.ask_directory("locate", agent, timeout=CALL)
+        _, row = self._look("locate", agent, timeout=CALL)
         if row is not None and row.status is not Status.FROZEN:
             if row.status is Status.ENDED:
                 raise AgentEnded(agent, "thawed again")
@@ -242,9 +256,10 @@ class Client:
             What it raised.
         """
         deadline = time.monotonic() + checked_seconds(timeout, "timeout")
-        wait = 0.0  # of one that is frozen or lost, nothing is to be waited for
+        wait = 0.0  # of one that is frozen or has ended, nothing is to be waited for
+        missed: float | None = None  # since when its place has no lease, and is not seen to have it
         while True:
-            row, outcome, gone = self._ask("fate", agent, wait, deadline=deadline, at_most=wait + CALL)
+            row, outcome, gone = self._wait("fate", agent, seconds=wait, deadline=deadline)
             if row is None:
                 raise UnknownAgent(agent)
             if row.status is Status.ENDED:
@@ -253,13 +268,25 @@ class Client:
                 return read_outcome(agent, outcome)
             if row.status is Status.FROZEN:
                 raise AgentFrozen(agent, "waited for")
-            if gone:
+            if not gone or self._has(row.holder.place, agent):
+                missed = None
+            elif missed is None:
+                missed = time.monotonic()
+            elif time.monotonic() - missed > _MISSED:
                 raise AgentLost(agent, row.holder.place)
             left = deadline - time.monotonic()
             wait = max(0.0, min(left, 2.0))
             if left <= 0:
                 where = row.holder.place if row.holder is not None else "its place"
                 raise WaitedTooLong(f"the result of {agent}", timeout, state=f"It goes on on {where}.")
+
+    def _has(self, place: str, agent: str) -> bool:
+        """Whether a place answers and has an agent, whatever the directory says of its lease."""
+        try:
+            told = self.describe_place(place, agents=True, timeout=3.0)
+        except AgentsError:
+            return False
+        return any(row["agent"] == agent for row in told.agents)
 
     # -- steering
 
@@ -347,7 +374,7 @@ class Client:
         while True:
             left = deadline - time.monotonic()
             wait = max(0.0, min(left, 5.0))
-            reply = self._ask("take_reply", question, wait, deadline=deadline, at_most=wait + CALL)
+            reply = self._wait("take_reply", question, seconds=wait, deadline=deadline)
             if reply is not None:
                 return decode(reply)
             if left <= 0:

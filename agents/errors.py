@@ -12,7 +12,7 @@
     ├── AgentEnded           agent-ended           it has ended, and cannot do that any more
     ├── AgentFailed          agent-failed          it raised an exception of a kind that this process does not have
     ├── AgentStopped         agent-stopped         somebody stopped it
-    ├── AgentLost            agent-lost            its place died, and no checkpoint of it can be found
+    ├── AgentLost            agent-lost            its place is gone, and it was not seen again
     ├── AgentThawed          agent-thawed          its file was thawed already
     ├── AgentFrozen          agent-frozen          it lies in a file
     ├── Busy                 agent-busy            it did not reach a suspension in time
@@ -262,15 +262,15 @@ class AgentStopped(AgentsError):
 
 
 class AgentLost(AgentsError):
-    """Its place died, and no checkpoint of it can be found."""
+    """Its place is gone, and it was not seen again."""
 
     slug = "agent-lost"
 
     def __init__(self, agent: str, place: str) -> None:
         super().__init__(
-            f"{agent} was on {place}, which died, and no checkpoint of it was found",
-            state=f"It does not run anywhere. Should {place} come back with its folder, the agent comes back too.",
-            remedy=f"Start {place} again with the folder that it had, or launch the agent anew.",
+            f"{agent} was on {place}, which has no lease any more, and has not been seen there since",
+            state=f"It runs nowhere that is known. When {place} is back with its folder, the agent is back too.",
+            remedy=f"See whether {place} runs: sojourn places; start it again, or launch the agent anew.",
         )
         self.agent = agent
         self.place = place

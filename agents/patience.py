@@ -15,7 +15,13 @@ _LONGEST_PAUSE: Final = 0.5
 
 
 def ask_patiently(
-    transport: Transport, method: str, *args: Any, deadline: float, at_most: float = 10.0, **kwargs: Any
+    transport: Transport,
+    method: str,
+    *args: Any,
+    deadline: float,
+    at_most: float = 10.0,
+    at_least: float = 0.05,
+    **kwargs: Any,
 ) -> Any:
     """Call a method of the directory that does no harm when it is called twice.
 
@@ -23,8 +29,9 @@ def ask_patiently(
     ----------
     deadline
         Of `time.monotonic`. At least one attempt is made.
-    at_most
-        Seconds that one attempt may take.
+    at_most, at_least
+        Seconds that one attempt may take; and that it gets also if less is left until the deadline, as where the method
+        itself waits.
 
     Raises
     ------
@@ -35,7 +42,7 @@ def ask_patiently(
     while True:
         left = deadline - time.monotonic()
         try:
-            return transport.ask_directory(method, *args, timeout=max(0.05, min(at_most, left)), **kwargs)
+            return transport.ask_directory(method, *args, timeout=max(at_least, min(at_most, left)), **kwargs)
         except DirectoryUnreachable:
             left = deadline - time.monotonic()
             if left <= 0:

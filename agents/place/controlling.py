@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents import standing as at
-from agents.errors import AgentsError, Busy
+from agents.errors import AgentsError, Busy, WaitedTooLong
 from agents.eventlog import EventKind
 from agents.handoff import State
 from agents.handoff import events as on
@@ -67,6 +67,11 @@ class Controlling:
         try:
             return pending.answer.result(control.seconds)
         except FutureTimeout:
+            with resident.lock:
+                begun = resident.controls is None or pending not in resident.controls
+                computing = resident.in_step or resident.calling
+            if begun and not computing:
+                return Failure(_under_way(control))
             pending.answer.cancel()
             return Failure(Busy(control.agent, _DONE[control.verb], control.seconds))
 
@@ -165,3 +170,10 @@ class Controlling:
             "mail": len(resident.luggage.mailbox.waiting),
             "visited": list(resident.luggage.visited),
         }
+
+
+def _under_way(control: Control) -> WaitedTooLong:
+    what = f"the end of this ({control.verb} of {control.agent})"
+    state = "It is under way, and cannot be withdrawn: the agent goes on where it leads, or, if it fails, where it was."
+    remedy = f"See what became of it with: sojourn logs {control.agent}"
+    return WaitedTooLong(what, control.seconds, state=state, remedy=remedy)
