@@ -220,6 +220,7 @@ class SqliteCheckpoints:
         with self._guarded():
             self._files.mkdir(parents=True, exist_ok=True)
             self._owner = self._owned()
+            self._inode = os.fstat(self._owner).st_ino
             self._database = sqlite3.connect(
                 self.folder / "checkpoints.sqlite", isolation_level=None, check_same_thread=False, timeout=10
             )
@@ -361,9 +362,19 @@ class SqliteCheckpoints:
         except (sqlite3.Error, OSError) as error:
             raise StoreFailed(self.place, getattr(error, "strerror", None) or str(error)) from error
 
+    def _check_folder(self) -> None:
+        """That what is written is found again: somebody may have removed the folder, and sqlite would not notice."""
+        try:
+            there = os.stat(self.folder / "lock").st_ino
+        except FileNotFoundError:
+            there = -1
+        if there != self._inode:
+            raise StoreFailed(self.place, f"its folder {self.folder} was removed while it worked there")
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._guarded(), self._lock:
+            self._check_folder()
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database

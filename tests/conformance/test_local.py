@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from agents.cell import InlineCell
 from agents.checkpoints import MemoryCheckpoints, SqliteCheckpoints
 from agents.directory_service import DirectoryService
+from agents.errors import StoreFailed
 from agents.place import PlaceOptions
 from agents.testing.local import LocalNet, LocalPlatform
 from tests.conformance.cell import CellSuite
@@ -40,6 +43,20 @@ class TestSqliteCheckpoints(LastingCheckpointsSuite):
             return stores[-1]
 
         return reopen
+
+
+def test_a_folder_that_is_removed_is_noticed(tmp_path):
+    """Else agents would be let in, and be nowhere on disk."""
+    folder = tmp_path / "oslo"
+    store = SqliteCheckpoints(folder, place="oslo")
+    store.save("a", 0, b"kept")
+    shutil.rmtree(folder)
+    with pytest.raises(StoreFailed, match="was removed while it worked there"):
+        store.save("b", 0, b"lost")
+    SqliteCheckpoints(folder, place="oslo").close()  # somebody else has made it anew: it is not this one's
+    with pytest.raises(StoreFailed, match="was removed"):
+        store.save("b", 0, b"lost")
+    store.close()
 
 
 class TestInlineCell(CellSuite):

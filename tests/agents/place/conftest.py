@@ -16,7 +16,7 @@ PLACES = ("baku", "oslo", "lima")
 
 def ours() -> list[str]:
     """The threads of platforms."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("sojourn")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("sojourn-")]
 
 
 def until(condition, seconds: float = 10.0):
