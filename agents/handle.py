@@ -173,7 +173,7 @@ class Handle:
         return bundle
 
     def stop(self, timeout: float = 30.0) -> None:
-        """End it, at its next suspension; its ``finally`` blocks run."""
+        """End it, at its next suspension; its ``finally`` blocks run, and one that yields is cut off there."""
         self.client.control(self.agent, Verb.STOP, timeout=timeout)
 
     # -- messages
