@@ -23,7 +23,7 @@ from mobility.bundle.payload import Parts
 from mobility.errors import MobilityError
 from mobility.trust import DEFAULT_LIMITS, Envelope, Limits, Role, TrustError, TrustList, VerifiedPassport
 from mobility.trust.certificate import BIRTH_CERTIFICATE_TYPE, verify_by_known
-from mobility.trust.passport import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE
+from mobility.trust.records import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE
 from mobility.trust.strict import Json, load_strict
 
 if TYPE_CHECKING:

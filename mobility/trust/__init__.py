@@ -19,7 +19,8 @@ from mobility.trust.envelope import Envelope, Signature, VerifiedEnvelope
 from mobility.trust.errors import TrustError
 from mobility.trust.keys import Identity, PublicIdentity, Role
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
-from mobility.trust.passport import HopRecord, Passport, VerifiedPassport
+from mobility.trust.passport import Passport, VerifiedPassport
+from mobility.trust.records import HopRecord
 from mobility.trust.sealing import seal, unseal
 from mobility.trust.store import TrustStore
 from mobility.trust.trustlist import TrustedKey, TrustEntry, TrustList, TrustSource

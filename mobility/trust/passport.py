@@ -30,120 +30,38 @@ the birth certificate.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import InitVar, dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from mobility.trust._naming import DIGEST, NAME, TIME
+from mobility.trust._chain import (
+    check_audience,
+    check_child,
+    check_fence,
+    check_links,
+    check_times,
+    check_way,
+    sender_of,
+)
 from mobility.trust._proof import Proof, Verified
 from mobility.trust.certificate import (
     BIRTH_CERTIFICATE_TYPE,
-    BirthCertificate,
     VerifiedCertificate,
     accept_certificate,
     verify_by_known,
 )
 from mobility.trust.envelope import Envelope, VerifiedEnvelope
-from mobility.trust.errors import (
-    BrokenChain,
-    EnvelopeInvalid,
-    Expired,
-    HopLimitReached,
-    NotYetValid,
-    OffItinerary,
-    SkippedEpoch,
-    StaleEpoch,
-    WrongAudience,
-)
-from mobility.trust.keys import Identity, Role
+from mobility.trust.errors import EnvelopeInvalid
+from mobility.trust.keys import Identity
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
-from mobility.trust.strict import Integer, Maybe, Record, Schema, Text, write_canonical
+from mobility.trust.records import BRANCH_RECORD_TYPE, FORMS, HOP_RECORD_TYPE, HopRecord
 from mobility.trust.trustlist import TrustedKey, TrustList, TrustSource
 
-__all__ = ["BRANCH_RECORD_TYPE", "HOP_RECORD_TYPE", "HopRecord", "Passport", "VerifiedPassport"]
+__all__ = ["Passport", "VerifiedPassport"]
 
-#: Names form and version, and is signed with the body: one version cannot pass for another.
-HOP_RECORD_TYPE: Final = "application/vnd.sojourn.hop-record.v1+json"
-BRANCH_RECORD_TYPE: Final = "application/vnd.sojourn.branch-record.v1+json"
 _MAGIC: Final = b"SJP1"
 _NUMBER: Final = struct.Struct(">I")
 _PROOF: Final = Proof()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HopRecord:
-    """One move, or the branch with which a child begins.
-
-    Attributes
-    ----------
-    agent
-        The agent's id; in a branch, the parent's.
-    epoch
-        1 for the first hop.
-    previous
-        Digest of the envelope before: of the birth certificate for the first hop, else of the last hop.
-    manifest
-        SHA-256 of the manifest of what was sent.
-    origin, destination
-        From and to which place; without a destination, to whoever has the bundle.
-    time
-        Unix time at the sending place.
-    child, entry_point
-        In a branch, the id of the child, and what is run as it; both None in a hop.
-
-    Raises
-    ------
-    ValueError
-        For one of `child` and `entry_point` without the other.
-    """
-
-    agent: str
-    epoch: int
-    previous: bytes
-    manifest: bytes
-    origin: str
-    destination: str | None
-    time: int
-    child: str | None = None
-    entry_point: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.child is None) != (self.entry_point is None):
-            raise ValueError("a branch has both a child and its entry point, and a hop neither")
-
-    @property
-    def stays(self) -> bool:
-        """Whether nothing leaves the place: of a branch, or of a checkpoint that a place writes for itself."""
-        return self.origin == self.destination
-
-    def sign(self, place: Identity) -> Envelope:
-        """Sign it as the sending place.
-
-        Raises
-        ------
-        SchemaError
-            If a field cannot travel.
-        """
-        kind = HOP_RECORD_TYPE if self.child is None else BRANCH_RECORD_TYPE
-        return Envelope.sign(kind, write_canonical(self, _FORMS[kind]), place)
-
-
-def _form(**more: Schema[str]) -> Record[HopRecord]:
-    fields: dict[str, Schema[Any]] = {
-        "agent": NAME,
-        "epoch": Integer(low=1),
-        "previous": DIGEST,
-        "manifest": DIGEST,
-        "from": NAME,
-        "to": Maybe(NAME),
-        "time": TIME,
-    }
-    attributes = {"from": "origin", "to": "destination"}
-    return Record(HopRecord, {**fields, **more}, constants={"version": 1}, attributes=attributes)
-
-
-_FORMS: Final = {HOP_RECORD_TYPE: _form(), BRANCH_RECORD_TYPE: _form(child=NAME, entry_point=Text())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +177,8 @@ class VerifiedPassport(Verified):
             child=child,
             entry_point=entry_point,
         )
-        _check_child(record, self.lineage)
-        _check_way(self.birth.certificate, (*self.hops, record))
+        check_child(record, self.lineage)
+        check_way(self.birth.certificate, (*self.hops, record))
         return replace(self.passport, hops=(*self.passport.hops, record.sign(by)))
 
 
@@ -311,7 +229,7 @@ class Passport:
             for hop, seen in zip(self.hops, before, strict=True)
         ]
         hops = tuple(
-            seen.record if seen is not None else link.parse(_FORMS[link.payload_type], limits)
+            seen.record if seen is not None else link.parse(FORMS[link.payload_type], limits)
             for link, seen in zip(links, before, strict=True)
         )
         for hop, seen, link, record in zip(self.hops, before, links, hops, strict=True):
@@ -319,15 +237,15 @@ class Passport:
                 _remember(hop, _Seen(trusted, limits, link, record))
         verified = accept_certificate(birth, trusted, now=now, epoch=len(hops), limits=limits)
         digests = [birth.digest, *(link.digest for link in links)]
-        agent = _check_links(verified.certificate, hops, digests)
+        agent = check_links(verified.certificate, hops, digests)
         senders = tuple(
-            _sender(hop, link, trusted, now if hop is hops[-1] else None, limits)
+            sender_of(hop, link, trusted, now if hop is hops[-1] else None, limits)
             for hop, link in zip(hops, links, strict=True)
         )
-        _check_way(verified.certificate, hops)
-        _check_times(verified.certificate, hops, now, limits)
-        _check_audience(verified.certificate, hops, audience)
-        _check_fence(agent, digests, last_epoch, last_record, next_only)
+        check_way(verified.certificate, hops)
+        check_times(verified.certificate, hops, now, limits)
+        check_audience(verified.certificate, hops, audience)
+        check_fence(agent, digests, last_epoch, last_record, next_only)
         return VerifiedPassport(verified, hops, senders, self, digests[-1], _PROOF)
 
     # -- the binary form
@@ -401,96 +319,3 @@ def _remember(hop: Envelope, seen: _Seen) -> None:
 def _type_of(envelope: Envelope) -> str:
     """The type under which it must be signed: that of a branch only if it says so itself, which is signed as well."""
     return BRANCH_RECORD_TYPE if envelope.payload_type == BRANCH_RECORD_TYPE else HOP_RECORD_TYPE
-
-
-def _check_links(certificate: BirthCertificate, hops: tuple[HopRecord, ...], digests: list[bytes]) -> str:
-    """That each record continues the one before; returns the id at the end."""
-    agent = certificate.agent
-    line = {agent}
-    for number, hop in enumerate(hops, 1):
-        if hop.agent != agent:
-            what = "hop" if hop.child is None else "branch"
-            raise BrokenChain(f"it is a {what} of agent {hop.agent}, not of {agent}", hop=number)
-        if hop.epoch < number:
-            raise StaleEpoch(agent=hop.agent, epoch=hop.epoch, last=number - 1)
-        if hop.epoch > number:
-            raise SkippedEpoch(agent=hop.agent, epoch=hop.epoch, expected=number)
-        if hop.previous != digests[number - 1]:
-            raise BrokenChain("it does not continue the record before it", hop=number)
-        if hop.child is not None:
-            _check_child(hop, line)
-            agent = hop.child
-            line.add(agent)
-    return agent
-
-
-def _check_child(hop: HopRecord, line: Collection[str]) -> None:
-    if hop.child in line:
-        whose = "its own parent" if hop.child == hop.agent else "an ancestor"
-        raise BrokenChain(f"agent {hop.agent} branches into {hop.child}, which is the id of {whose}", hop=hop.epoch)
-
-
-def _sender(
-    hop: HopRecord, link: VerifiedEnvelope, trusted: TrustList, now: float | None, limits: Limits
-) -> TrustedKey:
-    (signer,) = link.signers
-    sender = trusted.lookup(signer.key_id, Role.PLACE, hop.time, hop.epoch, limits=limits)
-    if now is not None:
-        sender = trusted.lookup(signer.key_id, Role.PLACE, now, hop.epoch, limits=limits)
-    if sender.name != hop.origin:
-        raise BrokenChain(f"{sender.name} has signed that it was sent from {hop.origin}", hop=hop.epoch)
-    return sender
-
-
-def _check_way(certificate: BirthCertificate, hops: tuple[HopRecord, ...]) -> None:
-    here = certificate.home
-    stop = 0
-    for hop in hops:
-        if here is not None and hop.origin != here:
-            raise BrokenChain(f"it was sent from {hop.origin}, and the agent was at {here}", hop=hop.epoch)
-        if hop.epoch > certificate.hop_limit:
-            raise HopLimitReached(agent=hop.agent, hops=hop.epoch, limit=certificate.hop_limit)
-        stop += not hop.stays
-        if not hop.stays and not certificate.allows(hop.destination, stop):
-            allowed = certificate.allowed(stop)
-            raise OffItinerary(agent=hop.agent, place=hop.destination, allowed=allowed, hop=hop.epoch)
-        here = hop.destination
-
-
-def _check_times(certificate: BirthCertificate, hops: tuple[HopRecord, ...], now: float, limits: Limits) -> None:
-    latest = certificate.not_before
-    for hop in hops:
-        what = f"hop {hop.epoch} of agent {hop.agent}"
-        if hop.time > now + limits.clock_skew:
-            raise NotYetValid(what, not_before=hop.time, now=now)
-        if hop.time > certificate.not_after + limits.clock_skew:
-            raise Expired(what, not_after=certificate.not_after, now=hop.time)
-        if hop.time < latest - limits.clock_skew:
-            raise BrokenChain("it is dated before what precedes it", hop=hop.epoch)
-        latest = max(latest, hop.time)
-
-
-def _check_audience(certificate: BirthCertificate, hops: tuple[HopRecord, ...], audience: str | None) -> None:
-    addressed = hops[-1].destination if hops else certificate.home
-    if audience is not None and addressed is not None and addressed != audience:
-        raise WrongAudience(addressed=addressed, audience=audience)
-
-
-def _check_fence(
-    agent: str,
-    digests: list[bytes],
-    last_epoch: int | None,
-    last_record: bytes | None,
-    next_only: bool,
-) -> None:
-    epoch = len(digests) - 1
-    if last_epoch is None:
-        if last_record is not None or next_only:
-            raise ValueError("what is known of the agent needs a last epoch")
-        return
-    if epoch <= last_epoch:
-        raise StaleEpoch(agent=agent, epoch=epoch, last=last_epoch)
-    if next_only and epoch != last_epoch + 1:
-        raise SkippedEpoch(agent=agent, epoch=epoch, expected=last_epoch + 1)
-    if last_record is not None and digests[last_epoch] != last_record:
-        raise BrokenChain("it is not the record that was seen at this epoch", hop=last_epoch)

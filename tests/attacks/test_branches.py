@@ -29,7 +29,8 @@ from mobility.trust.errors import (
     WrongPayloadType,
     WrongRole,
 )
-from mobility.trust.passport import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE, Passport, VerifiedPassport
+from mobility.trust.passport import Passport, VerifiedPassport
+from mobility.trust.records import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE
 from tests.mobility.bundle.bundles import SMALL, check, manifest_of
 from tests.mobility.bundle.bundles import refused as refused_bundle
 from tests.mobility.trust.people import (

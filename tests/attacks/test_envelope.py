@@ -44,7 +44,8 @@ from mobility.trust.errors import (
 )
 from mobility.trust.keys import PublicIdentity, Role
 from mobility.trust.limits import Limits
-from mobility.trust.passport import HOP_RECORD_TYPE, Passport
+from mobility.trust.passport import Passport
+from mobility.trust.records import HOP_RECORD_TYPE
 from mobility.trust.trustlist import TrustList
 from tests.mobility.trust.people import (
     BAKU,

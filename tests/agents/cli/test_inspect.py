@@ -20,7 +20,7 @@ from mobility.environment import Accelerator, Distribution, Needs
 from mobility.plain import encode
 from mobility.trust import Envelope, Identity, Passport, TrustStore
 from mobility.trust.certificate import BIRTH_CERTIFICATE_TYPE
-from mobility.trust.passport import HOP_RECORD_TYPE
+from mobility.trust.records import HOP_RECORD_TYPE
 from mobility.trust.strict import canonical_bytes
 from tests.agents.cli import units
 from tests.agents.cli.conftest import LIMA, OSLO, OWNER, STRANGER, World, altered, flipped

@@ -11,7 +11,8 @@ import pytest
 from mobility.trust.certificate import BirthCertificate
 from mobility.trust.errors import TrustError
 from mobility.trust.keys import Identity, PublicIdentity, Role
-from mobility.trust.passport import HopRecord, Passport
+from mobility.trust.passport import Passport
+from mobility.trust.records import HopRecord
 from mobility.trust.trustlist import TrustEntry, TrustList
 
 NOW = 1_900_000_000

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from mobility.trust.envelope import Envelope
 from mobility.trust.errors import BrokenChain, SchemaError, TrustError
-from mobility.trust.passport import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE, HopRecord, Passport
+from mobility.trust.passport import Passport
+from mobility.trust.records import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE, HopRecord
 from tests.mobility.trust.people import (
     BAKU,
     LIMA,
