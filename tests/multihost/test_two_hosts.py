@@ -18,6 +18,7 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[2]
 TRAVELLER = Path(__file__).with_name("traveller.py")
+SURVEYING = Path(__file__).with_name("surveying.py")
 
 
 def joined(hosts: Hosts, folder: Path) -> None:
@@ -57,6 +58,18 @@ def test_an_agent_travels_between_two_hosts(tmp_path: Path) -> None:
     assert code == 0, output
     told = json.loads(output.partition("RESULT ")[2])
     assert told == {"seen": [["b", "b"], ["a", "a"], ["b", "b"]], "verified": True, "hops": 3}
+
+
+def test_the_surveyor_of_the_demonstration_goes_round_two_hosts(tmp_path: Path) -> None:
+    """Each host makes its own hospital's patients; the result is the one of all their rows at one place."""
+    pytest.importorskip("sklearn", reason="the demonstration's data come with scikit-learn")
+    with two_hosts() as hosts:
+        joined(hosts, tmp_path)
+        time.sleep(1.0)
+        code, output = on_head(hosts, tmp_path, f"python {SURVEYING} {HEAD} {tmp_path / 'home'}")
+    assert code == 0, output
+    told = json.loads(output.partition("RESULT ")[2])
+    assert told["equal"] and told["verified"] and told["hops"] > 20 and told["ways"] == ["a-b", "b-a"]
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
