@@ -65,8 +65,6 @@ class Deliver:
     ----------
     body
         Of the plain codec; decoded where the agent reads it.
-    marks
-        How many forwarding marks it has followed.
     """
 
     agent: str
@@ -75,7 +73,6 @@ class Deliver:
     body: bytes = field(repr=False)
     question: str | None = None
     answers: str | None = None
-    marks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from agents.handoff.courier import COURIER_TABLE, CourierState
 from agents.handoff.ledger import (
@@ -32,6 +32,8 @@ from agents.handoff.table import TABLE
 from agents.handoff.visit import State
 
 __all__ = ["DIAGRAMS", "courier_diagram", "directory_diagram", "inserted", "visit_diagram"]
+
+_State = TypeVar("_State", State, CourierState)
 
 
 def _mermaid(edges: Iterable[tuple[str, str, str]], first: str, last: Sequence[str]) -> str:
@@ -92,13 +94,16 @@ def _decisions() -> Iterator[tuple[str, str, str]]:
             Finish("a", epoch, here),
         ]
         for request in requests:
-            lapsed = {here} if isinstance(request, Restore) else set()
-            after, answer = decide(row, request, lambda holder, lapsed=lapsed: holder not in lapsed)  # type: ignore[misc]
+            after, answer = decide(row, request, _all_lease if not isinstance(request, Restore) else here.__ne__)
             if isinstance(answer, Granted) and after is not None:
                 yield row.status.value if row is not None else "unknown", after.status.value, type(request).__name__
 
 
-def _ordered(targets: frozenset[State] | frozenset[CourierState], states: type[State] | type[CourierState]) -> list:  # type: ignore[type-arg]
+def _all_lease(holder: Holder) -> bool:
+    return True
+
+
+def _ordered(targets: frozenset[_State], states: type[_State]) -> list[_State]:
     return [state for state in states if state in targets]
 
 
@@ -121,9 +126,11 @@ def inserted(document: str) -> str:
     for name, draw in DIAGRAMS.items():
         pattern = re.compile(rf"(<!-- diagram: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         block = f"```mermaid\n{draw()}\n```\n"
-        document, found = pattern.subn(lambda match, block=block: match[1] + block + match[2], document)  # type: ignore[misc]
-        if found != 1:
-            raise ValueError(f"the document has {found} places for the diagram {name}, and not one")
+        places = list(pattern.finditer(document))
+        if len(places) != 1:
+            raise ValueError(f"the document has {len(places)} places for the diagram {name}, and not one")
+        (place,) = places
+        document = document[: place.start()] + place[1] + block + place[2] + document[place.end() :]
     return document
 
 

@@ -23,6 +23,8 @@ __all__ = ["GUARDS", "Found", "Guard", "hunt"]
 
 Patch = Callable[[], Any]
 _Decided = tuple[Row | None, Answer]
+#: What a guard is taken out of: `decide`, or that with another guard taken out.
+_Decide = Callable[..., _Decided]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +140,16 @@ def _handling(
 # -- the directory's
 
 
-def _any_epoch(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _any_epoch(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     known = row.epoch if row is not None else NEVER
     after, answer = decide(row, replace(request, epoch=known), has_lease, lease)
     return after, replace(answer, asked=request.epoch)
 
 
-def _any_holder(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _any_holder(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     if row is not None and row.holder is not None and isinstance(request, Fence | Release | Finish):
         request = replace(request, by=row.holder)
-    return decide(row, request, has_lease, lease)  # type: ignore[no-any-return]
+    return decide(row, request, has_lease, lease)
 
 
 def _same_writer(row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
@@ -161,48 +163,48 @@ def _same_writer(row: Row | None, request: Request, has_lease: Any, lease: Any) 
 _honest: Final = ledger.decide
 
 
-def _without_asker_lease(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
-    return decide(row, request, lambda holder: holder == request.by or has_lease(holder), lease)  # type: ignore[no-any-return]
+def _without_asker_lease(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+    return decide(row, request, lambda holder: holder == request.by or has_lease(holder), lease)
 
 
-def _without_holder_lease(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
-    return decide(row, request, lambda holder: holder == request.by and has_lease(holder), lease)  # type: ignore[no-any-return]
+def _without_holder_lease(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+    return decide(row, request, lambda holder: holder == request.by and has_lease(holder), lease)
 
 
-def _any_number(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _any_number(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     if isinstance(request, Restore) and row is not None and row.holder is not None:
         request = replace(request, lease=lease(row.holder))
-    return decide(row, request, has_lease, lease)  # type: ignore[no-any-return]
+    return decide(row, request, has_lease, lease)
 
 
-def _any_stay(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _any_stay(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     if isinstance(request, Restore) and row is not None:
         request = replace(request, stay=max(request.stay, row.since))
-    return decide(row, request, has_lease, lease)  # type: ignore[no-any-return]
+    return decide(row, request, has_lease, lease)
 
 
-def _any_link(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _any_link(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     if isinstance(request, Take) and row is not None:
         if row.status is Status.HELD:
             request = replace(request, previous=row.record)
         elif row.status is Status.FROZEN:
             row = replace(row, record=request.record)
-    return decide(row, request, has_lease, lease)  # type: ignore[no-any-return]
+    return decide(row, request, has_lease, lease)
 
 
-def _any_link_restored(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _any_link_restored(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     if isinstance(request, Restore) and row is not None:
         request, row = replace(request, previous=row.record), replace(row, burned=())
-    return decide(row, request, has_lease, lease)  # type: ignore[no-any-return]
+    return decide(row, request, has_lease, lease)
 
 
-def _unburned(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _unburned(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     if isinstance(request, Take) and row is not None:
         row = replace(row, burned=())
-    return decide(row, request, has_lease, lease)  # type: ignore[no-any-return]
+    return decide(row, request, has_lease, lease)
 
 
-def _new_stay(decide: Any, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
+def _new_stay(decide: _Decide, row: Row | None, request: Request, has_lease: Any, lease: Any) -> _Decided:
     after, answer = decide(row, request, has_lease, lease)
     if isinstance(request, Restore) and after is not row and after is not None:
         after = replace(after, since=after.epoch)
