@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from agents.client import CALL, Client
 from agents.eventlog import EventKind, LogEvent
+from agents.place.trusting import MemberTrust
 from mobility.errors import MobilityError
-from mobility.trust import Passport, TrustList
-
-if TYPE_CHECKING:
-    from agents.client import Client
+from mobility.trust import Passport, TrustList, VerifiedPassport
+from mobility.trust.errors import UntrustedSigner
 
 __all__ = ["Link", "Trail", "trail_of"]
 
@@ -135,10 +135,8 @@ def trail_of(client: Client, agent: str) -> Trail:
     name = (entry.info.name if entry.info is not None else None) or entry.row.agent
     if entry.passport is None:
         return Trail(entry.row.agent, name, "", 0, (), False, "its passport is kept no more")
-    trust = client.trust if client.trust is not None else TrustList()
     try:
-        passport = Passport.from_bytes(entry.passport)
-        verified = passport.verify(trust, now=time.time(), audience=None)
+        verified = _verified(client, Passport.from_bytes(entry.passport))
     except MobilityError as error:
         return Trail(entry.row.agent, name, "", 0, (), False, str(error))
     # Of what is before the branch with which it began, the log has only events of another agent.
@@ -157,6 +155,17 @@ def trail_of(client: Client, agent: str) -> Trail:
         for number, (hop, sender) in enumerate(zip(verified.hops, verified.senders, strict=True))
     )
     return Trail(verified.agent, name, str(verified.owner), verified.birth.certificate.not_before, links, True)
+
+
+def _verified(client: Client, passport: Passport) -> VerifiedPassport:
+    """Checked against those that this program trusts, a place that has joined meanwhile among them."""
+    trust = client.trust if client.trust is not None else TrustList()
+    try:
+        return passport.verify(trust, now=time.time(), audience=None)
+    except UntrustedSigner:
+        if not isinstance(trust, MemberTrust) or not trust.look(client.transport, timeout=CALL):
+            raise
+    return passport.verify(trust, now=time.time(), audience=None)
 
 
 def _logged(client: Client, agent: str, hops: Sequence[tuple[str, str | None]]) -> list[dict[str, Any]]:

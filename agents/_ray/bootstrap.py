@@ -17,7 +17,7 @@ from agents.client import Client
 from agents.errors import AgentsError, DirectoryUnreachable, ResourceUnusable
 from agents.place.trusting import MemberTrust
 from agents.platform import Platform
-from mobility.trust import Identity, PublicIdentity, TrustSource
+from mobility.trust import Identity, TrustSource
 
 __all__ = ["open_platform", "pickled_resources"]
 
@@ -58,7 +58,7 @@ def open_platform(
     if fresh:
         progress(f"{count} place{'s' if count != 1 else ''}: {time.monotonic() - begun:.1f} s")
     known = MemberTrust("this program", trust, (owner.public,))
-    known.meet(PublicIdentity.from_bytes(member.key) for member in transport.ask_directory("members", timeout=5.0))
+    known.look(transport, timeout=5.0)
     return Platform(Client(transport, owner=owner, trust=known), closing=reached.close, address=reached.address)
 
 

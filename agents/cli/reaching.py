@@ -192,7 +192,7 @@ def _attached(home: HomeFolder, owner: Identity | None, target: Target) -> Platf
     from agents.errors import DirectoryUnreachable
     from agents.place.trusting import MemberTrust
     from agents.platform import Platform
-    from mobility.trust import PublicIdentity, Role
+    from mobility.trust import Role
 
     if named_actor(DIRECTORY, timeout=5.0) is None:
         return None
@@ -202,8 +202,7 @@ def _attached(home: HomeFolder, owner: Identity | None, target: Target) -> Platf
         owners.append(owner.public)
     trust = MemberTrust("this program", home.store(), owners)
     with suppress(DirectoryUnreachable):  # whoever needs it finds out
-        members = transport.ask_directory("members", timeout=5.0)
-        trust.meet(PublicIdentity.from_bytes(member.key) for member in members)
+        trust.look(transport, timeout=5.0)
     return Platform(Client(transport, owner=owner, trust=trust), address=target.address)
 
 

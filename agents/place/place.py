@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from agents.cell import CellKind, InlineCell
@@ -227,9 +228,10 @@ class Place:
 
     def refresh_members(self) -> bool:
         """Ask who else is there, without waiting for the next renewal of the lease; whether that brought any news."""
-        before = self.trust.current()
-        self._meet_members()
-        return self.trust.current() is not before
+        try:
+            return self.trust.look(self.core.transport, timeout=self.core.options.directory_seconds)
+        except DirectoryUnreachable:
+            return False  # asked again at the next renewal
 
     def _superseded(self) -> None:
         self._failed(RuntimeError(f"another process is the place {self.name} now; this one serves no more"))
@@ -288,16 +290,10 @@ class Place:
     # -- members and defects
 
     def _members_changed(self, version: int) -> None:
-        if version != self._members_version and self._meet_members():
-            self._members_version = version
-
-    def _meet_members(self) -> bool:
-        try:
-            members = self.core.transport.ask_directory("members", timeout=self.core.options.directory_seconds)
-        except DirectoryUnreachable:
-            return False  # asked again at the next renewal
-        self.trust.meet(PublicIdentity.from_bytes(member.key) for member in members)
-        return True
+        if version != self._members_version:
+            with suppress(DirectoryUnreachable):  # asked again at the next renewal
+                self.trust.look(self.core.transport, timeout=self.core.options.directory_seconds)
+                self._members_version = version
 
     def _failed(self, error: BaseException) -> None:
         """Something that should not happen: told in the log and on stderr, and never swallowed."""

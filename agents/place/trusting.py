@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from agents.transport import Transport
 from mobility.trust import PublicIdentity, Role, TrustEntry, TrustList, TrustSource
 
 __all__ = ["MemberTrust"]
@@ -41,6 +42,19 @@ class MemberTrust:
         with self._lock:
             if known != self._members:
                 self._members = known
+
+    def look(self, transport: Transport, *, timeout: float) -> bool:
+        """Ask the directory which places there are, and trust them; whether that brought any news.
+
+        Raises
+        ------
+        DirectoryUnreachable
+            Then the places known so far are trusted as before.
+        """
+        before = self.current()
+        members = transport.ask_directory("members", timeout=timeout)
+        self.meet(PublicIdentity.from_bytes(member.key) for member in members)
+        return self.current() is not before
 
     def current(self) -> TrustList:
         """The list as it is now."""

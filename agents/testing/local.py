@@ -21,6 +21,7 @@ from agents.directory_service import DirectoryService
 from agents.errors import DirectoryUnreachable, PlaceUnreachable, UnknownPlace
 from agents.handle import Handle
 from agents.place import Place, PlaceOptions
+from agents.place.trusting import MemberTrust
 from agents.platform import Platform
 from agents.protocol import PlaceReply, PlaceRequest
 from agents.resources import Resources
@@ -242,7 +243,8 @@ class LocalPlatform(Platform):
         self._lines: dict[str, LocalLine] = {}
         self.directory: DirectoryService | None = None
         self.start_directory()
-        client = Client(self.net, owner=self.owner)
+        trust = MemberTrust("this program", None, (self.owner.public,))
+        client = Client(self.net, owner=self.owner, trust=trust)
         super().__init__(client, closing=self._end)
         try:
             for place in places:
@@ -250,8 +252,6 @@ class LocalPlatform(Platform):
         except BaseException:
             self.close()
             raise
-        first = next(iter(self.running.values()), None)
-        client.trust = first.trust if first is not None else None
 
     # -- places that come and go
 

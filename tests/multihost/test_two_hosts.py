@@ -57,7 +57,7 @@ def test_an_agent_travels_between_two_hosts(tmp_path: Path) -> None:
         code, output = on_head(hosts, tmp_path, f"python {TRAVELLER} {HEAD} {tmp_path / 'home'}")
     assert code == 0, output
     told = json.loads(output.partition("RESULT ")[2])
-    assert told == {"seen": [["b", "b"], ["a", "a"], ["b", "b"]], "verified": True, "hops": 3}
+    assert told == {"seen": [["b", "b"], ["a", "a"], ["b", "b"]], "verified": True, "hops": 3}, output
 
 
 def test_the_surveyor_of_the_demonstration_goes_round_two_hosts(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import agent, receive
+from agents import agent, hop, receive
 from agents.errors import MoveRefused
 from agents.place.trusting import MemberTrust
 from agents.testing import LocalPlatform
@@ -18,6 +18,15 @@ from mobility.trust.errors import Revoked
 def waits(here):
     yield receive()
     return here.name
+
+
+@agent
+def goes(here, places):
+    seen = []
+    for place in places:
+        here = yield hop(place)
+        seen.append(here.name)
+    return seen
 
 
 def test_two_keys_of_one_name_are_two(tmp_path: Path) -> None:
@@ -35,6 +44,17 @@ def test_two_keys_of_one_name_are_two(tmp_path: Path) -> None:
     store.revoke(mine.key_id)
     with pytest.raises(Revoked):  # what the place's own list says comes first
         trust.current().lookup(mine.key_id, Role.OWNER, 0.0, 0)
+
+
+def test_a_place_that_joined_later_is_known_when_a_trail_is_read() -> None:
+    """The program that reads it has connected before, and the key of the place was none of the platform's then."""
+    with LocalPlatform(["oslo"]) as platform:
+        assert platform.launch(goes, [], at="oslo").trail().verified
+        platform.start("lima")
+        handle = platform.launch(goes, ["lima", "oslo"], at="oslo")
+        assert handle.result(timeout=20) == ["lima", "oslo"]
+        trail = handle.trail()
+        assert trail.verified and [link.destination for link in trail] == ["lima", "oslo"]
 
 
 def test_an_older_file_is_refused_and_keeps_nobody_out(tmp_path: Path) -> None:
