@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from agents.here import Here, arriving
+from agents.terms import LaunchTerms
 from mobility.bundle import Branch, Bundle, VerifiedBundle, pack, unpack
 from mobility.resumable.plan import plan_of
 from mobility.state import discard
@@ -110,8 +111,8 @@ class Cell(Protocol):
         ...
 
 
-#: Makes a cell from what was verified.
-CellKind: TypeAlias = Callable[[VerifiedBundle, Here], Cell]
+#: Makes a cell from what was verified, on the terms with which it was launched.
+CellKind: TypeAlias = Callable[[VerifiedBundle, Here, LaunchTerms], Cell]
 
 
 class InlineCell:
@@ -123,6 +124,8 @@ class InlineCell:
         From which the agent is made; this decodes it.
     here
         Where it arrives.
+    terms
+        On what terms it was launched.
 
     Raises
     ------
@@ -130,8 +133,9 @@ class InlineCell:
         If it cannot be decoded here.
     """
 
-    def __init__(self, verified: VerifiedBundle, here: Here) -> None:
+    def __init__(self, verified: VerifiedBundle, here: Here, terms: LaunchTerms) -> None:
         self._here = here
+        self._terms = terms
         with arriving(here):
             self._unit: Any = unpack(verified)
         self._begun = isinstance(self._unit, types.GeneratorType)
@@ -179,6 +183,7 @@ class InlineCell:
             luggage=luggage,
             branch=branch,
             preview=preview,
+            needs=self._terms.needs,
         )
 
     def leave(self) -> None:

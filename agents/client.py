@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from agents.directory import Entry
@@ -48,6 +49,7 @@ from agents.protocol import (
 )
 from agents.sending import send_new, send_thawed
 from agents.standing import Fresh
+from agents.terms import LaunchTerms
 from agents.transport import Transport
 from mobility.bundle import Birth, Bundle, pack
 from mobility.plain import decode
@@ -153,6 +155,7 @@ class Client:
         name: str | None = None,
         owner: Identity | None = None,
         birth: Birth | None = None,
+        terms: LaunchTerms | None = None,
         timeout: float = 60.0,
     ) -> str:
         """Start an agent at a place; returns its id.
@@ -172,23 +175,16 @@ class Client:
         place = self._chosen(at)
         agent = new_agent_id()
         born = birth or Birth(hop_limit=256)
-        luggage = Luggage(name or agent, NEVER, Fresh())
+        luggage = Luggage(name or agent, NEVER, Fresh(), terms=terms or LaunchTerms())
         started = time.time()
         bundle = pack(
             function,
             by=signer,
             args=args,
             kwargs=kwargs,
-            birth=Birth(
-                agent=agent,
-                home=place,
-                places=born.places,
-                in_order=born.in_order,
-                capabilities=born.capabilities,
-                lifetime=born.lifetime,
-                hop_limit=born.hop_limit,
-            ),
+            birth=replace(born, agent=agent, home=place),
             luggage=luggage.to_bytes(),
+            needs=luggage.terms.needs,
         )
         request = Transfer(agent, NEVER, bundle.to_bytes(), None, started)
         send_new(

@@ -8,12 +8,13 @@ from typing import Any
 from agents.errors import AgentsError
 from agents.mailbox import Mailbox
 from agents.standing import Arrives, Standing, standing_from_plain, standing_to_plain
+from agents.terms import TERMS, LaunchTerms
 from mobility.errors import MobilityError
 from mobility.plain import decode, encode
 
 __all__ = ["Luggage", "LuggageInvalid"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 class LuggageInvalid(AgentsError):
@@ -49,6 +50,12 @@ class Luggage:
         How many clones and agents it has made, for their ids.
     questions
         How many questions it has asked, for their ids.
+    terms
+        On what terms it was launched.
+    bindings
+        The resources to which it is bound, as `agents.bindings` writes them.
+    way
+        What is left of its itinerary, as `agents.itinerary` writes it; None: it has not begun with it, or has none.
     """
 
     name: str
@@ -60,6 +67,9 @@ class Luggage:
     visited: list[str] = field(default_factory=list)
     children: int = 0
     questions: int = 0
+    terms: LaunchTerms = LaunchTerms()
+    bindings: list[dict[str, Any]] = field(default_factory=list)
+    way: Any = None
 
     def to_bytes(self) -> bytes:
         """As plain data.
@@ -81,7 +91,11 @@ class Luggage:
                 "visited": self.visited,
                 "children": self.children,
                 "questions": self.questions,
-            }
+                "terms": self.terms,
+                "bindings": self.bindings,
+                "way": self.way,
+            },
+            registry=TERMS,
         )
 
     @classmethod
@@ -93,7 +107,7 @@ class Luggage:
         LuggageInvalid
         """
         try:
-            told = decode(bytes(data))
+            told = decode(bytes(data), registry=TERMS)
             if told["version"] != _VERSION:
                 raise ValueError(f"it is of version {told['version']}")
             return cls(
@@ -106,6 +120,9 @@ class Luggage:
                 told["visited"],
                 told["children"],
                 told["questions"],
+                told["terms"],
+                told["bindings"],
+                told["way"],
             )
         except (MobilityError, KeyError, TypeError, ValueError) as error:
             raise LuggageInvalid(f"what came along with the agent cannot be read: {error}") from error

@@ -16,7 +16,9 @@ from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
 from agents.status import AgentStatus, combined
+from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
+from mobility.environment import Needs
 from mobility.trust import Identity
 
 __all__ = ["Platform", "PlaceInfo"]
@@ -74,6 +76,12 @@ class Platform:
         name: str | None = None,
         owner: Identity | None = None,
         birth: Birth | None = None,
+        mobility: Accepts = "strong",
+        needs: Needs | None = None,
+        process: bool = False,
+        start_at: float | None = None,
+        start_when: str | None = None,
+        fragment: str | None = None,
         timeout: float = 60.0,
         **kwargs: Any,
     ) -> Handle:
@@ -91,6 +99,8 @@ class Platform:
             With whose key it is signed; by default the one of the connection.
         birth
             Where it may go, for how long, and in how many hops: anywhere, for 30 days, and 256 hops unless given.
+        mobility, needs, process, start_at, start_when, fragment
+            On what terms it runs: see `agents.terms.LaunchTerms`, where `mobility` is called `accepts`.
 
         Raises
         ------
@@ -100,7 +110,17 @@ class Platform:
             It was not born.
         """
         where = place_name(at) if at is not None else None
-        born = self.client.launch(agent, args, kwargs, at=where, name=name, owner=owner, birth=birth, timeout=timeout)
+        terms = LaunchTerms(
+            accepts=mobility,
+            needs=needs or Needs(),
+            process=process,
+            start_at=start_at,
+            start_when=start_when,
+            fragment=fragment,
+        )
+        born = self.client.launch(
+            agent, args, kwargs, at=where, name=name, owner=owner, birth=birth, terms=terms, timeout=timeout
+        )
         return Handle(born, name, self.client)
 
     def thaw(self, bundle: Bundle | str | Path, at: Any = None, timeout: float = 60.0) -> Handle:

@@ -210,7 +210,7 @@ class Admission:
         passport = verified.passport
         here = Here(self.surroundings, passport.agent)
         return Staged(
-            cell=self.core.cell_kind(verified, here),
+            cell=self.core.cell_kind(verified, here, luggage.terms),
             here=here,
             luggage=luggage,
             passport=passport,

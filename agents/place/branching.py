@@ -21,6 +21,7 @@ from agents.place.moving import Moving
 from agents.place.resident import Resident
 from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferRefused
 from agents.sending import capturing, refused_move, send_new
+from agents.terms import LaunchTerms
 from mobility.bundle import Branch, Bundle, pack
 
 __all__ = ["Branching"]
@@ -59,6 +60,7 @@ class Branching:
                 NEVER,
                 standing=standing if standing is not None else at.Cloned(True, resident.agent),
                 visited=list(parent.visited),
+                terms=parent.terms,
             )
             with capturing(to, self.core.name):
                 bundle = cell.pack(
@@ -86,7 +88,7 @@ class Branching:
             child = self._next_id(resident)
             passport, parent = resident.passport, resident.luggage
             assert passport is not None and parent is not None
-            luggage = Luggage(effect.name or child, NEVER, at.Fresh())
+            luggage = Luggage(effect.name or child, NEVER, at.Fresh(), terms=LaunchTerms(process=parent.terms.process))
             with capturing(to, self.core.name):
                 bundle = pack(
                     effect.function,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents import agent
 from agents.cell import Raised, Returned, Yielded
 from agents.here import Here
+from agents.terms import LaunchTerms
 from mobility.bundle import Birth, Bundle, pack
 from mobility.trust import Identity, TrustEntry, TrustList
 
@@ -76,12 +77,12 @@ class CellSuite:
 
     def born(self, kind, function, *args):
         verified = self.verified(pack(function, by=OWNER, args=args, birth=Birth(hop_limit=9), luggage=b""))
-        return verified, kind(verified, Here(Place("baku"), verified.passport.agent))
+        return verified, kind(verified, Here(Place("baku"), verified.passport.agent), LaunchTerms())
 
     def moved(self, kind, verified, cell):
         bundle = cell.pack(by=BAKU, passport=verified.passport, origin="baku", to="oslo", luggage=b"")
         again = self.verified(bundle, "oslo")
-        return kind(again, Here(Place("oslo"), again.passport.agent))
+        return kind(again, Here(Place("oslo"), again.passport.agent), LaunchTerms())
 
     def test_begins_steps_and_ends(self, kind):
         _, cell = self.born(kind, counts, [], 2)
