@@ -27,9 +27,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-__all__ = ["SocketAddress", "Interrupted", "NoConnection", "SocketCaller", "SocketServer"]
+__all__ = ["SocketAddress", "Interrupted", "NoConnection", "SocketCaller", "SocketServer", "Traffic", "traffic"]
 
 SocketAddress: TypeAlias = tuple[str, int]
 
@@ -54,6 +55,24 @@ class Interrupted(OSError):
     """The connection ended after the request had been sent, or its answer did not come in time."""
 
 
+@dataclass(slots=True, eq=False)
+class Traffic:
+    """Bytes of messages that this process has sent and received over such connections."""
+
+    sent: int = 0
+    received: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, *, sent: int = 0, received: int = 0) -> None:
+        """Add a message."""
+        with self._lock:
+            self.sent += sent
+            self.received += received
+
+
+traffic: Final = Traffic()
+
+
 # -- messages ---------------------------------------------------------------------------------------------------------
 
 
@@ -61,6 +80,7 @@ def _send(connection: socket.socket, message: object, payload: Any = None) -> No
     body = pickle.dumps(message, protocol=5)
     size = len(payload) if payload is not None else 0
     head = _HEADER.pack(len(body), size)
+    traffic.count(sent=len(head) + len(body) + size)
     if size == 0:
         connection.sendall(head + body)
         return
@@ -80,6 +100,7 @@ def _receive(connection: socket.socket) -> tuple[Any, memoryview | None]:
     if length > _LONGEST or size > _LARGEST:
         raise OSError(f"a message of {length} and {size} bytes was announced")
     body = _exactly(connection, length)
+    traffic.count(received=_HEADER.size + length + size)
     return pickle.loads(body), _exactly(connection, size) if size else None
 
 

@@ -48,6 +48,7 @@ from agents.protocol import (
     Transfer,
 )
 from agents.resources import Resources
+from agents.sockets import traffic
 from agents.transport import Transport
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustSource
@@ -267,6 +268,7 @@ class Place:
             "threads": self.core.pool.threads,
             "leased": self.core.leased,
             "defects": self._defects,
+            "traffic": {"sent": traffic.sent, "received": traffic.received},
         }
         return Description(self.name, about, tuple(r.describe() for r in here) if agents else ())
 
