@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from agents.directory import Directory
 from agents.eventlog import EventLog, LogEvent
+from agents.sockets import traffic
 
 __all__ = ["DIRECTORY_METHODS", "DirectoryService", "WAITING_METHODS"]
 
@@ -21,7 +22,7 @@ DIRECTORY_METHODS: Final = frozenset(
         *WAITING_METHODS,
         *("submit", "register", "renew", "leave", "members", "holdings", "orphans", "abandoned"),
         *("find", "entries", "locate", "outcome", "put_reply", "setting", "set_setting", "tidy"),
-        *("log", "events", "last_events", "fate"),
+        *("log", "events", "last_events", "traffic"),
     }
 )
 _LONGEST_WAIT: Final = 10.0
@@ -90,6 +91,10 @@ class DirectoryService:
 
     def _take_reply(self, question: str, timeout: float) -> bytes | None:
         return self.directory.take_reply(question, min(timeout, _LONGEST_WAIT))
+
+    def _traffic(self) -> dict[str, int]:
+        """Bytes that this process has sent and received."""
+        return {"sent": traffic.sent, "received": traffic.received}
 
     def _fate(self, agent: str, timeout: float) -> tuple[Any, bytes | None, bool]:
         """What became of an agent: its row, its outcome if it has ended, and whether its place is without a lease."""
