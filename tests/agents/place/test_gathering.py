@@ -9,16 +9,7 @@ import time
 import pytest
 
 from agents import agent, clone, gather, hop, receive, sleep, spawn
-from agents.errors import (
-    AgentEnded,
-    AgentFailed,
-    AgentFrozen,
-    AgentLost,
-    AgentsError,
-    AgentStopped,
-    UnknownAgent,
-    WaitedTooLong,
-)
+from agents.errors import AgentLost, AgentsError, AgentStopped
 from agents.place import PlaceOptions
 from agents.place.tally import SMALL
 from agents.testing.local import LocalPlatform
@@ -61,8 +52,8 @@ def gathers(here, agents, first=None, timeout=20.0, failures="raise"):
 def gathered(request, platform):
     """Both ways to gather."""
 
-    def within(agents, **options):
-        return platform.launch(gathers, agents, at="baku", **options).result(timeout=30)[1:]
+    def within(agents, first=None, timeout=20.0, failures="raise"):
+        return platform.launch(gathers, agents, first, timeout, failures, at="baku").result(timeout=30)[1:]
 
     def outside(agents, **options):
         try:
@@ -247,7 +238,7 @@ def test_lost_with_its_place(monkeypatch):
     monkeypatch.setattr("agents.gathering.LOOK_FOR_LOST", 0.2)
     with LocalPlatform(PLACES, lease_seconds=0.5, options=QUICK) as platform:
         slow, other = launched(platform, ("a", 60.0), ("b", 2.0), at=("oslo", "lima"))
-        waits = platform.launch(gathers, [slow, other], at="baku", timeout=30.0)
+        waits = platform.launch(gathers, [slow, other], None, 30.0, at="baku")
         until(lambda: waits.status().state == "waiting")
         platform.kill("oslo")
         with pytest.raises(AgentLost, match="oslo"):
@@ -261,7 +252,7 @@ def test_a_place_that_comes_back_has_lost_nothing():
     """Its agents are waited for; they go on from their checkpoints."""
     with LocalPlatform(PLACES, lease_seconds=1.0, options=QUICK) as platform:
         slow = platform.launch(gives, 7, 1.0, at="oslo")
-        waits = platform.launch(gathers, [slow], at="baku", timeout=30.0)
+        waits = platform.launch(gathers, [slow], None, 30.0, at="baku")
         until(lambda: waits.status().state == "waiting")
         platform.kill("oslo")
         time.sleep(0.5)
@@ -549,8 +540,3 @@ def test_killed_while_it_gathers_no_child_is_made_again():
             platform.start(place)
         assert handle.result(timeout=60) == leaves(2, 3)
         assert len(platform.agents(ended=True)) == 1 + 3 + 9
-
-
-def test_errors_are_exported():
-    """Those that are named above are what gathering raises."""
-    assert {AgentEnded, AgentFailed, AgentFrozen, AgentLost, AgentStopped, UnknownAgent, WaitedTooLong}
