@@ -1,4 +1,4 @@
-"""Gathering the ends of agents: results in order, failures, the first of several; moved, frozen and killed meanwhile."""
+"""Gathering the ends of agents: results in order, failures, the first of several; moved and killed meanwhile."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def gathered(request, platform):
 
 
 def launched(platform, *values, at=PLACES):
-    """One agent for each value, a pair of a value and seconds or a value alone; the first is the slowest unless told."""
+    """One agent for each value, or pair of a value and the seconds after which it returns that."""
     return [
         platform.launch(gives, *(value if isinstance(value, tuple) else (value,)), at=at[number % len(at)])
         for number, value in enumerate(values)
