@@ -22,7 +22,7 @@ def counts_aloud(here, places):
 
 @agent
 def does(here, what, seconds):
-    """Does one thing for a while, in short steps if it computes; tells where it was then, and how far it has counted."""
+    """Does one thing for a while, in short steps if it computes; tells where it was then, and how far it counted."""
     steps, until, got = 0, time.time() + seconds, None
     if what == "computes":
         while time.time() < until:
