@@ -4,7 +4,7 @@ An agent is an ordinary generator function. It yields what it wants done; to `ho
 another node.
 
 ==================  ==================================================================================================
-mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`
+mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`, `gather`
 messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
 waiting             `sleep`, `call`, `checkpoint`
 the platform        `connect`, `Platform`, `PlaceInfo`
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         call,
         checkpoint,
         clone,
+        gather,
         hop,
         receive,
         reply,
@@ -66,6 +67,7 @@ __all__ = [
     "checkpoint",
     "clone",
     "connect",
+    "gather",
     "hop",
     "receive",
     "reply",
@@ -80,7 +82,7 @@ _ROOMS = {
     **dict.fromkeys(
         (
             *("Clone", "Received", "ask", "call", "checkpoint", "clone"),
-            *("hop", "receive", "reply", "send", "sleep", "spawn"),
+            *("gather", "hop", "receive", "reply", "send", "sleep", "spawn"),
         ),
         "agents.effects",
     ),

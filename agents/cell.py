@@ -17,6 +17,7 @@ from agents.here import Here, arriving
 from agents.terms import LaunchTerms
 from mobility.bundle import Branch, Bundle, VerifiedBundle, pack, unpack
 from mobility.resumable.plan import plan_of
+from mobility.resumable.shipped import is_shipped
 from mobility.state import discard
 from mobility.trust import Identity, VerifiedPassport
 
@@ -185,6 +186,13 @@ class InlineCell:
             preview=preview,
             needs=self._terms.needs,
         )
+
+    @property
+    def package(self) -> str | None:
+        """Where the code that came with it is loaded; None if it is a module of this host."""
+        frame = getattr(self._unit, "gi_frame", None)
+        module = str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+        return module.partition(".")[0] if is_shipped(module) else None
 
     def leave(self) -> None:
         if isinstance(self._unit, types.GeneratorType):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from agents.directory import Entry
-from agents.effects import checked_seconds
+from agents.effects import Gather, checked_seconds
 from agents.errors import (
     AgentEnded,
     AgentFrozen,
@@ -28,6 +28,7 @@ from agents.errors import (
     WaitedTooLong,
 )
 from agents.eventlog import EventKind, LogEvent
+from agents.gathering import gathered
 from agents.handoff import NEVER, Holder, Status
 from agents.ids import check_agent_name, new_agent_id
 from agents.luggage import Luggage
@@ -264,7 +265,7 @@ class Client:
                 return read_outcome(agent, outcome)
             if row.status is Status.FROZEN:
                 raise AgentFrozen(agent, "waited for")
-            if not gone or self._has(row.holder.place, agent):
+            if not gone or self.has_agent(row.holder.place, agent):
                 missed = None
             elif missed is None:
                 missed = time.monotonic()
@@ -276,7 +277,11 @@ class Client:
                 where = row.holder.place if row.holder is not None else "its place"
                 raise WaitedTooLong(f"the result of {agent}", timeout, state=f"It goes on on {where}.")
 
-    def _has(self, place: str, agent: str) -> bool:
+    def gather(self, wish: Gather) -> list[Any]:
+        """Wait for the ends of several agents; see `agents.effects.gather`."""
+        return gathered(self, wish)
+
+    def has_agent(self, place: str, agent: str) -> bool:
         """Whether a place answers and has an agent, whatever the directory says of its lease."""
         try:
             told = self.describe_place(place, agents=True, timeout=3.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from agents.directory import Directory
+from agents.directory import Directory, Ending, EndingKind
 from agents.eventlog import EventLog, LogEvent
 from agents.sockets import traffic
 
@@ -22,7 +22,7 @@ DIRECTORY_METHODS: Final = frozenset(
         *WAITING_METHODS,
         *("submit", "register", "renew", "leave", "members", "holdings", "orphans", "abandoned"),
         *("find", "entries", "locate", "outcome", "put_reply", "setting", "set_setting", "tidy"),
-        *("log", "events", "last_events", "traffic"),
+        *("log", "events", "last_events", "endings", "traffic"),
     }
 )
 _LONGEST_WAIT: Final = 10.0
@@ -104,3 +104,13 @@ class DirectoryService:
         grace = 3 * self._lease_seconds
         gone = any(abandoned.agent == agent for abandoned in self.directory.abandoned(grace)) if row else False
         return row, outcome, gone
+
+    def _endings(self, agents: Sequence[str], at_most: int, lost: bool = False) -> list[Ending]:
+        """Of these agents, those of which nothing is to be waited for; with `lost` also the abandoned ones."""
+        found = self.directory.endings(agents, at_most)
+        if lost:
+            wanted = set(agents)
+            for row in self.directory.abandoned(3 * self._lease_seconds):
+                if row.agent in wanted and row.holder is not None:
+                    found.append(Ending(row.agent, EndingKind.ABANDONED, place=row.holder.place))
+        return found

@@ -13,6 +13,7 @@ effect            does                                                   value o
 `send`            sends a message, exactly once                          None
 `reply`           answers a question                                     None
 `ask`             asks an agent and waits for its answer                 the answer
+`gather`          waits for the ends of agents                           their results, in order
 `sleep`           waits                                                  None
 `checkpoint`      writes the present state down                          None
 `call`            runs a function that blocks, beside the place's loop   what it returns
@@ -22,9 +23,9 @@ effect            does                                                   value o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 __all__ = [
     "Ask",
@@ -33,6 +34,8 @@ __all__ = [
     "Clone",
     "CloneTo",
     "Effect",
+    "Failures",
+    "Gather",
     "Hop",
     "Received",
     "Receive",
@@ -45,6 +48,7 @@ __all__ = [
     "checked_seconds",
     "checkpoint",
     "clone",
+    "gather",
     "hop",
     "place_name",
     "receive",
@@ -138,7 +142,21 @@ class Call:
     kwargs: Mapping[str, Any]
 
 
-Effect: TypeAlias = Hop | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call
+#: What a failure of one that is gathered does: it is raised, or stands in its place in the list.
+Failures: TypeAlias = Literal["raise", "collect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """See `gather`."""
+
+    agents: tuple[str, ...]
+    first: int | None = None
+    timeout: float = 60.0
+    failures: Failures = "raise"
+
+
+Effect: TypeAlias = Hop | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call | Gather
 
 
 # -- what comes back --------------------------------------------------------------------------------------------------
@@ -292,6 +310,46 @@ def ask(to: Any, value: Any, *, timeout: float = 60.0) -> Ask:
         At the ``yield``.
     """
     return Ask(recipient_of(to), value, checked_seconds(timeout, "timeout"))
+
+
+def gather(
+    handles: Iterable[Any], *, first: int | None = None, timeout: float = 60.0, failures: Failures = "raise"
+) -> Gather:
+    """Wait for the ends of agents, as of clones that search; gives a list of their results, in the order given.
+
+    Waiting costs no thread, and the agent can be moved, frozen and stopped meanwhile: it goes on waiting where it is.
+    Its state is written down as by `checkpoint` when it begins to wait, so that those it has made are not made again.
+
+    Parameters
+    ----------
+    handles
+        Agents: handles, ids or names.
+    first
+        So many results are enough: the list has those that came first, and None for each other. A failure counts only
+        when so many have failed that `first` cannot be reached.
+    timeout
+        Seconds.
+    failures
+        ``"raise"``: the first failure is raised, at once; the others go on. ``"collect"``: exceptions stand in the
+        list, and all are waited for.
+
+    Raises
+    ------
+    Exception
+        At the ``yield``: what one of them raised; a note has its id and where it had been.
+    AgentFailed, AgentStopped, AgentFrozen, AgentLost, UnknownAgent, AgentEnded
+        The same, for one that has no result.
+    WaitedTooLong
+        Those that have ended keep their results: gather again.
+    """
+    if isinstance(handles, str) or not isinstance(handles, Iterable):
+        raise TypeError(f"several agents are gathered, as in gather([one, other]), not a {type(handles).__qualname__}")
+    agents = tuple(recipient_of(handle) for handle in handles)
+    if first is not None and (type(first) is not int or not 1 <= first <= len(agents)):
+        raise ValueError(f"first is a number from 1 to {len(agents)}, of those that are gathered, not {first!r}")
+    if failures not in ("raise", "collect"):
+        raise ValueError(f"failures are 'raise' or 'collect', not {failures!r}")
+    return Gather(agents, first, checked_seconds(timeout, "timeout"), failures)
 
 
 def sleep(seconds: float) -> Sleep:

@@ -13,6 +13,7 @@
     ├── AgentFailed          agent-failed          it raised an exception of a kind that this process does not have
     ├── AgentStopped         agent-stopped         somebody stopped it
     ├── AgentLost            agent-lost            its place is gone, and it was not seen again
+    ├── NeverBegan           never-began           what it waited for did not come about in its lifetime
     ├── AgentThawed          agent-thawed          its file was thawed already
     ├── AgentFrozen          agent-frozen          it lies in a file
     ├── Busy                 agent-busy            it did not reach a suspension in time
@@ -52,6 +53,7 @@ __all__ = [
     "LandingRefused",
     "MoveFailed",
     "MoveRefused",
+    "NeverBegan",
     "NotAnAgent",
     "NotAnEffect",
     "NotConnected",
@@ -286,6 +288,20 @@ class AgentFrozen(AgentsError):
             f"{agent} is frozen, and cannot be {action}",
             state="It lies in its file, and is unharmed.",
             remedy="Let it go on with: sojourn thaw FILE --at PLACE",
+        )
+        self.agent = agent
+
+
+class NeverBegan(AgentsError):
+    """What it was to wait for did not come about in its lifetime."""
+
+    slug = "never-began"
+
+    def __init__(self, agent: str, problem: str) -> None:
+        super().__init__(
+            f"{agent} has never begun: {problem}",
+            state="It has ended without a result; nothing of it has run.",
+            remedy="Launch it anew, with a start_when that comes about, or a longer birth=Birth(lifetime=...).",
         )
         self.agent = agent
 

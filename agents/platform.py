@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.client import Client
 from agents.connection import disconnect_client, set_client
-from agents.effects import place_name
+from agents.effects import Failures, gather, place_name
 from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
@@ -209,6 +209,35 @@ class Platform:
                 return True
             if left <= 0:
                 return False
+
+    def gather(
+        self,
+        handles: Iterable[Any],
+        *,
+        first: int | None = None,
+        timeout: float = 3600.0,
+        failures: Failures = "raise",
+    ) -> list[Any]:
+        """Wait for the ends of agents; their results, in the order given.
+
+        Parameters
+        ----------
+        handles
+            Handles, ids or names.
+        first
+            So many results are enough; each other is None in the list.
+        timeout
+            Seconds.
+        failures
+            ``"raise"``: the first failure is raised, at once. ``"collect"``: exceptions stand in the list.
+
+        Raises
+        ------
+        WaitedTooLong, AgentStopped, AgentFrozen, AgentLost, UnknownAgent, AgentEnded, DirectoryUnreachable
+        Exception
+            What one of them raised; see `agents.effects.gather`, which agents yield.
+        """
+        return self.client.gather(gather(handles, first=first, timeout=timeout, failures=failures))
 
     # -- ending
 

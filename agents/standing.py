@@ -14,6 +14,7 @@ __all__ = [
     "Asks",
     "Cloned",
     "Fresh",
+    "Gathers",
     "Gives",
     "Raises",
     "Receives",
@@ -90,10 +91,21 @@ class Asks:
     until: float
 
 
-Standing: TypeAlias = Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks
+@dataclass(frozen=True, slots=True)
+class Gathers:
+    """It waits for the ends of agents, by their ids; their results are fetched when it goes on, and do not travel."""
+
+    agents: list[str]
+    first: int | None
+    collects: bool
+    seconds: float
+    until: float
+
+
+Standing: TypeAlias = Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks | Gathers
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks)
+    kind.__name__.lower(): kind for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks, Gathers)
 }
 
 

@@ -31,6 +31,8 @@ class AgentStatus:
         Messages that it has not read, if its place tells.
     steps
         How often it was stepped at its present place, if that tells.
+    waits_for
+        Of one that waits: for what, in words.
     """
 
     agent: str
@@ -44,13 +46,14 @@ class AgentStatus:
     ended: float | None
     mail: int | None = None
     steps: int | None = None
+    waits_for: str | None = None
 
     def __str__(self) -> str:
         where = f" on {self.place}" if self.place else ""
-        return f"{self.name} is {self.state}{where}"
+        return f"{self.name} is {self.state}{where}{f' for {self.waits_for}' if self.waits_for else ''}"
 
 
-_STANDINGS = {"receives": "waiting", "asks": "waiting", "sleeps": "sleeping"}
+_STANDINGS = {"receives": "waiting", "asks": "waiting", "gathers": "waiting", "sleeps": "sleeping"}
 _MOVING = frozenset({"admitting", "staged", "frozen", "reclaiming", "releasing"})
 
 
@@ -81,10 +84,11 @@ def _place(entry: Entry) -> str | None:
 def combined(entry: Entry, row: dict[str, Any] | None) -> AgentStatus:
     """What directory and place say together; `row` is None if the place does not answer, empty if it knows nothing."""
     info = entry.info
+    state = _state(entry, row)
     return AgentStatus(
         agent=entry.row.agent,
         name=(info.name if info is not None else None) or entry.row.agent,
-        state=_state(entry, row),
+        state=state,
         place=_place(entry),
         epoch=entry.row.epoch,
         owner=info.owner if info is not None else "",
@@ -93,6 +97,7 @@ def combined(entry: Entry, row: dict[str, Any] | None) -> AgentStatus:
         ended=entry.ended_at,
         mail=row.get("mail") if row else None,
         steps=row.get("steps") if row else None,
+        waits_for=row.get("waits_for") if row and state == "waiting" else None,
     )
 
 
@@ -107,4 +112,7 @@ def _state(entry: Entry, row: dict[str, Any] | None) -> str:
         return "suspended"
     if row.get("held_back"):
         return "held back"
-    return "running" if row["computing"] else _STANDINGS.get(row["standing"] or "", "running")
+    if row["computing"]:
+        return "running"
+    usual = "waiting" if row.get("waits_for") else "running"
+    return _STANDINGS.get(row["standing"] or "", usual)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -45,6 +46,11 @@ class LaunchTerms:
     def __post_init__(self) -> None:
         if self.accepts not in ("strong", "weak", "either"):
             raise ValueError(f"a unit accepts 'strong', 'weak' or 'either', not {self.accepts!r}")
+        moment = self.start_at
+        if moment is not None and (type(moment) not in (int, float) or not math.isfinite(moment)):
+            raise ValueError(f"start_at is a Unix time in seconds, as time.time() gives it, not {moment!r}")
+        if self.start_when is not None and (type(self.start_when) is not str or not self.start_when):
+            raise ValueError(f"start_when is the name of a resource, not {self.start_when!r}")
 
 
 #: With which luggage is written and read.

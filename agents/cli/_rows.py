@@ -70,7 +70,7 @@ def agent_row(status: AgentStatus) -> tuple[object, ...]:
     return (
         status.name if status.name != status.agent else "-",
         status.agent,
-        status.state,
+        f"{status.state} for {status.waits_for}" if status.waits_for else status.state,
         status.place or "-",
         lasted(until - status.born) if status.born is not None else "-",
         "-" if status.mail is None else status.mail,

@@ -49,6 +49,24 @@ def launch(
         str | None,
         typer.Option("--owner", metavar="KEY", help="Your key that signs it; else the key owner.", show_default=False),
     ] = None,
+    start_at: Annotated[
+        str | None,
+        typer.Option(
+            "--start-at",
+            metavar="TIME|+SECONDS",
+            help="It begins then: +90, 2026-11-26T18:00 (local), 2026-11-26T18:00Z, or a Unix time.",
+            show_default=False,
+        ),
+    ] = None,
+    start_when: Annotated[
+        str | None,
+        typer.Option(
+            "--start-when",
+            metavar="RESOURCE",
+            help="It begins when this resource of its place is true, or returns true.",
+            show_default=False,
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and write its result.")] = False,
     passphrase_file: PassphraseFileOption = None,
     address: AddressOption = None,
@@ -68,11 +86,13 @@ def launch(
 ) -> None:
     """Start an agent at a place. Its code, and that of modules of yours beside it, travels with it."""
     from agents.cli.loading import arguments_of, load
+    from agents.cli.moments import moment_of
     from agents.cli.reaching import Deadline, connected, progress
     from agents.cli.result import write_result
     from agents.errors import MoveRefused
 
     folder = HomeFolder.of(home)
+    moment = moment_of(start_at, "--start-at") if start_at is not None else None
     function = load(target)
     values = arguments_of(function, args or [])
     deadline = Deadline(timeout if timeout is not None else 3600.0 if wait else 60.0)
@@ -80,9 +100,18 @@ def launch(
         folder, address, deadline, output, owner=lambda: folder.launching_key(owner, passphrase_file)
     ) as platform:
         try:
-            handle = platform.launch(function, *values, at=at, name=name, timeout=deadline.left(60.0))
+            handle = platform.launch(
+                function,
+                *values,
+                at=at,
+                name=name,
+                start_at=moment,
+                start_when=start_when,
+                timeout=deadline.left(60.0),
+            )
         except ValueError as error:  # of the name
-            raise typer.BadParameter(str(error), param_hint="--name") from None
+            hint = "--start-when" if start_when == "" else "--name"
+            raise typer.BadParameter(str(error), param_hint=hint) from None
         except MoveRefused as error:
             _blame_here(error, folder, platform.client.owner)
             raise
@@ -94,11 +123,13 @@ def launch(
     if output is Format.JSON:
         write_json({"agent": handle.agent, "name": handle.name, "place": place})
     else:
-        Screen().line(_launched(handle, place))
+        Screen().line(_launched(handle, place, start_at is not None or start_when is not None))
 
 
-def _launched(handle: Handle, place: str | None) -> str:
+def _launched(handle: Handle, place: str | None, waits: bool) -> str:
     called = handle.agent if handle.name == handle.agent else f"{handle.name} ({handle.agent})"
+    if waits and place:
+        return f"Launched {called}: it waits on {place} until it is to begin; see sojourn ps"
     return f"Launched {called}: {f'now on {place}' if place else 'it has ended already'}"
 
 

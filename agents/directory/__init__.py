@@ -4,10 +4,12 @@
 `Directory`                             the ledger, the places and their leases, names, outcomes     `directory`
 `Member`, `Registration`, `Renewed`       what it says of places                                       `records`
 `Entry`, `Info`                         what it says of agents                                       `records`
+`Ending`, `EndingKind`                  what it says of those whose ends are waited for              `_endings`
 `DirectoryError`                        what it raises; a tree                                       `errors`
 ======================================  ============================================================================
 """
 
+from agents.directory._endings import Ending, EndingKind
 from agents.directory.directory import Directory
 from agents.directory.errors import (
     AgentNameTaken,
@@ -29,6 +31,8 @@ __all__ = [
     "DirectoryInUse",
     "DirectoryNewer",
     "DirectoryUnusable",
+    "Ending",
+    "EndingKind",
     "Entry",
     "Info",
     "Member",

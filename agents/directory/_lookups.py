@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from agents.directory import _agents
+from agents.directory._endings import Ending, endings
 from agents.directory._gate import Gate
 from agents.directory.database import Database
 from agents.directory.records import Entry
@@ -57,6 +58,11 @@ class Lookups:
         """With what it ended; None before, and when it was dropped long after."""
         with self._database.look() as db:
             return _agents.outcome(db, agent)
+
+    def endings(self, agents: Sequence[str], at_most: int) -> list[Ending]:
+        """Of these agents, those that have ended (with their outcomes, up to a size), are frozen, or are unknown."""
+        with self._database.look() as db:
+            return endings(db, agents, at_most)
 
     def wait_ended(self, agents: Sequence[str], timeout: float) -> bool:
         """Wait until all have ended, for `timeout` seconds, and at most `LONGEST_WAIT`; False if some have not."""

@@ -20,6 +20,7 @@ from agents.handoff import NEVER, Row, Status, is_rubbish
 from agents.here import Here, Surroundings
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
+from agents.place.deferring import check_start
 from agents.place.resident import Staged
 from agents.protocol import FetchCode, Fetched, Transfer
 from agents.standing import Fresh
@@ -69,6 +70,7 @@ class Admission:
                 )
             luggage = self._luggage(verified)
             self._check_epoch(transfer, verified, luggage)
+            check_start(self.core, luggage, verified.passport)
             self._check_disk(transfer)
             checked = time.perf_counter()
             staged = self._decoded_and_saved(transfer, verified, bundle, luggage)

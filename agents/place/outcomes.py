@@ -13,7 +13,7 @@ from agents.errors import AgentFailed, AgentStopped, ResultNotPlain
 from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["RemoteTrace", "failed", "read_outcome", "returned", "stopped"]
+__all__ = ["RemoteTrace", "failed", "has_returned", "read_outcome", "returned", "stopped"]
 
 #: Larger arguments and attributes of an exception stay where they are.
 _MOST_BYTES: Final = 100_000
@@ -71,8 +71,21 @@ def stopped(place: str, places: list[str]) -> bytes:
     return encode({"is": "stopped", "place": place, "places": places})
 
 
-def read_outcome(agent: str, data: bytes) -> Any:
+def has_returned(data: bytes) -> bool:
+    """Whether an outcome is a result."""
+    try:
+        return bool(decode(data)["is"] == "returned")
+    except PlainInvalid:  # too large or too deep for a decoder: reading it says so
+        return False
+
+
+def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
     """The result of an agent.
+
+    Parameters
+    ----------
+    package
+        Where the code of the agent that reads it is loaded, if one does: what it knows by name, it can catch.
 
     Raises
     ------
@@ -90,14 +103,18 @@ def read_outcome(agent: str, data: bytes) -> Any:
         return told["value"]
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
-    error = _again(agent, told)
+    error = _again(agent, told, package)
     error.add_note(f"The agent {agent} was on: {' -> '.join(told['places'])}")
     raise error from RemoteTrace(told["trace"])
 
 
-def _again(agent: str, told: Mapping[str, Any]) -> BaseException:
+def _again(agent: str, told: Mapping[str, Any], package: str | None) -> BaseException:
     module, _, qualname = told["kind"].rpartition(".")
-    found: Any = builtins if not module else sys.modules.get(_original(module))
+    found: Any = None
+    if package is not None and module:  # as the agent that reads it has it
+        found = sys.modules.get(f"{package}.{_original(module)}")
+    if found is None:
+        found = builtins if not module else sys.modules.get(_original(module))
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if not (isinstance(found, type) and issubclass(found, Exception)):

@@ -23,6 +23,8 @@ from agents.patience import ask_patiently
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore
+from agents.place.deferring import Deferring
+from agents.place.gathering import Gathering
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, returned
 from agents.place.posting import Post, encoded
@@ -45,6 +47,8 @@ class Performing:
     branching: Branching
     controlling: Controlling
     post: Post
+    gathering: Gathering
+    deferring: Deferring
     handle_of: Callable[[str], Any]
 
     def run(self, resident: Resident) -> None:
@@ -114,7 +118,7 @@ class Performing:
                 return True, None, None
             match luggage.standing:
                 case at.Fresh():
-                    return True, None, None
+                    return self.deferring.look(resident, luggage, lambda at: self._waits(resident, at)), None, None
                 case at.Arrives():
                     return True, resident.here, None
                 case at.Gives() as gives:
@@ -131,6 +135,8 @@ class Performing:
                     return self._received(resident, luggage, receives)
                 case at.Asks() as asks:
                     return self._answered(resident, luggage, asks)
+                case at.Gathers() as gathers:
+                    return self.gathering.look(resident, gathers)
         raise AssertionError("an agent stands somewhere")
 
     def _waits(self, resident: Resident, until: float | None) -> bool:
@@ -248,6 +254,8 @@ class Performing:
                 body = encoded(effect.value, f"what {agent} answers")
                 self._replied(agent, luggage, effect, body)
                 return at.Gives()
+            case does.Gather():
+                return self.gathering.begin(resident, luggage, effect)
             case does.Receive():
                 return at.Receives(None if effect.timeout is None else time.time() + effect.timeout)
             case does.Sleep():

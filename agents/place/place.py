@@ -27,6 +27,8 @@ from agents.place.asking import Asking
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
+from agents.place.deferring import Deferring
+from agents.place.gathering import Gathering
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
@@ -129,7 +131,11 @@ class Place:
         branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
         self.post = Post(self.core, self._run)
-        self._performing = Performing(self.core, self.moving, branching, self.controlling, self.post, handle_of)
+        gathering = Gathering(self.core, self.moving, self._run)
+        deferring = Deferring(self.core, self.moving, self._run)
+        self._performing = Performing(
+            self.core, self.moving, branching, self.controlling, self.post, gathering, deferring, handle_of
+        )
         self._lease: Lease | None = None
         self._members_version = -1
         self._defects = 0

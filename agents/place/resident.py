@@ -15,6 +15,7 @@ from agents.handoff import NEVER, Machine, State
 from agents.here import Here
 from agents.luggage import Luggage
 from agents.protocol import PlaceReply, TransferRefused, Verb
+from agents.waiting import awaited
 from mobility.trust import VerifiedPassport
 
 if TYPE_CHECKING:
@@ -237,6 +238,7 @@ class Resident:
             "epoch": self.machine.visit.epoch,
             "name": luggage.name if luggage is not None else None,
             "standing": type(luggage.standing).__name__.lower() if luggage is not None else None,
+            "waits_for": awaited(luggage) if luggage is not None else None,
             "computing": self.in_step,
             "held_back": self.held_back,
             "steps": self.steps,

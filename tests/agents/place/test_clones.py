@@ -1,0 +1,164 @@
+"""Clones: whose child each is, whose letters are whose, and that this holds while letters and wishes come at random."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from agents import agent, clone, gather, receive, reply, send, sleep
+from agents.errors import AgentsError
+from agents.place import PlaceOptions
+from agents.testing.local import LocalPlatform
+from tests.agents.place.conftest import PLACES, until
+
+QUICK = PlaceOptions(transfer_seconds=3.0, retry_seconds=0.03, directory_seconds=1.0, held_seconds=0.1)
+
+
+@agent
+def keeps(here, got=()):
+    """Keeps what it is told, in order; tells all at the end, and what it is called."""
+    got = list(got)
+    while True:
+        message = yield receive()
+        if message.value == "end":
+            return here.agent, got
+        got.append(message.value)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_letters_of_the_original_while_it_is_cloned_and_moved(seed):
+    """Each letter is read by the original, once and in order. A clone knows what had been read when it was made, and
+    nothing that came after; what is written to the clone, it alone reads."""
+    chance = random.Random(seed)
+    with LocalPlatform(PLACES, options=QUICK) as platform:
+        handle = platform.launch(keeps, at="baku")
+        done = threading.Event()
+        clones, troubles = [], []
+
+        def disturb():
+            while not done.is_set():
+                try:
+                    if chance.random() < 0.5:
+                        clones.append(handle.clone(chance.choice(PLACES), timeout=20))
+                    else:
+                        handle.move(chance.choice(PLACES), timeout=20)
+                except AgentsError as error:
+                    troubles.append(error)
+                done.wait(chance.uniform(0, 0.02))
+
+        disturber = threading.Thread(target=disturb)
+        disturber.start()
+        for number in range(150):
+            handle.send(number, timeout=20)
+        until(lambda: len(clones) >= 3)
+        done.set()
+        disturber.join(30)
+        handle.send("end")
+        agent_id, got = handle.result(timeout=20)
+        assert (agent_id, got) == (handle.agent, list(range(150))) and not troubles and clones
+        for number, other in enumerate(clones):
+            assert other.status().parent == handle.agent and other.status().mail == 0
+            other.send(f"to clone {number}")
+            other.send("end")
+            its_id, known = other.result(timeout=20)
+            assert its_id == other.agent and known[-1] == f"to clone {number}"
+            assert known[:-1] == list(range(len(known) - 1)), "what the original had read by then"
+            assert other.trail().verified
+        assert len({other.agent for other in clones}) == len(clones)
+
+
+@agent
+def line(here, generations):
+    """A clone of a clone of a clone: each knows its parent, and writes to it."""
+    told = []
+    for generation in range(generations):
+        made = yield clone(PLACES[generation % len(PLACES)])
+        if not made.is_clone:
+            message = yield receive(20)
+            assert message.sender == made.other.agent
+            (below,) = yield gather([made.other])
+            return [here.agent, *below]
+        told.append(made.other.agent)
+        yield send(made.other, f"from {here.agent}")
+    return [told]
+
+
+def test_a_line_of_clones(platform):
+    """Lineage in ids, in the directory, and in the passports, which all verify."""
+    handle = platform.launch(line, 6, at="lima")
+    *ids, told = handle.result(timeout=30)
+    assert ids[0] == handle.agent and told == ids, "the last one was told of each of its ancestors by that itself"
+    youngest = next(row.agent for row in platform.agents(ended=True) if row.agent not in ids)
+    for older, younger in zip(ids, [*ids[1:], youngest], strict=True):
+        child = platform.get(younger)
+        assert child.status().parent == older and younger.startswith(f"{older}.")
+        assert child.trail().verified
+    passport = platform.client.find(youngest).passport
+    assert passport is not None and passport.count(b'"child"') >= 6
+
+
+@agent
+def asked_before(here):
+    """It is asked, is cloned with the question in hand, and both answer."""
+    question = yield receive(10)
+    made = yield clone("oslo")
+    if made.is_clone:
+        yield sleep(0.3)
+        yield reply(question, "the clone")
+        return "clone"
+    yield reply(question, "the original")
+    (other,) = yield gather([made.other])
+    return "original", other
+
+
+def test_a_question_that_both_answer(platform):
+    """The first answer counts, and the second does no harm."""
+    handle = platform.launch(asked_before, at="baku")
+    assert handle.ask("who?", timeout=10) == "the original"
+    assert handle.result(timeout=10) == ("original", "clone")
+
+
+@agent
+def writes_and_splits(here, to):
+    """Writes, is cloned, and both go on writing."""
+    yield send(to, ["both", 0])
+    made = yield clone("oslo")
+    who = "clone" if made.is_clone else "original"
+    for number in range(1, 4):
+        yield send(to, [who, number])
+    if not made.is_clone:
+        yield gather([made.other])
+        yield send(to, "end")
+    return who
+
+
+def test_what_clones_write_is_theirs(platform):
+    """The recipient takes each letter of both: a clone counts its own letters anew, under its own id."""
+    recipient = platform.launch(keeps, at="lima")
+    handle = platform.launch(writes_and_splits, recipient.agent, at="baku")
+    assert handle.result(timeout=20) == "original"
+    _, got = recipient.result(timeout=20)
+    assert sorted(map(tuple, got)) == sorted(
+        [("both", 0), *[(who, number) for who in ("clone", "original") for number in range(1, 4)]]
+    )
+    for who in ("clone", "original"):
+        assert [number for name, number in got if name == who] == [1, 2, 3]
+
+
+@agent
+def takes_its_name(here):
+    made = yield clone("lima", name="second")
+    if made.is_clone:
+        yield receive(20)
+        return here.agent
+    (other,) = yield gather(["second"])
+    return other == made.other.agent
+
+
+def test_a_clone_that_has_a_name_is_gathered_by_it(platform):
+    handle = platform.launch(takes_its_name, at="baku")
+    assert until(lambda: handle.status().state == "waiting")
+    platform.get("second").send("go")
+    assert handle.result(timeout=20) is True

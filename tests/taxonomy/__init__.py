@@ -1,0 +1,1 @@
+"""The vocabulary of code mobility, cell by cell: each test is named after its cell, and runs on real Ray nodes."""
