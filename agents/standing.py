@@ -13,7 +13,9 @@ __all__ = [
     "Arrives",
     "Asks",
     "Cloned",
+    "Evaluates",
     "Fresh",
+    "GetsUnit",
     "Gives",
     "Raises",
     "Receives",
@@ -90,10 +92,32 @@ class Asks:
     until: float
 
 
-Standing: TypeAlias = Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks
+@dataclass(frozen=True, slots=True)
+class Evaluates:
+    """It waits for the end of a child, and gets what that returns, or raises what it raises."""
+
+    child: str
+    place: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class GetsUnit:
+    """Its ``yield`` gives a unit of the repository of a place; it travels by its name, never as code."""
+
+    name: str
+    version: str
+    digest: str
+    source: str
+
+
+Standing: TypeAlias = (
+    Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks | Evaluates | GetsUnit
+)
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks)
+    kind.__name__.lower(): kind for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks, Evaluates, GetsUnit)
 }
 
 
