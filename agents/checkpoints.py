@@ -105,8 +105,12 @@ class CheckpointStore(Protocol):
         """Keep something of a room of the place under a key, instead of what was there."""
         ...
 
-    def kept(self, room: str) -> dict[str, bytes]:
-        """All that is kept of a room, by key."""
+    def kept(self, room: str, key: str) -> bytes | None:
+        """What is kept of a room under a key."""
+        ...
+
+    def keys(self, room: str) -> list[str]:
+        """Under which keys something of a room is kept, in order."""
         ...
 
     def give_up(self, room: str, key: str) -> None:
@@ -183,9 +187,13 @@ class MemoryCheckpoints:
         with self._lock:
             self._rooms[room, key] = data
 
-    def kept(self, room: str) -> dict[str, bytes]:
+    def kept(self, room: str, key: str) -> bytes | None:
         with self._lock:
-            return {key: data for (where, key), data in self._rooms.items() if where == room}
+            return self._rooms.get((room, key))
+
+    def keys(self, room: str) -> list[str]:
+        with self._lock:
+            return sorted(key for where, key in self._rooms if where == room)
 
     def give_up(self, room: str, key: str) -> None:
         with self._lock:
@@ -379,9 +387,15 @@ class SqliteCheckpoints:
         with self._transaction() as database:
             database.execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", (room, key, data))
 
-    def kept(self, room: str) -> dict[str, bytes]:
+    def kept(self, room: str, key: str) -> bytes | None:
         with self._guarded(), self._lock:
-            return dict(self._database.execute("SELECT key, data FROM rooms WHERE room = ?", (room,)).fetchall())
+            row = self._database.execute("SELECT data FROM rooms WHERE room = ? AND key = ?", (room, key)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keys(self, room: str) -> list[str]:
+        with self._guarded(), self._lock:
+            rows = self._database.execute("SELECT key FROM rooms WHERE room = ? ORDER BY key", (room,)).fetchall()
+        return [key for (key,) in rows]
 
     def give_up(self, room: str, key: str) -> None:
         with self._transaction() as database:

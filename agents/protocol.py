@@ -170,12 +170,15 @@ class FetchUnit:
         The same by its digest, in hexadecimal.
     have
         Digests of units of this name that need not be sent again.
+    bare
+        Only tell which one it is.
     """
 
     name: str | None
     version: str | None
     digest: str | None
     have: frozenset[str] = frozenset()
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

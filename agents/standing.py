@@ -117,7 +117,8 @@ Standing: TypeAlias = (
 )
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks, Evaluates, GetsUnit)
+    kind.__name__.lower(): kind
+    for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks, Evaluates, GetsUnit)
 }
 
 

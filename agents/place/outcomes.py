@@ -13,7 +13,7 @@ from agents.errors import AgentFailed, AgentStopped, ResultNotPlain
 from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["RemoteTrace", "failed", "read_outcome", "returned", "stopped"]
+__all__ = ["RemoteTrace", "error_of", "failed", "read_outcome", "returned", "stopped"]
 
 #: Larger arguments and attributes of an exception stay where they are.
 _MOST_BYTES: Final = 100_000
@@ -90,12 +90,13 @@ def read_outcome(agent: str, data: bytes) -> Any:
         return told["value"]
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
-    error = _again(agent, told)
+    error = error_of(agent, told)
     error.add_note(f"The agent {agent} was on: {' -> '.join(told['places'])}")
     raise error from RemoteTrace(told["trace"])
 
 
-def _again(agent: str, told: Mapping[str, Any]) -> BaseException:
+def error_of(agent: str, told: Mapping[str, Any]) -> BaseException:
+    """The exception of an outcome that is one; `AgentFailed` if this process has no class of that name."""
     module, _, qualname = told["kind"].rpartition(".")
     found: Any = builtins if not module else sys.modules.get(_original(module))
     for part in qualname.split("."):

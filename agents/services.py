@@ -1,0 +1,123 @@
+"""The named services of a place: functions that are there and that others call (client-server).
+
+They are given in Python, or described in the TOML file that lies at the place::
+
+    [place.services.mean]
+    function = "stations:mean"           # module:function, imported there when it is first called
+
+A service is a plain function. What runs at a place gets that place first, and so does a service: it is called as
+``mean(here, *args, **kwargs)``, and its arguments and what it returns are plain data.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from agents.errors import AgentsError, ResourceFileInvalid, ServiceUnusable
+from agents.ids import is_plain_name
+
+__all__ = ["ServiceMaker", "check_service_name", "checked_services", "read_service_file"]
+
+#: Gives the function when it is first called; raises `ServiceUnusable` if it cannot be loaded.
+ServiceMaker: TypeAlias = Callable[[], Callable[..., Any]]
+
+
+def check_service_name(name: object) -> None:
+    """Refuse what a service cannot be called.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not is_plain_name(name):
+        raise ValueError(
+            f"a service cannot be called {str(name)[:100]!r}: a name has at most 100 ASCII letters and digits, with "
+            "_ . - within"
+        )
+
+
+def checked_services(given: Mapping[str, Mapping[str, Callable[..., Any]]]) -> dict[str, dict[str, ServiceMaker]]:
+    """By place and name: makers of what was given as functions.
+
+    Raises
+    ------
+    ServiceUnusable
+        If one is no function, or has a name that none can have.
+    """
+    return {
+        place: {name: _given(place, name, function) for name, function in offered.items()}
+        for place, offered in given.items()
+    }
+
+
+def _given(place: str, name: str, function: Any) -> ServiceMaker:
+    try:
+        check_service_name(name)
+    except ValueError as error:
+        raise _not_started(place, name, f"cannot be offered: {error}", "Give it another name.") from None
+    if not callable(function):
+        problem = f"cannot be offered: a {type(function).__qualname__} cannot be called"
+        raise _not_started(place, name, problem, "Give a function whose first parameter is the place.")
+    return lambda: function
+
+
+def _not_started(place: str, name: str, problem: str, remedy: str) -> AgentsError:
+    return ServiceUnusable(place, name, problem, state="Nothing was started.", remedy=remedy)
+
+
+def read_service_file(path: Path, place: str) -> dict[str, ServiceMaker]:
+    """What a TOML file describes under ``[place.services]``, by name; nothing is imported before it is called.
+
+    Raises
+    ------
+    ResourceFileInvalid
+    """
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise ResourceFileInvalid(path, error.strerror or str(error)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ResourceFileInvalid(path, str(error)) from None
+    described = table.get("place", {})
+    services = described.get("services", {}) if isinstance(described, dict) else None
+    if not isinstance(services, dict):
+        raise ResourceFileInvalid(path, "[place.services] is no table")
+    return {name: _described(path, place, name, entry) for name, entry in services.items()}
+
+
+def _described(path: Path, place: str, name: str, entry: Any) -> ServiceMaker:
+    where = f"[place.services.{name}]"
+    if not is_plain_name(name):
+        raise ResourceFileInvalid(path, f"a service cannot be called {name[:100]!r}")
+    if not isinstance(entry, dict) or set(entry) != {"function"} or not isinstance(entry["function"], str):
+        raise ResourceFileInvalid(path, f'{where} has exactly one key: function = "module:function"')
+    module, colon, qualname = entry["function"].partition(":")
+    if not (module and colon and qualname):
+        raise ResourceFileInvalid(path, f"function of {where} is not module:function")
+
+    def make() -> Callable[..., Any]:
+        problem: BaseException | None = None
+        found: Any = None
+        try:
+            found = importlib.import_module(module)
+            for part in qualname.split("."):
+                found = getattr(found, part)
+        except Exception as error:  # whatever the module raises when it is imported
+            problem = error
+        if problem is not None or not callable(found):
+            why = f"{type(problem).__name__}: {problem}" if problem is not None else "it cannot be called"
+            raise ServiceUnusable(
+                place,
+                name,
+                f"cannot be loaded there: its function {module}:{qualname}, named in {path}, is not there ({why})",
+                state="Nothing was called.",
+                remedy="Mend the file or the module at the place; it is tried again when the service is called again.",
+            ) from problem
+        return found  # type: ignore[no-any-return]  # callable, as was just seen
+
+    return make
