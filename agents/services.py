@@ -5,7 +5,8 @@ They are given in Python, or described in the TOML file that lies at the place::
     [place.services.mean]
     function = "stations:mean"           # module:function, imported there when it is first called
 
-A service is a plain function. What runs at a place gets that place first, and so does a service: it is called as
+Given in Python, it travels to its place as a bundle that the owner of the platform has signed, with its code. A service
+is a plain function. What runs at a place gets that place first, and so does a service: it is called as
 ``mean(here, *args, **kwargs)``, and its arguments and what it returns are plain data.
 """
 
@@ -13,14 +14,28 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from agents.errors import AgentsError, ResourceFileInvalid, ServiceUnusable
 from agents.ids import is_plain_name
+from agents.place.trusting import MemberTrust
+from mobility.bundle import Birth, Bundle, pack, unpack
+from mobility.errors import MobilityError
+from mobility.trust import Identity, PublicIdentity
 
-__all__ = ["ServiceMaker", "check_service_name", "checked_services", "read_service_file"]
+__all__ = [
+    "ServiceMaker",
+    "check_service_name",
+    "checked_services",
+    "packed_services",
+    "read_service_file",
+    "shipped_services",
+]
+
+#: Seconds for which a service that was given when the platform was started is valid: as good as for ever.
+_LASTING: Final = 20 * 365 * 24 * 60 * 60
 
 #: Gives the function when it is first called; raises `ServiceUnusable` if it cannot be loaded.
 ServiceMaker: TypeAlias = Callable[[], Callable[..., Any]]
@@ -67,6 +82,61 @@ def _given(place: str, name: str, function: Any) -> ServiceMaker:
 
 def _not_started(place: str, name: str, problem: str, remedy: str) -> AgentsError:
     return ServiceUnusable(place, name, problem, state="Nothing was started.", remedy=remedy)
+
+
+def packed_services(
+    given: Mapping[str, Mapping[str, Callable[..., Any]]], by: Identity
+) -> dict[str, dict[str, bytes]]:
+    """By place and name: the function in a bundle, as it travels to its place.
+
+    Raises
+    ------
+    ServiceUnusable
+        For what cannot be sent; names place and service.
+    """
+    packed: dict[str, dict[str, bytes]] = {}
+    for place, makers in checked_services(given).items():
+        packed[place] = {}
+        for name, make in makers.items():
+            try:
+                bundle = pack(make(), by=by, birth=Birth(lifetime=_LASTING), preview=False)
+            except Exception as error:  # whatever the value's own pickling raises
+                problem = f"cannot be sent there: {type(error).__name__}: {error}"
+                remedy = "Describe it in a TOML file at the place, or let it load what cannot travel there."
+                raise _not_started(place, name, problem, remedy) from error
+            packed[place][name] = bundle.to_bytes()
+    return packed
+
+
+def shipped_services(
+    packed: Mapping[str, Mapping[str, bytes]], place: str, owners: Sequence[PublicIdentity]
+) -> dict[str, ServiceMaker]:
+    """Makers of what a place got of `packed_services`: its own, and those for all places.
+
+    Parameters
+    ----------
+    owners
+        Who can have signed them.
+    """
+    offered = {**packed.get("*", {}), **packed.get(place, {})}
+    return {name: _shipped(place, name, data, owners) for name, data in offered.items()}
+
+
+def _shipped(place: str, name: str, data: bytes, owners: Sequence[PublicIdentity]) -> ServiceMaker:
+    def make() -> Callable[..., Any]:
+        try:
+            found = unpack(Bundle.from_bytes(data).verify(MemberTrust(place, None, tuple(owners))))
+        except MobilityError as error:
+            raise ServiceUnusable(
+                place,
+                name,
+                f"cannot be loaded there: {error}",
+                state="Nothing was called.",
+                remedy="Install there what it needs, or start the platform with another one.",
+            ) from error
+        return found  # type: ignore[no-any-return]  # it could be called where it was packed
+
+    return make
 
 
 def read_service_file(path: Path, place: str) -> dict[str, ServiceMaker]:

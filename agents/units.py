@@ -272,7 +272,7 @@ class Units:
         ------
         UnknownUnit, UnknownPlace, PlaceUnreachable, UnitMismatch, WaitedTooLong, mobility.errors.MobilityError
         """
-        wanted = None if version is None else parsed_version(version)
+        wanted = None if version is None else parse_version(version)
         found = self._cached(source, name, wanted, digest)
         if found is None:
             found = self._shared(source, name, version, digest, timeout)
@@ -340,7 +340,7 @@ class Units:
     ) -> tuple[bytes, str]:
         """Ask for it, or wait for whoever asks for the same."""
         key = (source, name, version, digest)
-        wanted = None if version is None else parsed_version(version)
+        wanted = None if version is None else parse_version(version)
         with self._lock:
             found = self._cached(source, name, wanted, digest)  # it may have come just now
             if found is not None:
