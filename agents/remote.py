@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from agents.client import Client
 from agents.effects import checked_seconds, place_name
-from agents.errors import AgentsError, PlaceUnreachable
+from agents.errors import AgentsError, PlaceUnreachable, UnknownPlace
 from agents.handle import Handle
 from agents.handoff import Holder
 from agents.ids import check_agent_name, new_agent_id
@@ -204,6 +204,8 @@ class RemoteWork:
         source = place_name(from_) if from_ is not None else None
         seconds = checked_seconds(timeout, "timeout")
         where = place_name(place)
+        if not self.client.transport.knows(where):
+            raise UnknownPlace(where, self.client.transport.places(), state="No agent was born.")
         effect = UnitPull(
             where, name, args, kwargs, version, digest, source, called, process, fragment, replace, seconds
         )
