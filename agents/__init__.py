@@ -7,6 +7,7 @@ another node.
 mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`, `gather`
 messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
 waiting             `sleep`, `call`, `checkpoint`
+other places' work  `request`, `evaluate`, `fetch`, `publish`, `pull`: see `agents.paradigms`
 the platform        `connect`, `Platform`, `PlaceInfo`
 a reference         `Handle`, `AgentStatus`, `Trail`
 what may go wrong   `AgentsError` and the tree in `agents.errors`
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from agents.errors import AgentsError
     from agents.handle import Handle
     from agents.here import Here
+    from agents.paradigms import evaluate, fetch, publish, pull, request
     from agents.platform import PlaceInfo, Platform
     from agents.starting import connect
     from agents.status import AgentStatus
@@ -67,10 +69,15 @@ __all__ = [
     "checkpoint",
     "clone",
     "connect",
+    "evaluate",
+    "fetch",
     "gather",
     "hop",
+    "publish",
+    "pull",
     "receive",
     "reply",
+    "request",
     "send",
     "sleep",
     "spawn",
@@ -89,6 +96,7 @@ _ROOMS = {
     "AgentsError": "agents.errors",
     "Handle": "agents.handle",
     "Here": "agents.here",
+    **dict.fromkeys(("evaluate", "fetch", "publish", "pull", "request"), "agents.paradigms"),
     **dict.fromkeys(("PlaceInfo", "Platform"), "agents.platform"),
     "connect": "agents.starting",
     "AgentStatus": "agents.status",

@@ -7,8 +7,9 @@ Rules
 2. It names the stay, the directory's epoch from which the agent is here. A checkpoint of an earlier stay is of no use.
 3. Messages that were acknowledged after it are in the journal, in order. A new checkpoint and the end of the journal
    are one transaction.
-4. Code is kept by its SHA-256, once, and checked by whoever uses it.
-5. What the store has accepted survives the end of the process by ``kill -9``. Against loss of power, pass
+4. What is neither agent nor code (what is published, which fragments are installed) is kept by room and key.
+5. Code is kept by its SHA-256, once, and checked by whoever uses it.
+6. What the store has accepted survives the end of the process by ``kill -9``. Against loss of power, pass
    ``synchronous="FULL"``, which waits for the disk.
 
 `SqliteCheckpoints` keeps bundles above `LARGE` bytes in files of their own, since a database would write them twice.
@@ -100,6 +101,22 @@ class CheckpointStore(Protocol):
         """A code segment, if it is kept."""
         ...
 
+    def keep(self, room: str, key: str, data: bytes) -> None:
+        """Keep something of a room of the place under a key, instead of what was there."""
+        ...
+
+    def kept(self, room: str, key: str) -> bytes | None:
+        """What is kept of a room under a key."""
+        ...
+
+    def keys(self, room: str) -> list[str]:
+        """Under which keys something of a room is kept, in order."""
+        ...
+
+    def give_up(self, room: str, key: str) -> None:
+        """Keep it no more."""
+        ...
+
     def step(self, agent: str) -> AbstractContextManager[None]:
         """While an agent is stepped: so that is known, should the process end within."""
         ...
@@ -120,6 +137,7 @@ class MemoryCheckpoints:
         self._lock = threading.Lock()
         self._kept: dict[str, Checkpoint] = {}
         self._codes: dict[bytes, bytes] = {}
+        self._rooms: dict[tuple[str, str], bytes] = {}
         self._writers: set[str] = set()
 
     def sign_in(self, writer: str) -> frozenset[str]:
@@ -165,6 +183,22 @@ class MemoryCheckpoints:
         with self._lock:
             return self._codes.get(digest)
 
+    def keep(self, room: str, key: str, data: bytes) -> None:
+        with self._lock:
+            self._rooms[room, key] = data
+
+    def kept(self, room: str, key: str) -> bytes | None:
+        with self._lock:
+            return self._rooms.get((room, key))
+
+    def keys(self, room: str) -> list[str]:
+        with self._lock:
+            return sorted(key for where, key in self._rooms if where == room)
+
+    def give_up(self, room: str, key: str) -> None:
+        with self._lock:
+            self._rooms.pop((room, key), None)
+
     def step(self, agent: str) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -187,6 +221,9 @@ CREATE INDEX IF NOT EXISTS journal_of ON journal (agent);
 CREATE TABLE IF NOT EXISTS deaths (agent TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS writers (writer TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS codes (digest BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rooms (
+    room TEXT NOT NULL, key TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (room, key)
+) WITHOUT ROWID;
 """
 
 
@@ -345,6 +382,24 @@ class SqliteCheckpoints:
         data: bytes = row[0]
         self._codes[digest] = data
         return data
+
+    def keep(self, room: str, key: str, data: bytes) -> None:
+        with self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", (room, key, data))
+
+    def kept(self, room: str, key: str) -> bytes | None:
+        with self._guarded(), self._lock:
+            row = self._database.execute("SELECT data FROM rooms WHERE room = ? AND key = ?", (room, key)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keys(self, room: str) -> list[str]:
+        with self._guarded(), self._lock:
+            rows = self._database.execute("SELECT key FROM rooms WHERE room = ? ORDER BY key", (room,)).fetchall()
+        return [key for (key,) in rows]
+
+    def give_up(self, room: str, key: str) -> None:
+        with self._transaction() as database:
+            database.execute("DELETE FROM rooms WHERE room = ? AND key = ?", (room, key))
 
     def close(self) -> None:
         with self._lock:

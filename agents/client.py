@@ -35,6 +35,7 @@ from agents.luggage import Luggage
 from agents.patience import ask_patiently
 from agents.place.outcomes import read_outcome
 from agents.place.posting import Errand, Outbox, encoded
+from agents.place.trusting import MemberTrust
 from agents.protocol import (
     Control,
     Description,
@@ -52,9 +53,10 @@ from agents.sending import send_new, send_thawed
 from agents.standing import Fresh
 from agents.terms import LaunchTerms
 from agents.transport import Transport
+from agents.units import Units
 from mobility.bundle import Birth, Bundle, pack
 from mobility.plain import decode
-from mobility.trust import Identity, TrustSource
+from mobility.trust import Identity, TrustList, TrustSource
 
 __all__ = ["Client"]
 
@@ -92,6 +94,12 @@ class Client:
         self._writing: dict[str, threading.Lock] = {}
         self._hints: dict[str, str | None] = {}
         self._questions = 0
+        #: What this process has fetched from repositories.
+        self.units = Units(transport, lambda: self.trust or TrustList(), meet=self._meet)
+
+    def _meet(self) -> bool:
+        """Look whether places have joined since the last look; whether that brought any news."""
+        return isinstance(self.trust, MemberTrust) and self.trust.look(self.transport, timeout=CALL)
 
     def _ask(self, method: str, *args: Any, deadline: float, at_most: float) -> Any:
         return ask_patiently(self.transport, method, *args, deadline=deadline, at_most=at_most)

@@ -18,6 +18,8 @@ effect            does                                                   value o
 `checkpoint`      writes the present state down                          None
 `call`            runs a function that blocks, beside the place's loop   what it returns
 ================  =====================================================  ===========================================
+
+`agents.paradigms` has the effects with which an agent uses other places without going there.
 """
 
 from __future__ import annotations
@@ -84,6 +86,7 @@ class Spawn:
     kwargs: Mapping[str, Any]
     at: str | None = None
     name: str | None = None
+    process: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

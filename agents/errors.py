@@ -26,6 +26,16 @@
     ├── ResourceMissing      resource-missing      this place has no such resource
     ├── ResourceUnusable     resource-unusable     there is one, and it cannot be sent to its place, or made there
     ├── ResourceFileInvalid  resource-file         a place's TOML file cannot be used
+    ├── UnknownService       unknown-service       this place has no such service
+    ├── ServiceUnusable      service-unusable      there is one, and it cannot be sent to its place, or loaded there
+    ├── ServiceFailed        service-failed        it raised an exception of a kind that this process does not have
+    ├── ServiceTaken         service-taken         a fragment wants the name of a service that is there already
+    ├── NotAFragment         not-a-fragment        what is to become a service is no function that could be one
+    ├── UnknownUnit          unknown-unit          a repository has no unit of this name, version or digest
+    ├── VersionTaken         version-taken         other code is published under this name and version
+    ├── UnitOwned            unit-owned            another owner publishes under this name
+    ├── UnitMismatch         unit-mismatch         a repository gave something else than what was asked for
+    ├── NotPublishable       not-publishable       what is to be published is no function, or has no usable name
     ├── StoreFailed          store-failed          a place cannot write to its disk
     └── NotConnected         not-connected         this process knows no platform
 
@@ -54,18 +64,28 @@ __all__ = [
     "MoveFailed",
     "MoveRefused",
     "NeverBegan",
+    "NotAFragment",
     "NotAnAgent",
     "NotAnEffect",
     "NotConnected",
+    "NotPublishable",
     "PlaceUnreachable",
     "ResourceFileInvalid",
     "ResourceMissing",
     "ResourceUnusable",
     "ResultNotPlain",
+    "ServiceFailed",
+    "ServiceTaken",
+    "ServiceUnusable",
     "StoreFailed",
+    "UnitMismatch",
+    "UnitOwned",
     "UnknownAgent",
     "UnknownPlace",
+    "UnknownService",
+    "UnknownUnit",
     "ValueNotPlain",
+    "VersionTaken",
     "WaitedTooLong",
 ]
 
@@ -451,6 +471,167 @@ class ResourceFileInvalid(AgentsError):
             remedy="Mend the file and start the place anew; docs/reference-resources.md shows its form.",
         )
         self.path = str(path)
+
+
+class UnknownService(AgentsError):
+    """This place has no such service."""
+
+    slug = "unknown-service"
+
+    def __init__(self, place: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"{place} has no service {name!r}",
+            state="Nothing was called.",
+            remedy=f"It has: {_listed(known)}.",
+        )
+        self.place = place
+        self.name = name
+        self.known = tuple(known)
+
+
+class ServiceUnusable(AgentsError):
+    """There is such a service, and it cannot be sent to its place, or loaded there."""
+
+    slug = "service-unusable"
+
+    def __init__(self, place: str, name: str, problem: str, *, state: str, remedy: str) -> None:
+        super().__init__(f"the service {name!r} of {place} {problem}", state=state, remedy=remedy)
+        self.place = place
+        self.name = name
+
+
+class ServiceFailed(AgentsError):
+    """A service raised an exception of a kind that this process does not have.
+
+    Attributes
+    ----------
+    kind, text
+        The exception's type and message.
+    trace
+        Its traceback at the place.
+    """
+
+    slug = "service-failed"
+
+    def __init__(self, place: str, name: str, kind: str, text: str, trace: str) -> None:
+        super().__init__(
+            f"the service {name!r} of {place} raised {kind}{f': {text}' if text else ''}",
+            state="The call is over; the service answers further ones.",
+            remedy="Its traceback shows the line.",
+        )
+        self.place = place
+        self.name = name
+        self.kind = kind
+        self.text = text
+        self.trace = trace
+
+
+class ServiceTaken(AgentsError):
+    """A fragment wants the name of a service that is there already."""
+
+    slug = "service-taken"
+
+    def __init__(self, place: str, name: str, what: str, *, replaceable: bool) -> None:
+        super().__init__(
+            f"{place} has a service {name!r} already: {what}",
+            state="That one goes on as it was, and the fragment was not installed.",
+            remedy="Choose another name"
+            + (", or install it with replace=True." if replaceable else "; it cannot be replaced by a fragment."),
+        )
+        self.place = place
+        self.name = name
+
+
+class NotAFragment(AgentsError):
+    """What is to become a service is no function that could be one."""
+
+    slug = "not-a-fragment"
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(
+            f"the service {name!r} cannot be made: {problem}",
+            state="Nothing was installed.",
+            remedy="Give a plain function whose first parameter is the place, as in def mean(here, column): ...",
+        )
+        self.name = name
+
+
+class UnknownUnit(AgentsError):
+    """A repository has no unit of this name, version or digest.
+
+    Attributes
+    ----------
+    known
+        What there is: the names, or of a name that is known, its versions.
+    """
+
+    slug = "unknown-unit"
+
+    def __init__(self, place: str, what: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"the repository of {place} has no unit {what}",
+            state="Nothing was fetched.",
+            remedy=f"It has: {_listed(known)}.",
+        )
+        self.place = place
+        self.what = what
+        self.known = tuple(known)
+
+
+class VersionTaken(AgentsError):
+    """Other code is published under this name and version."""
+
+    slug = "version-taken"
+
+    def __init__(self, place: str, name: str, version: str, digest: str) -> None:
+        super().__init__(
+            f"{place} has other code under the name {name!r} and version {version} already (digest {digest[:16]})",
+            state="That stays published, and nothing was added.",
+            remedy="Publish under a new version: what has been fetched under one is never to change.",
+        )
+        self.place = place
+        self.name = name
+        self.version = version
+        self.digest = digest
+
+
+class UnitOwned(AgentsError):
+    """Another owner publishes under this name."""
+
+    slug = "unit-owned"
+
+    def __init__(self, place: str, name: str, owner: str) -> None:
+        super().__init__(
+            f"the name {name!r} in the repository of {place} belongs to {owner}",
+            state="Nothing was published.",
+            remedy="Publish under another name: whoever fetches by a name gets the code of one owner.",
+        )
+        self.place = place
+        self.name = name
+        self.owner = owner
+
+
+class UnitMismatch(AgentsError):
+    """A repository gave something else than what was asked for."""
+
+    slug = "unit-mismatch"
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(
+            f"the repository of {place} gave something else than what was asked for: {problem}",
+            state="It was not loaded.",
+            remedy="Do not trust that place before it has been looked at.",
+        )
+        self.place = place
+
+
+class NotPublishable(AgentsError):
+    """What is to be published is no function or class, or has no usable name or version."""
+
+    slug = "not-publishable"
+
+    def __init__(self, problem: str, *, remedy: str) -> None:
+        super().__init__(problem, state="Nothing was published.", remedy=remedy)
 
 
 class StoreFailed(AgentsError):

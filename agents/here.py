@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-__all__ = ["Here", "Surroundings", "arriving"]
+__all__ = ["Here", "Surroundings", "arriving", "arriving_at"]
 
 
 class Surroundings(Protocol):
@@ -41,6 +41,10 @@ class Surroundings(Protocol):
 
     def labels(self) -> Mapping[str, str]:
         """What the place tells of itself: host, version of Python, labels of its node."""
+        ...
+
+    def load_unit(self, name: str, version: str, digest: str, source: str) -> Any:
+        """The function or class of a published unit: from what was fetched here before, else from its repository."""
         ...
 
 
@@ -85,6 +89,10 @@ class Here:
         """
         return self._surroundings.resource(self.agent, name)
 
+    def load_unit(self, name: str, version: str, digest: str, source: str) -> Any:
+        """For `agents.units.FetchedUnit`: the function or class of a published unit, as it is loaded here."""
+        return self._surroundings.load_unit(name, version, digest, source)
+
     def log(self, text: object) -> None:
         """Write a line to the log of the platform; ``sojourn logs`` shows it."""
         self._surroundings.said(self.agent, str(text))
@@ -121,6 +129,11 @@ def arriving(here: Here) -> Iterator[None]:
         _arriving.here = outer
 
 
+def arriving_at() -> Here | None:
+    """The place where what is just being decoded on this thread arrives; None if nothing is."""
+    return _arriving.here
+
+
 class _Nowhere:
     """The surroundings of an agent that is decoded where there is no place, as by ``sojourn run``."""
 
@@ -139,6 +152,11 @@ class _Nowhere:
 
     def labels(self) -> Mapping[str, str]:
         return {}
+
+    def load_unit(self, name: str, version: str, digest: str, source: str) -> Any:
+        from agents.errors import UnknownUnit
+
+        raise UnknownUnit(self.name, f"{name!r} of version {version}", ())
 
 
 def _present() -> Here:

@@ -6,10 +6,12 @@ import re
 import secrets
 from typing import Final
 
-__all__ = ["check_agent_name", "is_agent_id", "new_agent_id"]
+__all__ = ["check_agent_name", "is_agent_id", "is_plain_name", "new_agent_id"]
 
 #: Letters, digits and a few marks: what can be typed in a shell, shown in a table, and is no option.
 _NAME: Final = re.compile(r"\w[\w .:@+-]{0,99}(?<! )")
+#: What services and published units are called.
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _AGENT_ID: Final = re.compile(r"[0-9a-f]{16}(?:\.\d+-\d+)*")
 
 
@@ -21,6 +23,11 @@ def new_agent_id() -> str:
 def is_agent_id(text: str) -> bool:
     """Whether a text has the form of an agent's id, so that it cannot be a name."""
     return _AGENT_ID.fullmatch(text) is not None
+
+
+def is_plain_name(text: object) -> bool:
+    """Whether a service or a published unit can be called so: at most 100 ASCII letters, digits, and _ . - within."""
+    return isinstance(text, str) and _PLAIN_NAME.fullmatch(text) is not None
 
 
 def check_agent_name(name: str) -> None:

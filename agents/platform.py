@@ -15,6 +15,7 @@ from agents.effects import Failures, gather, place_name
 from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
+from agents.remote import RemoteWork
 from agents.status import AgentStatus, combined
 from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
@@ -44,7 +45,7 @@ class PlaceInfo:
         return self.name
 
 
-class Platform:
+class Platform(RemoteWork):
     """A platform; `agents.connect` makes one.
 
     Parameters
@@ -82,6 +83,7 @@ class Platform:
         start_at: float | None = None,
         start_when: str | None = None,
         fragment: str | None = None,
+        replace: bool = False,
         timeout: float = 60.0,
         **kwargs: Any,
     ) -> Handle:
@@ -99,7 +101,7 @@ class Platform:
             With whose key it is signed; by default the one of the connection.
         birth
             Where it may go, for how long, and in how many hops: anywhere, for 30 days, and 256 hops unless given.
-        mobility, needs, process, start_at, start_when, fragment
+        mobility, needs, process, start_at, start_when, fragment, replace
             On what terms it runs: see `agents.terms.LaunchTerms`, where `mobility` is called `accepts`.
 
         Raises
@@ -117,6 +119,7 @@ class Platform:
             start_at=start_at,
             start_when=start_when,
             fragment=fragment,
+            replace=replace,
         )
         born = self.client.launch(
             agent, args, kwargs, at=where, name=name, owner=owner, birth=birth, terms=terms, timeout=timeout

@@ -73,7 +73,8 @@ def _priced(
     platform: Platform, run: Callable[[int], None], *, trips: float, times: int = _TIMES, large: bool = True
 ) -> Price:
     if large:
-        run(0), run(_LARGE)  # the code is known from here on
+        run(0)  # the code is known from here on
+        run(_LARGE)
     before = sent_by_all(platform)
     small = [_seconds(run, 0) for _ in range(times)]
     sent = (sent_by_all(platform) - before) / times

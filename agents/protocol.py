@@ -10,23 +10,29 @@ from typing import Any, TypeAlias
 from mobility.errors import MobilityError
 
 __all__ = [
+    "CallService",
     "Control",
     "Deliver",
     "Description",
     "Done",
     "Failure",
     "FetchCode",
+    "FetchUnit",
     "Fetched",
     "HeldBack",
     "LooksAt",
     "NotHere",
     "PlaceReply",
     "PlaceRequest",
+    "PublishUnit",
+    "PullUnit",
+    "RemoveFragment",
     "Taken",
     "Transfer",
     "TransferAccepted",
     "TransferPending",
     "TransferRefused",
+    "UnitReply",
     "Verb",
 ]
 
@@ -117,7 +123,107 @@ class LooksAt:
     agents: bool = False
 
 
-PlaceRequest: TypeAlias = Transfer | Deliver | FetchCode | Control | LooksAt
+@dataclass(frozen=True, slots=True)
+class CallService:
+    """Run this service, and tell me what it returned or raised: `Done` with an outcome of `agents.place.outcomes`.
+
+    Attributes
+    ----------
+    service
+        Its name.
+    arguments
+        Of the plain codec: a list of the positional ones and a dict of the others.
+    seconds
+        How long to wait for its end.
+    caller
+        Who asks, for the log: an agent's id, or ``client-`` and a random number.
+    """
+
+    service: str
+    arguments: bytes = field(repr=False)
+    seconds: float
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishUnit:
+    """Keep this unit in your repository: `Done` with its digest.
+
+    Attributes
+    ----------
+    bundle
+        Signed, with its name and version in its luggage; nothing in it is believed before it is verified.
+    """
+
+    bundle: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchUnit:
+    """Give me a unit of your repository.
+
+    Attributes
+    ----------
+    name, version
+        Which one; without a version, the newest.
+    digest
+        The same by its digest, in hexadecimal.
+    have
+        Digests of units of this name that need not be sent again.
+    bare
+        Only tell which one it is.
+    """
+
+    name: str | None
+    version: str | None
+    digest: str | None
+    have: frozenset[str] = frozenset()
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PullUnit:
+    """Get a unit from the repository of a place, and start it with you as an agent of this id.
+
+    Attributes
+    ----------
+    arguments
+        As of `CallService`.
+    terms
+        On what terms it runs, as `agents.terms` writes them.
+    """
+
+    agent: str
+    called: str | None
+    source: str
+    name: str | None
+    version: str | None
+    digest: str | None
+    arguments: bytes = field(repr=False)
+    terms: bytes = field(repr=False)
+    started: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFragment:
+    """Offer this service no more, if it is a fragment."""
+
+    service: str
+
+
+PlaceRequest: TypeAlias = (
+    Transfer
+    | Deliver
+    | FetchCode
+    | Control
+    | LooksAt
+    | CallService
+    | PublishUnit
+    | FetchUnit
+    | PullUnit
+    | RemoveFragment
+)
 
 
 # -- replies ----------------------------------------------------------------------------------------------------------
@@ -183,6 +289,16 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitReply:
+    """A unit of the repository; without its bundle, if the one who asks has it."""
+
+    name: str
+    version: str
+    digest: str
+    bundle: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What was asked for has been done; `value` is plain data, or the bytes of a bundle."""
 
@@ -221,6 +337,7 @@ PlaceReply: TypeAlias = (
     | HeldBack
     | NotHere
     | Fetched
+    | UnitReply
     | Done
     | Failure
     | Description

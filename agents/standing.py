@@ -13,8 +13,10 @@ __all__ = [
     "Arrives",
     "Asks",
     "Cloned",
+    "Evaluates",
     "Fresh",
     "Gathers",
+    "GetsUnit",
     "Gives",
     "Raises",
     "Receives",
@@ -102,10 +104,36 @@ class Gathers:
     until: float
 
 
-Standing: TypeAlias = Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks | Gathers
+@dataclass(frozen=True, slots=True)
+class Evaluates:
+    """It waits for the end of a child, and gets what that returns, or raises what it raises."""
+
+    child: str
+    place: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class GetsUnit:
+    """Its ``yield`` gives a unit of the repository of a place; it travels by its name, never as code."""
+
+    name: str
+    version: str
+    digest: str
+    source: str
+
+
+Standing: TypeAlias = (
+    Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks | Gathers | Evaluates | GetsUnit
+)
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks, Gathers)
+    kind.__name__.lower(): kind
+    for kind in (
+        *(Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps),
+        *(Asks, Gathers, Evaluates, GetsUnit),
+    )
 }
 
 

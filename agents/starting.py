@@ -22,6 +22,7 @@ def connect(
     *,
     places: Sequence[str] | int | Mapping[str, Mapping[str, Any]] | None = None,
     resources: Mapping[str, Mapping[str, Any]] | None = None,
+    services: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
     place_files: Mapping[str, str | Path] | None = None,
     owner: Identity | None = None,
     owners: Sequence[PublicIdentity] = (),
@@ -48,8 +49,11 @@ def connect(
         Names of the local nodes, if they have to be started, or how many; or their resources by name.
     resources
         By place (``"*"``: every place): what it offers, by name. A `agents.resources.Made` is made there.
+    services
+        By place (``"*"``: every place): functions that others call there, by name; each gets the place first, and
+        travels there with its code.
     place_files
-        By place (``"*"``: every place): a TOML file there that describes resources.
+        By place (``"*"``: every place): a TOML file there that describes resources and services.
     owner
         With whose key agents are launched; by default the key ``owner`` of the home folder, made if it is not there.
     owners
@@ -95,12 +99,15 @@ def connect(
     from agents._ray.bootstrap import open_platform, pickled_resources
     from agents.place import PlaceOptions
     from agents.resources import read_resource_file
+    from agents.services import packed_services, read_service_file
 
     pickled = pickled_resources(offered)
+    packed = packed_services(services or {}, identity)
     reached = reach(address, places=names, progress=told)
     try:
         for path in (place_files or {}).values() if reached.started else ():
             read_resource_file(Path(path))  # the places are on this machine: say at once what is wrong
+            read_service_file(Path(path), "this machine")
 
         trust = folder / "trust"
         settings = PlatformSettings(
@@ -111,6 +118,7 @@ def connect(
             trusts={place: str(path) for place, path in (trusts or {}).items()},
             place_files={place: str(path) for place, path in (place_files or {}).items()},
             resources=pickled,
+            services=packed,
             options=options if options is not None else PlaceOptions(),
             ports=tuple(ports),
         )

@@ -53,7 +53,7 @@ class AgentStatus:
         return f"{self.name} is {self.state}{where}{f' for {self.waits_for}' if self.waits_for else ''}"
 
 
-_STANDINGS = {"receives": "waiting", "asks": "waiting", "gathers": "waiting", "sleeps": "sleeping"}
+_STANDINGS = {"sleeps": "sleeping", **dict.fromkeys(("receives", "asks", "gathers", "evaluates"), "waiting")}
 _MOVING = frozenset({"admitting", "staged", "frozen", "reclaiming", "releasing"})
 
 

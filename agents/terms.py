@@ -34,6 +34,8 @@ class LaunchTerms:
         Name of a resource of the place: it begins once that is true or, if it can be called, returns true.
     fragment
         The unit is a fragment: it becomes the service of this name where it lands, and the agent ends.
+    replace
+        Whether it may take the place of a fragment that the same owner has installed there under that name.
     """
 
     accepts: Accepts = "strong"
@@ -42,6 +44,7 @@ class LaunchTerms:
     start_at: float | None = None
     start_when: str | None = None
     fragment: str | None = None
+    replace: bool = False
 
     def __post_init__(self) -> None:
         if self.accepts not in ("strong", "weak", "either"):

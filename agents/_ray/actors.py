@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.protocol import PlaceReply, PlaceRequest, Transfer
 from agents.resources import Resources, read_resource_file
+from agents.services import ServiceMaker, read_service_file, shipped_services
 from agents.sockets import SocketAddress, SocketServer
 from mobility.trust import Identity, PublicIdentity, TrustStore
 
@@ -41,7 +43,7 @@ __all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor",
 #: whole hop: the thread that is to step an agent waits for the one that brought it.
 _SWITCH: Final = 0.0005
 #: Threads of each kind of request.
-PLACE_GROUPS: Final = {"transfer": 16, "deliver": 32, "look": 8, "control": 32}
+PLACE_GROUPS: Final = {"transfer": 16, "deliver": 32, "look": 8, "control": 32, "call": 128, "pull": 16}
 DIRECTORY_GROUPS: Final = {"wait": 128}
 #: Seconds for which a place waits for the disk of an earlier process.
 _PATIENCE: Final = 30.0
@@ -68,6 +70,8 @@ class PlatformSettings:
         TOML file with resources, by place; under ``"*"`` for all places.
     resources
         By place: what it offers, pickled by cloudpickle.
+    services
+        By place and name: a function in a bundle that one of `owners` has signed; under ``"*"`` for all places.
     options
         How places work.
     ports
@@ -83,6 +87,7 @@ class PlatformSettings:
     trusts: Mapping[str, str] = field(default_factory=dict)
     place_files: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, bytes] = field(default_factory=dict)
+    services: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     options: PlaceOptions = field(default_factory=PlaceOptions)
     ports: Sequence[int] = (0,)
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -158,6 +163,7 @@ class PlaceActor:
             resources=_resources(name, settings),
             about={**about, "actor": actor, **({"socket": list(server.address)} if server is not None else {})},
             options=settings.options,
+            services=_services(name, settings),
         )
         client.trust = self._place.trust
         self._opened.set()
@@ -202,6 +208,16 @@ class PlaceActor:
         """Somebody wants something of an agent."""
         return to_bytes(self._place.serve(pickle.loads(request)))
 
+    @ray.method(concurrency_group="call")  # type: ignore[untyped-decorator]  # as above
+    def call(self, request: bytes) -> bytes:
+        """Somebody calls a service."""
+        return to_bytes(self._place.serve(pickle.loads(request)))
+
+    @ray.method(concurrency_group="pull")  # type: ignore[untyped-decorator]  # as above
+    def pull(self, request: bytes) -> bytes:
+        """A unit is to be got from a repository."""
+        return to_bytes(self._place.serve(pickle.loads(request)))
+
     def close(self) -> None:
         """Say goodbye; agents stay on disk."""
         self._place.close(timeout=5.0)
@@ -241,9 +257,23 @@ def _identity(folder: Path, name: str) -> Identity:
     return identity
 
 
-def _resources(name: str, settings: PlatformSettings) -> Resources:
+def _place_files(name: str, settings: PlatformSettings) -> list[Path]:
     import os
 
+    files = [settings.place_files.get("*"), settings.place_files.get(name), os.environ.get("SOJOURN_PLACE_FILE")]
+    return [Path(file) for file in files if file is not None]
+
+
+def _services(name: str, settings: PlatformSettings) -> dict[str, ServiceMaker]:
+    made: dict[str, ServiceMaker] = {}
+    for file in _place_files(name, settings):
+        with suppress(ResourceFileInvalid):  # told where its resources are read, which is the same file
+            made |= read_service_file(file, name)
+    owners = [PublicIdentity.from_bytes(key) for key in settings.owners]
+    return made | shipped_services(settings.services, name, owners)
+
+
+def _resources(name: str, settings: PlatformSettings) -> Resources:
     from ray import cloudpickle
 
     from agents.resources import Made
@@ -251,14 +281,13 @@ def _resources(name: str, settings: PlatformSettings) -> Resources:
     found: dict[str, Any] = {}
     made: dict[str, Any] = {}
     problem: AgentsError | None = None
-    files = [settings.place_files.get("*"), settings.place_files.get(name), os.environ.get("SOJOURN_PLACE_FILE")]
-    for file in files:
-        if file is not None:
-            try:
-                made |= read_resource_file(Path(file))
-            except ResourceFileInvalid as error:  # the place serves without; whoever asks for its resources is told why
-                print(f"sojourn: place {name}: {error}", file=sys.stderr, flush=True)
-                problem = error
+    for file in _place_files(name, settings):
+        try:
+            read_service_file(file, name)
+            made |= read_resource_file(file)
+        except ResourceFileInvalid as error:  # the place serves without; whoever asks for what it offers is told why
+            print(f"sojourn: place {name}: {error}", file=sys.stderr, flush=True)
+            problem = error
     for key in ("*", name):
         data = settings.resources.get(key)
         if data is not None:

@@ -32,7 +32,21 @@ from agents._ray.membership import PLATFORM_NAMESPACE
 from agents.directory import Member
 from agents.directory_service import WAITING_METHODS
 from agents.errors import AgentsError, DirectoryUnreachable, PlaceUnreachable, UnknownPlace
-from agents.protocol import Control, Deliver, FetchCode, LooksAt, NotHere, PlaceReply, PlaceRequest, Transfer
+from agents.protocol import (
+    CallService,
+    Control,
+    Deliver,
+    FetchCode,
+    FetchUnit,
+    LooksAt,
+    NotHere,
+    PlaceReply,
+    PlaceRequest,
+    PublishUnit,
+    PullUnit,
+    RemoveFragment,
+    Transfer,
+)
 from agents.sockets import Interrupted, NoConnection, SocketAddress, SocketCaller
 
 __all__ = ["DIRECTORY", "Buffer", "RayTransport", "to_bytes"]
@@ -53,6 +67,11 @@ _DOORS: Final[dict[type[Any], str]] = {
     FetchCode: "look",
     LooksAt: "look",
     Control: "control",
+    CallService: "call",
+    PublishUnit: "control",
+    FetchUnit: "look",
+    PullUnit: "pull",
+    RemoveFragment: "control",
 }
 
 

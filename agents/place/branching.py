@@ -88,7 +88,8 @@ class Branching:
             child = self._next_id(resident)
             passport, parent = resident.passport, resident.luggage
             assert passport is not None and parent is not None
-            luggage = Luggage(effect.name or child, NEVER, at.Fresh(), terms=LaunchTerms(process=parent.terms.process))
+            process = parent.terms.process if effect.process is None else effect.process
+            luggage = Luggage(effect.name or child, NEVER, at.Fresh(), terms=LaunchTerms(process=process))
             with capturing(to, self.core.name):
                 bundle = pack(
                     effect.function,

@@ -44,6 +44,8 @@ class PlaceOptions:
         How many agents are stepped at once as a rule, and while some compute for long.
     most_calls
         How many functions run at once for agents that yield `call`.
+    most_service_calls
+        How many calls of one service run at once.
     held_seconds
         How long a message waits for an agent that is just moving, before its sender has to try again.
     most_marks
@@ -58,6 +60,7 @@ class PlaceOptions:
     usual_steps: int = 4
     most_steps: int = 64
     most_calls: int = 32
+    most_service_calls: int = 16
     held_seconds: float = 0.25
     most_marks: int = 100_000
     limits: Limits = DEFAULT_LIMITS

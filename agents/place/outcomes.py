@@ -13,7 +13,7 @@ from agents.errors import AgentFailed, AgentStopped, ResultNotPlain
 from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["RemoteTrace", "failed", "has_returned", "read_outcome", "returned", "stopped"]
+__all__ = ["RemoteTrace", "error_of", "failed", "has_returned", "read_outcome", "returned", "stopped"]
 
 #: Larger arguments and attributes of an exception stay where they are.
 _MOST_BYTES: Final = 100_000
@@ -103,12 +103,13 @@ def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
         return told["value"]
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
-    error = _again(agent, told, package)
+    error = error_of(agent, told, package)
     error.add_note(f"The agent {agent} was on: {' -> '.join(told['places'])}")
     raise error from RemoteTrace(told["trace"])
 
 
-def _again(agent: str, told: Mapping[str, Any], package: str | None) -> BaseException:
+def error_of(agent: str, told: Mapping[str, Any], package: str | None = None) -> BaseException:
+    """The exception of an outcome that is one; `AgentFailed` if this process has no class of that name."""
     module, _, qualname = told["kind"].rpartition(".")
     found: Any = None
     if package is not None and module:  # as the agent that reads it has it

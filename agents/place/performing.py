@@ -19,16 +19,20 @@ from agents.errors import NotAnEffect, WaitedTooLong
 from agents.eventlog import EventKind
 from agents.luggage import Luggage
 from agents.mailbox import Message
+from agents.paradigms import Evaluation, Publication, ServiceCall, UnitFetch, UnitPull
 from agents.patience import ask_patiently
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore
 from agents.place.deferring import Deferring
+from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, returned
 from agents.place.posting import Post, encoded
+from agents.place.requesting import ErrandEffect, Requesting
 from agents.place.resident import Ended, Resident
+from agents.units import FetchedUnit
 from mobility.errors import MobilityError
 from mobility.plain import PlainInvalid, decode
 
@@ -50,6 +54,8 @@ class Performing:
     gathering: Gathering
     deferring: Deferring
     handle_of: Callable[[str], Any]
+    requesting: Requesting
+    fragments: Fragments
 
     def run(self, resident: Resident) -> None:
         """Step a resident, on a thread of the pool, until it waits, leaves, ends, or its turn is over."""
@@ -102,6 +108,9 @@ class Performing:
                 with resident.lock:
                     resident.scheduled = False
                 return False
+            if luggage.terms.fragment is not None:
+                self.fragments.install(resident)
+                return True
             ready, value, error = self._ready(resident)
             if not ready:
                 return False
@@ -137,6 +146,13 @@ class Performing:
                     return self._answered(resident, luggage, asks)
                 case at.Gathers() as gathers:
                     return self.gathering.look(resident, gathers)
+                case at.Evaluates():
+                    pass  # the directory is asked below, without the lock
+                case at.GetsUnit() as gets:
+                    unit = FetchedUnit(gets.name, gets.version, gets.digest, gets.source, resident.here)
+                    return True, unit, None
+        if isinstance(luggage.standing, at.Evaluates):
+            return self.requesting.ended(luggage.standing, lambda until: self._looks_again(resident, until))
         raise AssertionError("an agent stands somewhere")
 
     def _waits(self, resident: Resident, until: float | None) -> bool:
@@ -149,6 +165,14 @@ class Performing:
             resident.wakes = until  # one that is set already will do, however often messages wake it
             self.core.timers.after(left, lambda: self._wake(resident, until))
         return False
+
+    def _looks_again(self, resident: Resident, until: float) -> None:
+        """Have a resident stepped at a time; at once if somebody has come to want something of it."""
+        with resident.lock:
+            self._waits(resident, until)
+            wanted = bool(resident.controls)
+        if wanted:
+            self.core.schedule(resident, self.run)
 
     def _wake(self, resident: Resident, until: float) -> None:
         with resident.lock:
@@ -273,6 +297,11 @@ class Performing:
             case does.Call():
                 self._call(resident, luggage, effect)
                 return None
+            case Evaluation():
+                return self.requesting.begin(resident, effect)
+            case ServiceCall() | UnitFetch() | Publication() | UnitPull():
+                self._request(resident, luggage, effect)
+                return None
             case _:
                 kind = type(effect)
                 raise NotAnEffect(f"a {kind.__module__}.{kind.__qualname__}")
@@ -311,14 +340,30 @@ class Performing:
         )
 
     def _call(self, resident: Resident, luggage: Luggage, effect: does.Call) -> None:
+        def called() -> at.Standing:
+            value = effect.function(*effect.args, **effect.kwargs)
+            return at.Gives(value, travels=_is_plain(value))
+
+        self._beside(resident, luggage, called, self.core.call)
+
+    def _request(self, resident: Resident, luggage: Luggage, effect: ErrandEffect) -> None:
+        self._beside(resident, luggage, lambda: self.requesting.done(resident, effect), self.requesting.beside)
+
+    def _beside(
+        self,
+        resident: Resident,
+        luggage: Luggage,
+        do: Callable[[], at.Standing],
+        submit: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """Do what takes its time on another thread; then the agent stands as that says."""
         with resident.lock:
             resident.calling = True
 
         def work() -> None:
             standing: at.Standing
             try:
-                value = effect.function(*effect.args, **effect.kwargs)
-                standing = at.Gives(value, travels=_is_plain(value))
+                standing = do()
             except BaseException as error:
                 standing = at.Raises(error)
             with resident.lock:
@@ -328,7 +373,7 @@ class Performing:
                 resident.calling = False
             self.core.schedule(resident, self.run)
 
-        self.core.call(work)
+        submit(work)
 
 
 def _is_plain(value: Any) -> bool:

@@ -28,6 +28,7 @@ from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
 from agents.place.deferring import Deferring
+from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
@@ -35,23 +36,35 @@ from agents.place.moving import Moving
 from agents.place.noting import Notebook
 from agents.place.performing import Performing
 from agents.place.posting import Post
+from agents.place.pulling import Pulling
+from agents.place.repository import Repository
+from agents.place.requesting import Requesting
 from agents.place.resident import Resident
+from agents.place.serving import Serving
 from agents.place.trusting import MemberTrust
 from agents.protocol import (
+    CallService,
     Control,
     Deliver,
     Description,
+    Done,
     Failure,
     FetchCode,
     Fetched,
+    FetchUnit,
     LooksAt,
     PlaceReply,
     PlaceRequest,
+    PublishUnit,
+    PullUnit,
+    RemoveFragment,
     Transfer,
 )
 from agents.resources import Resources
+from agents.services import ServiceMaker
 from agents.sockets import traffic
 from agents.transport import Transport
+from agents.units import Units
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustSource
 
@@ -78,6 +91,8 @@ class Place:
         its own rights, and admits nobody else.
     resources
         What it offers.
+    services
+        By name: what gives the function of each service when it is first called.
     about
         What it tells of itself, beside host, process and versions.
     handle_of
@@ -98,6 +113,7 @@ class Place:
         about: Mapping[str, Any] | None = None,
         options: PlaceOptions | None = None,
         cell_kind: CellKind = InlineCell,
+        services: Mapping[str, ServiceMaker] | None = None,
     ) -> None:
         if identity.name != name:
             raise ValueError(f"the place {name} cannot sign as {identity.name}")
@@ -131,10 +147,23 @@ class Place:
         branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
         self.post = Post(self.core, self._run)
-        gathering = Gathering(self.core, self.moving, self._run)
-        deferring = Deferring(self.core, self.moving, self._run)
+        self.units = Units(transport, lambda: self.trust, meet=self.refresh_members, store=store)
+        self.repository = Repository(self.core, self.units, self.refresh_members)
+        self.serving = Serving(self.core, self, services or {}, self._resources.problem)
+        self.fragments = Fragments(self.core, self, self.serving, self.refresh_members)
+        self._requesting = Requesting(self.core, self.units, self.repository, branching)
+        self._pulling = Pulling(self.core, self.units, self.landing)
         self._performing = Performing(
-            self.core, self.moving, branching, self.controlling, self.post, gathering, deferring, handle_of
+            self.core,
+            self.moving,
+            branching,
+            self.controlling,
+            self.post,
+            Gathering(self.core, self.moving, self._run),
+            Deferring(self.core, self.moving, self._run),
+            handle_of,
+            self._requesting,
+            self.fragments,
         )
         self._lease: Lease | None = None
         self._members_version = -1
@@ -163,6 +192,8 @@ class Place:
             If the directory does not accept it.
         """
         registered, asked = self._registered(timeout)
+        self.repository.load()
+        self.fragments.load()
         self._lease = Lease(
             self.core,
             self.moving,
@@ -210,6 +241,7 @@ class Place:
         with self._closing:
             if self.core.closed:
                 return
+            self._close_rooms()
             self.core.close(timeout / 2)  # first of all: nothing runs when the lease is given back
             if self._lease is not None:
                 self._lease.close(timeout / 4)
@@ -227,11 +259,16 @@ class Place:
         with self._closing:
             self._dead = True
             self.core.store.close()  # what it has not written by now is not written
+            self._close_rooms()
             self.core.close(0.1)
             if self._lease is not None:
                 self._lease.close(0.1)
             self._notebook.abandon()
             self.core.let_go()
+
+    def _close_rooms(self) -> None:
+        self.serving.close()
+        self._requesting.close()
 
     def refresh_members(self) -> bool:
         """Ask who else is there, without waiting for the next renewal of the lease; whether that brought any news."""
@@ -261,6 +298,17 @@ class Place:
                     return self.controlling.wish(request)
                 case LooksAt():
                     return self.describe(agents=request.agents)
+                case CallService():
+                    return self.serving.call(request)
+                case FetchUnit():
+                    return self.repository.find(request)
+                case PublishUnit():
+                    return Done(self.repository.publish(request.bundle))
+                case PullUnit():
+                    return self._pulling.pull(request)
+                case RemoveFragment():
+                    self.fragments.remove(request.service)
+                    return Done()
         except MobilityError as error:
             return Failure(error)
 
@@ -271,6 +319,8 @@ class Place:
             **self._about,
             "agents": len(here),
             "resources": list(self._resources.names),
+            "services": list(self.serving.names),
+            "units": self.repository.names,
             "threads": self.core.pool.threads,
             "leased": self.core.leased,
             "defects": self._defects,
@@ -291,6 +341,10 @@ class Place:
 
     def said(self, agent: str, text: str) -> None:
         self.core.event(EventKind.SAID, agent, text=text[:10_000])
+
+    def load_unit(self, name: str, version: str, digest: str, source: str) -> Any:
+        unit, _ = self.units.get(source, name, version, digest, timeout=self.core.options.transfer_seconds)
+        return unit.load()
 
     def labels(self) -> Mapping[str, str]:
         return {key: str(value) for key, value in self._about.items()}

@@ -25,6 +25,7 @@ from agents.place.trusting import MemberTrust
 from agents.platform import Platform
 from agents.protocol import PlaceReply, PlaceRequest
 from agents.resources import Resources
+from agents.services import checked_services
 from mobility.trust import Identity, PublicIdentity, TrustSource
 
 __all__ = ["LocalLine", "LocalNet", "LocalPlatform", "Tamper"]
@@ -203,6 +204,8 @@ class LocalPlatform(Platform):
         Names.
     resources
         By place, by name.
+    services
+        By place (``"*"``: every place), by name: functions that get the place first.
     folder
         Where all is kept; a temporary one unless given.
     lease_seconds
@@ -228,7 +231,9 @@ class LocalPlatform(Platform):
         options: PlaceOptions | None = None,
         trusts: Mapping[str, TrustSource] | None = None,
         owner: Identity | None = None,
+        services: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
     ) -> None:
+        self._services = checked_services(services or {})
         self._temporary = tempfile.TemporaryDirectory(prefix="sojourn-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary is not None else Path(folder or ".")
         self.net = LocalNet()
@@ -270,6 +275,7 @@ class LocalPlatform(Platform):
             trust=self._trusts.get(name),
             resources=Resources(name, self._resources.get(name)),
             options=self._options,
+            services={**self._services.get("*", {}), **self._services.get(name, {})},
         )
         self.running[name] = place
         self._lines[name] = line

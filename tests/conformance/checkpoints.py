@@ -68,6 +68,18 @@ class CheckpointsSuite:
         store.save_code(b"digest", b"second")
         assert store.code(b"digest") == b"first"
 
+    def test_rooms_keep_what_is_neither_agent_nor_code(self, store):
+        assert store.kept("a", "x") is None and store.keys("a") == []
+        store.keep("a", "x", b"1")
+        store.keep("b", "x", b"2")
+        store.keep("a", "w", b"")
+        store.keep("a", "x", b"3")
+        assert (store.kept("a", "x"), store.kept("b", "x"), store.kept("a", "w")) == (b"3", b"2", b"")
+        assert (store.keys("a"), store.keys("b")) == (["w", "x"], ["x"])
+        store.give_up("a", "x")
+        store.give_up("a", "x")
+        assert store.kept("a", "x") is None and store.keys("a") == ["w"] and store.kept("b", "x") == b"2"
+
     def test_many_threads(self, store):
         def work(name):
             for number in range(20):
@@ -93,9 +105,13 @@ class LastingCheckpointsSuite(CheckpointsSuite):
         store.save("z", 1, b"gone")
         store.drop("z")
         store.save_code(b"digest", b"code")
+        store.keep("room", "key", b"kept")
+        store.keep("room", "other", b"given up")
+        store.give_up("room", "other")
         for number in range(3):
             store.note("x", message(number))
         again = reopen()
         assert again.agents() == {"x": 3, "y": 4}
         assert again.load("x").journal == tuple(message(number) for number in range(3))
+        assert again.keys("room") == ["key"] and again.kept("room", "key") == b"kept"
         assert len(again.load("y").bundle) == 500_000 and again.code(b"digest") == b"code"
