@@ -5,6 +5,7 @@ another node.
 
 ==================  ==================================================================================================
 mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`
+itineraries         `visit`, `ordered`, `any_order`, `alternatives`, `loop`; `onward`, `Way`
 messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
 waiting             `sleep`, `call`, `checkpoint`
 the platform        `connect`, `Platform`, `PlaceInfo`
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         checkpoint,
         clone,
         hop,
+        onward,
         receive,
         reply,
         send,
@@ -45,10 +47,12 @@ if TYPE_CHECKING:
     from agents.errors import AgentsError
     from agents.handle import Handle
     from agents.here import Here
+    from agents.itinerary import Way
     from agents.platform import PlaceInfo, Platform
     from agents.starting import connect
     from agents.status import AgentStatus
     from agents.trail import Trail
+    from mobility.trust.itinerary import alternatives, any_order, loop, ordered, visit
 
 __all__ = [
     "AgentsError",
@@ -60,18 +64,25 @@ __all__ = [
     "Received",
     "AgentStatus",
     "Trail",
+    "Way",
     "agent",
+    "alternatives",
+    "any_order",
     "ask",
     "call",
     "checkpoint",
     "clone",
     "connect",
     "hop",
+    "loop",
+    "onward",
+    "ordered",
     "receive",
     "reply",
     "send",
     "sleep",
     "spawn",
+    "visit",
 ]
 
 # Loaded when first asked for: the command line lives in this package too, and has to start at once.
@@ -80,7 +91,7 @@ _ROOMS = {
     **dict.fromkeys(
         (
             *("Clone", "Received", "ask", "call", "checkpoint", "clone"),
-            *("hop", "receive", "reply", "send", "sleep", "spawn"),
+            *("hop", "onward", "receive", "reply", "send", "sleep", "spawn"),
         ),
         "agents.effects",
     ),
@@ -91,6 +102,8 @@ _ROOMS = {
     "connect": "agents.starting",
     "AgentStatus": "agents.status",
     "Trail": "agents.trail",
+    "Way": "agents.itinerary",
+    **dict.fromkeys(("alternatives", "any_order", "loop", "ordered", "visit"), "mobility.trust.itinerary"),
 }
 
 

@@ -15,6 +15,7 @@ from agents.effects import place_name
 from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
+from agents.itinerary import planned
 from agents.status import AgentStatus, combined
 from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
@@ -76,6 +77,7 @@ class Platform:
         name: str | None = None,
         owner: Identity | None = None,
         birth: Birth | None = None,
+        itinerary: Any = None,
         mobility: Accepts = "strong",
         needs: Needs | None = None,
         process: bool = False,
@@ -92,13 +94,16 @@ class Platform:
         agent
             A function decorated with `agent`; it gets the place, then `args` and `kwargs`.
         at
-            Where it is born; None: at any place.
+            Where it is born; None: at any place, or at the first stop of its itinerary.
         name
             By which others find it; free again when it has ended.
         owner
             With whose key it is signed; by default the one of the connection.
         birth
             Where it may go, for how long, and in how many hops: anywhere, for 30 days, and 256 hops unless given.
+        itinerary
+            Where it may go, and in which order: a term of `ordered`, `any_order`, `alternatives`, `loop` and `visit`,
+            or a list of places. It is signed, every place holds the agent to it, and `onward` goes by it.
         mobility, needs, process, start_at, start_when, fragment
             On what terms it runs: see `agents.terms.LaunchTerms`, where `mobility` is called `accepts`.
 
@@ -106,10 +111,16 @@ class Platform:
         ------
         MoveRefused
             If the place does not let it in, for one because its owner is not trusted there.
-        UnknownPlace, AgentNameTaken, MoveFailed, mobility.errors.MobilityError
+        mobility.trust.errors.ItineraryInvalid, UnknownPlace
+            The itinerary cannot be met, or contradicts `birth`.
+        AgentNameTaken, MoveFailed, mobility.errors.MobilityError
             It was not born.
         """
         where = place_name(at) if at is not None else None
+        if itinerary is None and birth is not None:
+            itinerary = birth.itinerary
+        if itinerary is not None:
+            birth, where = planned(itinerary, birth, where, self.client.transport.places())
         terms = LaunchTerms(
             accepts=mobility,
             needs=needs or Needs(),

@@ -50,7 +50,7 @@ class AgentStatus:
         return f"{self.name} is {self.state}{where}"
 
 
-_STANDINGS = {"receives": "waiting", "asks": "waiting", "sleeps": "sleeping"}
+_STANDINGS = {"receives": "waiting", "asks": "waiting", "sleeps": "sleeping", "travels": "waiting"}
 _MOVING = frozenset({"admitting", "staged", "frozen", "reclaiming", "releasing"})
 
 

@@ -22,11 +22,13 @@ from agents.checkpoints import CheckpointStore
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
+from agents.itinerary import Way, way_of
 from agents.place.admission import Admission
 from agents.place.asking import Asking
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
+from agents.place.expiring import Expiring
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
@@ -34,6 +36,7 @@ from agents.place.noting import Notebook
 from agents.place.performing import Performing
 from agents.place.posting import Post
 from agents.place.resident import Resident
+from agents.place.travelling import Travelling
 from agents.place.trusting import MemberTrust
 from agents.protocol import (
     Control,
@@ -123,12 +126,15 @@ class Place:
             cell_kind=cell_kind,
             about=self._about,
         )
-        self.moving = Moving(self.core, Asking(self.core), self._run)
+        self.moving = Moving(self.core, Asking(self.core), self._run, self._activated)
         self.landing = Landing(self.core, Admission(self.core, self, self.refresh_members), self.moving)
         branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
         self.post = Post(self.core, self._run)
-        self._performing = Performing(self.core, self.moving, branching, self.controlling, self.post, handle_of)
+        travelling, self._expiring = Travelling(self.core, self.moving), Expiring(self.core, self.moving, self._run)
+        self._performing = Performing(
+            self.core, self.moving, branching, self.controlling, self.post, handle_of, travelling, self._expiring
+        )
         self._lease: Lease | None = None
         self._members_version = -1
         self._defects = 0
@@ -168,6 +174,7 @@ class Place:
         self.core.leased = True
         self._members_changed(registered.members_version)
         self._lease.start()
+        self._expiring.start()
         self.core.event(EventKind.PLACE_JOINED, None, about={key: str(value) for key, value in self._about.items()})
         return self._lease.take_back()
 
@@ -273,6 +280,9 @@ class Place:
     def _run(self, resident: Resident) -> None:
         self._performing.run(resident)
 
+    def _activated(self, resident: Resident) -> None:
+        self._expiring.watch(resident)
+
     # -- what an agent sees of it
 
     def resource(self, agent: str, name: str) -> Any:
@@ -280,6 +290,15 @@ class Place:
 
     def resource_names(self) -> tuple[str, ...]:
         return self._resources.names
+
+    def way(self, agent: str) -> Way | None:
+        resident = self.core.known(agent)
+        if resident is None:
+            return None
+        with resident.lock:
+            if resident.passport is None or resident.luggage is None:
+                return None
+            return way_of(resident.passport, resident.luggage.way)
 
     def said(self, agent: str, text: str) -> None:
         self.core.event(EventKind.SAID, agent, text=text[:10_000])

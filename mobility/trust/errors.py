@@ -391,7 +391,7 @@ class HopLimitReached(ChainError):
     hops: int
     limit: int
     slug = "hop-limit"
-    usual_reason = "agent {agent} has made {hops} hops, and its owner allows {limit}"
+    usual_reason = "hop {hops} of agent {agent} is one too many: its owner allows {limit}"
     usual_remedy = "Launch it with a higher hop limit."
 
 
