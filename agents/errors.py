@@ -231,12 +231,12 @@ class AgentExpired(AgentsError):
     not_after
         Unix time until which its owner has let it live.
     problem
-        What its ``finally`` blocks have raised; None: nothing.
+        What its ``finally`` blocks have raised; empty: nothing.
     """
 
     slug = "agent-expired"
 
-    def __init__(self, agent: str, place: str, not_after: int, problem: str | None = None) -> None:
+    def __init__(self, agent: str, place: str, not_after: int, problem: str = "") -> None:
         until = datetime.fromtimestamp(not_after, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         also = f"; while it ended, it raised {problem}" if problem else ""
         super().__init__(

@@ -95,7 +95,7 @@ class Expiring:
         with resident.lock:
             if resident.cell is not cell:  # the lease was lost meanwhile, and somebody else has it
                 return
-            problem = None if raised is None else ": ".join(describe(raised.error))
+            problem = "" if raised is None else ": ".join(describe(raised.error))
             not_after = passport.birth.certificate.not_after
             error = AgentExpired(resident.agent, self.core.name, not_after, problem)
             trace = raised.trace if raised is not None else f"{type(error).__qualname__}: {error}"
