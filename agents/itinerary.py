@@ -24,7 +24,7 @@ from mobility.trust.itinerary import (
     OnFailure,
     Stop,
     as_itinerary,
-    resolved,
+    spelled_out,
 )
 from mobility.trust.strict import parse_strict, write_canonical
 from mobility.trust.walk import FINISHED, Finished, Residual, Walk, choices, fewest_hops
@@ -150,7 +150,7 @@ def _missed(missed: Missed | None) -> list[str] | None:
 
 def _from_plain(told: Any) -> Course:
     try:
-        left = tuple(FINISHED if text is None else resolved(parse_strict(text, ITINERARY)) for text in told["left"])
+        left = tuple(FINISHED if text is None else spelled_out(parse_strict(text, ITINERARY)) for text in told["left"])
         reasons = [None if row is None else Missed(*map(str, row)) for row in (told["homeward"], told["over"])]
         return Course(left, int(told["hops"]), tuple(Missed(*map(str, row)) for row in told["skipped"]), *reasons)
     except (MobilityError, KeyError, TypeError, ValueError) as error:
@@ -170,7 +170,7 @@ def course_of(passport: VerifiedPassport, kept: Any) -> Course | None:
     places = [certificate.home, *(hop.destination for hop in passport.hops if not hop.stays)]
     if certificate.home is None and passport.hops:
         places[0] = passport.hops[0].origin
-    begun = Course((resolved(certificate.itinerary),))
+    begun = Course((spelled_out(certificate.itinerary),))
     course = begun if kept is None else _from_plain(kept)
     if course.hops == len(places) - 1:
         return course
@@ -228,10 +228,10 @@ def planned(itinerary: Any, birth: Birth | None, at: str | None, known: Sequence
         raise ItineraryInvalid("an agent has either an itinerary or places", remedy="Give one of the two.")
     if birth is not None and birth.itinerary not in (None, term):
         raise ItineraryInvalid("two itineraries are given, and they differ", remedy="Give one of the two.")
-    missing = _missing(resolved(term), frozenset(known))
+    missing = _missing(spelled_out(term), frozenset(known))
     if missing is not None:
         raise UnknownPlace(missing, known, state="The itinerary cannot be met. No agent was sent.")
-    at = at or next((stop.place for stop, _ in choices(resolved(term)) if stop.place in known), None)
+    at = at or next((stop.place for stop, _ in choices(spelled_out(term)) if stop.place in known), None)
     needed = fewest_hops(term, at)
     if needed > born.hop_limit:
         raise ItineraryInvalid(

@@ -11,7 +11,7 @@ from mobility.trust._naming import DIGEST, KEY_ID, LAST_MOMENT, NAME, TIME
 from mobility.trust._proof import Proof, Verified
 from mobility.trust.envelope import Envelope, VerifiedEnvelope
 from mobility.trust.errors import BadSignature, Expired, NotYetValid
-from mobility.trust.itinerary import ITINERARY, Itinerary, OnFailure, check_itinerary, resolved, stops_of
+from mobility.trust.itinerary import ITINERARY, Itinerary, OnFailure, check_itinerary, spelled_out, stops_of
 from mobility.trust.keys import Identity, PublicIdentity, Role
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
 from mobility.trust.strict import Array, Boolean, Integer, Maybe, Record, Schema, Text, write_canonical
@@ -101,7 +101,7 @@ class BirthCertificate:
         check_itinerary(itinerary)
         if self.places is not None:
             raise ValueError("an agent has either an itinerary or places")
-        leads_home = any(stop.on_failure is OnFailure.HOME for stop in stops_of(resolved(itinerary)))
+        leads_home = any(stop.on_failure is OnFailure.HOME for stop in stops_of(spelled_out(itinerary)))
         if leads_home and self.home is None:
             raise ValueError("its itinerary leads home, and it has no home")
 

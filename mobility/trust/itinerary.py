@@ -52,7 +52,7 @@ __all__ = [
     "check_itinerary",
     "loop",
     "ordered",
-    "resolved",
+    "spelled_out",
     "stops_of",
     "visit",
 ]
@@ -316,15 +316,15 @@ def _measured(term: Itinerary, level: int, count: list[int]) -> int:
             return sum(_measured(part, level + 1, count) for part in term.parts)
 
 
-def resolved(term: Itinerary, on_failure: OnFailure = OnFailure.FAIL, patience: int | None = None) -> Itinerary:
+def spelled_out(term: Itinerary, on_failure: OnFailure = OnFailure.FAIL, patience: int | None = None) -> Itinerary:
     """The same, with `on_failure` and `patience` said by each stop and by nothing else."""
     failure = term.on_failure or on_failure
     seconds = patience if term.patience is None else term.patience
     if isinstance(term, Stop):
         return Stop(term.place, failure, seconds)
     if isinstance(term, Loop):
-        return Loop(resolved(term.part, failure, seconds), term.times)
-    return type(term)(tuple(resolved(part, failure, seconds) for part in term.parts))
+        return Loop(spelled_out(term.part, failure, seconds), term.times)
+    return type(term)(tuple(spelled_out(part, failure, seconds) for part in term.parts))
 
 
 def stops_of(term: Itinerary) -> Iterator[Stop]:

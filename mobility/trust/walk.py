@@ -23,7 +23,7 @@ from mobility.trust.itinerary import (
     OnFailure,
     Ordered,
     Stop,
-    resolved,
+    spelled_out,
 )
 
 __all__ = ["FINISHED", "Finished", "Residual", "Walk", "choices", "fewest_hops", "goes_home"]
@@ -161,7 +161,7 @@ class Walk:
     @classmethod
     def begun(cls, itinerary: Itinerary, home: str | None) -> Walk:
         """At home, before the first hop."""
-        return cls((resolved(itinerary),), home, home)
+        return cls((spelled_out(itinerary),), home, home)
 
     def stayed(self) -> tuple[Residual, ...]:
         """What may be left after visits to the present place, which need no hop.
@@ -248,7 +248,7 @@ def _pruned(found: Iterable[Residual]) -> list[Residual]:
 
 def fewest_hops(term: Itinerary, home: str | None) -> int:
     """How many hops a whole walk from home needs at least, if nothing fails on the way."""
-    needed = _cheapest(resolved(term))
+    needed = _cheapest(spelled_out(term))
     if needed is None:
         return 0
     hops, first, _ = needed

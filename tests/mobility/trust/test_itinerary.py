@@ -37,7 +37,7 @@ from mobility.trust.itinerary import (
     as_itinerary,
     loop,
     ordered,
-    resolved,
+    spelled_out,
     stops_of,
     visit,
 )
@@ -106,7 +106,7 @@ def moves(way: tuple[str, ...]) -> tuple[str, ...]:
 
 def allowed_ways(term: Itinerary) -> set[tuple[str, ...]]:
     """Every beginning of every walk, as hops."""
-    found = {moves(way) for way, _ in walks(resolved(term))}
+    found = {moves(way) for way, _ in walks(spelled_out(term))}
     return {way[:end] for way in found for end in range(len(way) + 1)}
 
 
@@ -195,7 +195,7 @@ def test_a_chain_is_let_in_exactly_if_it_is_the_beginning_of_a_walk(term: Itiner
 @given(small)
 def test_the_fewest_hops_are_never_too_many(term: Itinerary) -> None:
     """Who could still walk it is not refused."""
-    whole = [moves(way) for way, over in walks(resolved(term)) if not over]
+    whole = [moves(way) for way, over in walks(spelled_out(term)) if not over]
     assert fewest_hops(term, HOME) <= min(map(len, whole))
 
 
@@ -214,7 +214,7 @@ def test_the_fewest_hops_of_plain_terms_are_exact() -> None:
 @given(small)
 def test_following_the_choices_is_a_walk(term: Itinerary) -> None:
     """What the places offer an agent, one stop after the other, is let in everywhere."""
-    ways, walk, left = allowed_ways(term), Walk.begun(term, HOME), resolved(term)
+    ways, walk, left = allowed_ways(term), Walk.begun(term, HOME), spelled_out(term)
     taken: tuple[str, ...] = ()
     while left != FINISHED:
         stop, left = next(choices(left))
@@ -223,7 +223,7 @@ def test_following_the_choices_is_a_walk(term: Itinerary) -> None:
         if stop.place != walk.here:
             walk = walk.to(stop.place)
             assert walk.left
-    assert taken in {way for way, _ in walks(resolved(term))}
+    assert taken in {way for way, _ in walks(spelled_out(term))}
 
 
 # -- signed
