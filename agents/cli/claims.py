@@ -60,6 +60,7 @@ _CERTIFICATE: Final[_Fields] = {
     "home": ("home", _is_text),
     "places": ("places", _are_texts),
     "in_order": ("in_order", lambda value: type(value) is bool),
+    "itinerary": ("itinerary", lambda value: isinstance(value, dict)),
     "capabilities": ("capabilities", _are_texts),
     "not_before": ("not_before", _is_number),
     "not_after": ("not_after", _is_number),
