@@ -5,6 +5,7 @@ another node.
 
 ==================  ==================================================================================================
 mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`, `gather`
+itineraries         `visit`, `ordered`, `any_order`, `alternatives`, `loop`; `onward`, `Way`
 messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
 waiting             `sleep`, `call`, `checkpoint`
 other places' work  `request`, `evaluate`, `fetch`, `publish`, `pull`: see `agents.paradigms`
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         clone,
         gather,
         hop,
+        onward,
         receive,
         reply,
         send,
@@ -47,11 +49,13 @@ if TYPE_CHECKING:
     from agents.errors import AgentsError
     from agents.handle import Handle
     from agents.here import Here
+    from agents.itinerary import Way
     from agents.paradigms import evaluate, fetch, publish, pull, request
     from agents.platform import PlaceInfo, Platform
     from agents.starting import connect
     from agents.status import AgentStatus
     from agents.trail import Trail
+    from mobility.trust.itinerary import alternatives, any_order, loop, ordered, visit
 
 __all__ = [
     "AgentsError",
@@ -63,7 +67,10 @@ __all__ = [
     "Received",
     "AgentStatus",
     "Trail",
+    "Way",
     "agent",
+    "alternatives",
+    "any_order",
     "ask",
     "call",
     "checkpoint",
@@ -73,6 +80,9 @@ __all__ = [
     "fetch",
     "gather",
     "hop",
+    "loop",
+    "onward",
+    "ordered",
     "publish",
     "pull",
     "receive",
@@ -81,6 +91,7 @@ __all__ = [
     "send",
     "sleep",
     "spawn",
+    "visit",
 ]
 
 # Loaded when first asked for: the command line lives in this package too, and has to start at once.
@@ -89,7 +100,7 @@ _ROOMS = {
     **dict.fromkeys(
         (
             *("Clone", "Received", "ask", "call", "checkpoint", "clone"),
-            *("gather", "hop", "receive", "reply", "send", "sleep", "spawn"),
+            *("gather", "hop", "onward", "receive", "reply", "send", "sleep", "spawn"),
         ),
         "agents.effects",
     ),
@@ -101,6 +112,8 @@ _ROOMS = {
     "connect": "agents.starting",
     "AgentStatus": "agents.status",
     "Trail": "agents.trail",
+    "Way": "agents.itinerary",
+    **dict.fromkeys(("alternatives", "any_order", "loop", "ordered", "visit"), "mobility.trust.itinerary"),
 }
 
 

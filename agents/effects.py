@@ -7,6 +7,7 @@ sends to somebody else is plain data. A bare ``yield`` is a point at which the p
 effect            does                                                   value of the ``yield``
 ================  =====================================================  ===========================================
 `hop`             goes to a place                                        the present place (`Here`)
+`onward`          goes to the next stop of the itinerary                 the present place; None when it is done
 `clone`           puts a second agent into the same state at a place     a `Clone`, in both
 `spawn`           starts another agent of the same code                  a handle of it
 `receive`         waits for a message                                    a `Received`; None after the timeout
@@ -39,6 +40,7 @@ __all__ = [
     "Failures",
     "Gather",
     "Hop",
+    "Onward",
     "Received",
     "Receive",
     "Reply",
@@ -52,6 +54,7 @@ __all__ = [
     "clone",
     "gather",
     "hop",
+    "onward",
     "place_name",
     "receive",
     "recipient_of",
@@ -67,6 +70,13 @@ class Hop:
     """See `hop`."""
 
     place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """See `onward`."""
+
+    patience: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +169,9 @@ class Gather:
     failures: Failures = "raise"
 
 
-Effect: TypeAlias = Hop | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call | Gather
+Effect: TypeAlias = (
+    Hop | Onward | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call | Gather
+)
 
 
 # -- what comes back --------------------------------------------------------------------------------------------------
@@ -242,6 +254,25 @@ def hop(place: Any) -> Hop:
         At the ``yield``, if that did not come about; the agent is where it was.
     """
     return Hop(place_name(place))
+
+
+def onward(*, patience: float | None = None) -> Onward:
+    """Go to the next stop of the itinerary that the owner has signed, and go on there, at this very line.
+
+    Gives the present place; or None when nothing is left of the itinerary, or when the agent has gone home because a
+    stop failed (`here.way.turned_back` then says why).
+
+    Parameters
+    ----------
+    patience
+        Seconds for which a stop is waited for that is to be waited for; None: as the itinerary says, else 600.
+
+    Raises
+    ------
+    NoItinerary, MoveRefused, MoveFailed, ItineraryBlocked
+        At the ``yield``; the agent is where it was, and may try again.
+    """
+    return Onward(None if patience is None else checked_seconds(patience, "patience"))
 
 
 def clone(place: Any = None, *, name: str | None = None) -> CloneTo:

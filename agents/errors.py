@@ -6,7 +6,10 @@
     ├── UnknownPlace         unknown-place         no place of this platform has this name
     ├── PlaceUnreachable     place-unreachable     a place that is known, and does not answer
     ├── MoveFailed           move-failed           a hop, clone or spawn did not come about; the agent goes on here
-    │   └── MoveRefused      move-refused          the destination does not let it in; `why` has the slug
+    │   ├── MoveRefused      move-refused          the destination does not let it in; `why` has the slug
+    │   └── ItineraryBlocked itinerary-blocked     no stop lets it in that could come next
+    ├── NoItinerary          no-itinerary          it was launched without one, and wants to go on by it
+    ├── AgentExpired         agent-expired         its lifetime was over, so its place has ended it
     ├── LandingRefused       (that of its cause)   at the destination, on its way to the sender
     ├── UnknownAgent         unknown-agent         nobody knows this name or id
     ├── AgentEnded           agent-ended           it has ended, and cannot do that any more
@@ -46,12 +49,14 @@ Every error carries its ``slug``, says what happened and why, how things stand n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from mobility.errors import MobilityError
 
 __all__ = [
     "AgentEnded",
+    "AgentExpired",
     "AgentFailed",
     "AgentFrozen",
     "AgentLost",
@@ -60,11 +65,13 @@ __all__ = [
     "AgentsError",
     "Busy",
     "DirectoryUnreachable",
+    "ItineraryBlocked",
     "LandingRefused",
     "MoveFailed",
     "MoveRefused",
     "NeverBegan",
     "NotAFragment",
+    "NoItinerary",
     "NotAnAgent",
     "NotAnEffect",
     "NotConnected",
@@ -193,6 +200,76 @@ class MoveRefused(MoveFailed):
     """The destination does not let it in; `why` has the slug of the reason."""
 
     slug = "move-refused"
+
+
+class ItineraryBlocked(MoveFailed):
+    """No stop of its itinerary lets it in that could come next; raised at the agent's ``yield``.
+
+    Attributes
+    ----------
+    tried
+        Of each stop: its name, the slug of the cause, and what happened.
+    waited
+        Seconds for which the agent has waited.
+    """
+
+    slug = "itinerary-blocked"
+
+    def __init__(self, tried: Sequence[Sequence[str]], here: str, waited: float = 0.0) -> None:
+        stops = "; ".join(f"{place}: {problem} ({why})" for place, why, problem in tried)
+        after = f" after {waited:g} seconds" if waited else ""
+        super().__init__(
+            tried[-1][0],
+            f"no stop of the itinerary could be reached{after}: {stops}",
+            why=tried[-1][1],
+            here=here,
+            remedy="Try again later with onward(), or end.",
+        )
+        self.tried = tuple(tuple(row) for row in tried)
+        self.waited = waited
+
+
+class NoItinerary(AgentsError):
+    """It was launched without an itinerary, and wants to go on by it."""
+
+    slug = "no-itinerary"
+
+    def __init__(self, agent: str, here: str) -> None:
+        super().__init__(
+            f"{agent} has no itinerary by which it could go on",
+            state=f"The agent is unharmed and still runs on {here}.",
+            remedy="Launch it with itinerary=..., or go by hop(place).",
+        )
+        self.agent = agent
+
+
+class AgentExpired(AgentsError):
+    """Its lifetime was over, so its place has ended it.
+
+    Attributes
+    ----------
+    place
+        Where it was.
+    not_after
+        Unix time until which its owner has let it live.
+    problem
+        What its ``finally`` blocks have raised; empty: nothing.
+    """
+
+    slug = "agent-expired"
+
+    def __init__(self, agent: str, place: str, not_after: int, problem: str = "") -> None:
+        until = datetime.fromtimestamp(not_after, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        also = f"; while it ended, it raised {problem}" if problem else ""
+        super().__init__(
+            f"the lifetime of {agent} was over at {until}, and it was on {place}{also}",
+            state="It has ended without a result.",
+            remedy="Launch it anew, with a longer birth=Birth(lifetime=...).",
+        )
+        self.agent = agent
+        self.place = place
+        self.not_after = not_after
+        self.problem = problem
 
 
 class LandingRefused(AgentsError):

@@ -9,7 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from agents.itinerary import Way
 
 __all__ = ["Here", "Surroundings", "arriving", "arriving_at"]
 
@@ -33,6 +36,10 @@ class Surroundings(Protocol):
 
     def resource_names(self) -> tuple[str, ...]:
         """Of all that are offered."""
+        ...
+
+    def way(self, agent: str) -> Way | None:
+        """What is left of its itinerary; None: it has none."""
         ...
 
     def said(self, agent: str, text: str) -> None:
@@ -78,6 +85,12 @@ class Here:
     def labels(self) -> Mapping[str, str]:
         """What the place tells of itself: host, version of Python, labels of its node."""
         return self._surroundings.labels()
+
+    @property
+    def way(self) -> Way | None:
+        """What is left of the itinerary: the stops to come, and those that were skipped, with the reasons; None: the
+        agent was launched without one."""
+        return self._surroundings.way(self.agent)
 
     def resource(self, name: str) -> Any:
         """What is offered here under a name. It is bound to the place: do not keep it across a hop.
@@ -146,6 +159,9 @@ class _Nowhere:
 
     def resource_names(self) -> tuple[str, ...]:
         return ()
+
+    def way(self, agent: str) -> Way | None:
+        return None
 
     def said(self, agent: str, text: str) -> None:
         print(text)

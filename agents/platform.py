@@ -15,6 +15,7 @@ from agents.effects import Failures, gather, place_name
 from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
+from agents.itinerary import planned
 from agents.remote import RemoteWork
 from agents.status import AgentStatus, combined
 from agents.terms import Accepts, LaunchTerms
@@ -77,6 +78,7 @@ class Platform(RemoteWork):
         name: str | None = None,
         owner: Identity | None = None,
         birth: Birth | None = None,
+        itinerary: Any = None,
         mobility: Accepts = "strong",
         needs: Needs | None = None,
         process: bool = False,
@@ -94,13 +96,16 @@ class Platform(RemoteWork):
         agent
             A function decorated with `agent`; it gets the place, then `args` and `kwargs`.
         at
-            Where it is born; None: at any place.
+            Where it is born; None: at any place, or at the first stop of its itinerary.
         name
             By which others find it; free again when it has ended.
         owner
             With whose key it is signed; by default the one of the connection.
         birth
             Where it may go, for how long, and in how many hops: anywhere, for 30 days, and 256 hops unless given.
+        itinerary
+            Where it may go, and in which order: a term of `ordered`, `any_order`, `alternatives`, `loop` and `visit`,
+            or a list of places. It is signed, every place holds the agent to it, and `onward` goes by it.
         mobility, needs, process, start_at, start_when, fragment, replace
             On what terms it runs: see `agents.terms.LaunchTerms`, where `mobility` is called `accepts`.
 
@@ -108,10 +113,16 @@ class Platform(RemoteWork):
         ------
         MoveRefused
             If the place does not let it in, for one because its owner is not trusted there.
-        UnknownPlace, AgentNameTaken, MoveFailed, mobility.errors.MobilityError
+        mobility.trust.errors.ItineraryInvalid, UnknownPlace
+            The itinerary cannot be met, or contradicts `birth`.
+        AgentNameTaken, MoveFailed, mobility.errors.MobilityError
             It was not born.
         """
         where = place_name(at) if at is not None else None
+        if itinerary is None and birth is not None:
+            itinerary = birth.itinerary
+        if itinerary is not None:
+            birth, where = planned(itinerary, birth, where, self.client.transport.places())
         terms = LaunchTerms(
             accepts=mobility,
             needs=needs or Needs(),

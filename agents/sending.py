@@ -18,6 +18,7 @@ from agents.handoff import events as on
 from agents.protocol import PlaceReply, Transfer, TransferAccepted, TransferPending, TransferRefused
 from agents.transport import Transport
 from mobility.errors import MobilityError
+from mobility.trust.errors import HopLimitReached, OffItinerary
 
 __all__ = ["capturing", "refused_move", "send_new", "send_thawed"]
 
@@ -181,6 +182,10 @@ def capturing(to: str | None, here: str) -> Iterator[None]:
     """Whatever an agent's state raises when it is captured, as the reason for which it stays where it is."""
     try:
         yield
+    except (OffItinerary, HopLimitReached) as error:  # no place would let it in
+        raise MoveRefused(
+            to, f"it may not leave for {to or 'a file'}: {error.reason}", why=error.slug, here=here, remedy=error.remedy
+        ) from error
     except MobilityError as error:
         problem, remedy = _told(error)
         raise MoveFailed(to, _capture(to, problem), why=error.slug, here=here, remedy=remedy) from error

@@ -23,6 +23,7 @@ __all__ = [
     "Sleeps",
     "Spawned",
     "Standing",
+    "Travels",
     "can_travel",
     "standing_from_plain",
     "standing_to_plain",
@@ -124,15 +125,56 @@ class GetsUnit:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Travels:
+    """It is on its way to the next stop of its itinerary, or waits until one lets it in.
+
+    Attributes
+    ----------
+    place
+        From where it goes on.
+    patience
+        For how many seconds it waits; None: as the itinerary says.
+    tried
+        Of each stop that has failed in this round: its name, the slug of the cause, what happened, what to do, and
+        "refused" if the place has said so itself.
+    until
+        When the patience is over; None: it has not begun to wait.
+    again
+        When the next round begins.
+    pause
+        Seconds to the one after it.
+    """
+
+    place: str
+    patience: float | None
+    tried: list[list[str]]
+    until: float | None
+    again: float
+    pause: float
+
+
 Standing: TypeAlias = (
-    Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks | Gathers | Evaluates | GetsUnit
+    Fresh
+    | Arrives
+    | Gives
+    | Raises
+    | Cloned
+    | Spawned
+    | Receives
+    | Sleeps
+    | Asks
+    | Gathers
+    | Evaluates
+    | GetsUnit
+    | Travels
 )
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
     for kind in (
         *(Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps),
-        *(Asks, Gathers, Evaluates, GetsUnit),
+        *(Asks, Gathers, Evaluates, GetsUnit, Travels),
     )
 }
 

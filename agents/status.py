@@ -53,7 +53,8 @@ class AgentStatus:
         return f"{self.name} is {self.state}{where}{f' for {self.waits_for}' if self.waits_for else ''}"
 
 
-_STANDINGS = {"sleeps": "sleeping", **dict.fromkeys(("receives", "asks", "gathers", "evaluates"), "waiting")}
+_WAITING = ("receives", "asks", "gathers", "evaluates", "travels")
+_STANDINGS = {"sleeps": "sleeping", **dict.fromkeys(_WAITING, "waiting")}
 _MOVING = frozenset({"admitting", "staged", "frozen", "reclaiming", "releasing"})
 
 

@@ -22,7 +22,7 @@ from mobility.bundle.errors import BundleError, CodeMissing, SealedBundle, Segme
 from mobility.bundle.payload import Parts
 from mobility.errors import MobilityError
 from mobility.trust import DEFAULT_LIMITS, Envelope, Limits, Role, TrustError, TrustList, VerifiedPassport
-from mobility.trust.certificate import BIRTH_CERTIFICATE_TYPE, verify_by_known
+from mobility.trust.certificate import certificate_type, verify_by_known
 from mobility.trust.records import BRANCH_RECORD_TYPE, HOP_RECORD_TYPE
 from mobility.trust.strict import Json, load_strict
 
@@ -60,6 +60,7 @@ _CERTIFICATE: Final[_Fields] = {
     "home": ("home", _is_text),
     "places": ("places", _are_texts),
     "in_order": ("in_order", lambda value: type(value) is bool),
+    "itinerary": ("itinerary", lambda value: isinstance(value, dict)),
     "capabilities": ("capabilities", _are_texts),
     "not_before": ("not_before", _is_number),
     "not_after": ("not_after", _is_number),
@@ -184,7 +185,9 @@ def _read(envelope: Envelope, fields: _Fields, limits: Limits) -> dict[str, Any]
 def _links(bundle: Bundle, trusted: TrustList, now: float, limits: Limits) -> tuple[dict[str, Any], ...]:
     passport = bundle.passport
     birth = _read(passport.birth, _CERTIFICATE, limits)
-    signed = _signature(passport.birth, BIRTH_CERTIFICATE_TYPE, Role.OWNER, now, len(passport.hops), trusted, limits)
+    signed = _signature(
+        passport.birth, certificate_type(passport.birth), Role.OWNER, now, len(passport.hops), trusted, limits
+    )
     if signed["signature"] == VERIFIED and signed["key_id"] != birth["owner"]:
         signed["signature"] = "bad-signature"
     links = [

@@ -154,7 +154,8 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
 
 def _show_certificate(screen: Screen, certificate: dict[str, Any]) -> None:
     screen.heading("Birth certificate", certificate["mark"])
-    places = certificate["places"]
+    places = None if certificate["itinerary"] is not None else certificate["places"]
+    anywhere = "any place" if certificate["itinerary"] is None else _itinerary(certificate["itinerary"])
     order = ", in this order" if certificate["in_order"] else ""
     screen.pairs(
         [
@@ -163,11 +164,23 @@ def _show_certificate(screen: Screen, certificate: dict[str, Any]) -> None:
             ("entry point", certificate["entry_point"] or "?"),
             ("valid", f"{_time(certificate['not_before'])} until {_time(certificate['not_after'])}"),
             ("born at", certificate["home"] or "any place"),
-            ("may go to", "any place" if places is None else f"{', '.join(places) or 'no place'}{order}"),
+            ("may go to", anywhere if places is None else f"{', '.join(places) or 'no place'}{order}"),
             ("may ask for", ", ".join(certificate["capabilities"] or []) or "nothing"),
             ("hops", f"at most {'?' if certificate['hop_limit'] is None else certificate['hop_limit']}"),
         ]
     )
+
+
+def _itinerary(told: dict[str, Any]) -> str:
+    """As it is written by hand: in order ( , ), in any order { , }, alternatives ( | )."""
+    from mobility.trust import TrustError
+    from mobility.trust.itinerary import ITINERARY
+    from mobility.trust.strict import canonical_bytes, parse_strict
+
+    try:
+        return str(parse_strict(canonical_bytes(told), ITINERARY))
+    except TrustError as error:
+        return f"? ({error.slug})"
 
 
 def _time(seconds: int | None) -> str:

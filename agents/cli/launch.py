@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agents.errors import MoveRefused
     from agents.handle import Handle
     from mobility.trust import Identity
+    from mobility.trust.itinerary import Itinerary
 
 __all__ = ["launch"]
 
@@ -40,6 +41,15 @@ def launch(
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="PLACE", help="Where it is born; else at any.", show_default=False),
+    ] = None,
+    via: Annotated[
+        str | None,
+        typer.Option(
+            "--via",
+            metavar="PLACES",
+            help="Its itinerary: places in order (oslo,lima), each with alternatives (oslo,lima|baku).",
+            show_default=False,
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -90,9 +100,11 @@ def launch(
     from agents.cli.reaching import Deadline, connected, progress
     from agents.cli.result import write_result
     from agents.errors import MoveRefused
+    from mobility.trust.errors import ItineraryInvalid
 
     folder = HomeFolder.of(home)
     moment = moment_of(start_at, "--start-at") if start_at is not None else None
+    itinerary = None if via is None else _itinerary(via)
     function = load(target)
     values = arguments_of(function, args or [])
     deadline = Deadline(timeout if timeout is not None else 3600.0 if wait else 60.0)
@@ -105,10 +117,13 @@ def launch(
                 *values,
                 at=at,
                 name=name,
+                itinerary=itinerary,
                 start_at=moment,
                 start_when=start_when,
                 timeout=deadline.left(60.0),
             )
+        except ItineraryInvalid:
+            raise
         except ValueError as error:  # of the name
             hint = "--start-when" if start_when == "" else "--name"
             raise typer.BadParameter(str(error), param_hint=hint) from None
@@ -124,6 +139,18 @@ def launch(
         write_json({"agent": handle.agent, "name": handle.name, "place": place})
     else:
         Screen().line(_launched(handle, place, start_at is not None or start_when is not None))
+
+
+def _itinerary(text: str) -> Itinerary:
+    """Stops in order, between commas; alternatives of one between bars."""
+    from mobility.trust.errors import ItineraryInvalid
+    from mobility.trust.itinerary import alternatives, ordered
+
+    try:
+        stops = [[name.strip() for name in stop.split("|")] for stop in text.split(",")]
+        return ordered(*(names[0] if len(names) == 1 else alternatives(*names) for names in stops))
+    except ItineraryInvalid as error:
+        raise typer.BadParameter(error.reason, param_hint="--via") from None
 
 
 def _launched(handle: Handle, place: str | None, waits: bool) -> str:

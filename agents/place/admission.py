@@ -26,7 +26,7 @@ from agents.protocol import FetchCode, Fetched, Transfer
 from agents.standing import Fresh
 from mobility.bundle import Bundle, VerifiedBundle
 from mobility.errors import MobilityError
-from mobility.trust.errors import UntrustedSigner
+from mobility.trust.errors import Expired, UntrustedSigner
 
 __all__ = ["Admission"]
 
@@ -133,7 +133,7 @@ class Admission:
         mobility.errors.MobilityError
         """
         bundle = Bundle.from_bytes(checkpoint.bundle, self.core.options.limits)
-        verified = self._verified(bundle, None)
+        verified = self._verified_of_old(bundle)
         luggage = self._luggage(verified)
         for message in checkpoint.journal:
             luggage.mailbox.deliver(message)
@@ -143,6 +143,16 @@ class Admission:
         last = verified.passport.hops[-1] if verified.passport.hops else None
         staged.own = last is not None and last.origin == self.core.name and last.destination in (None, self.core.name)
         return staged
+
+    def _verified_of_old(self, bundle: Bundle) -> VerifiedBundle:
+        """Also of an agent whose lifetime is over: it comes back to be ended."""
+        try:
+            return self._verified(bundle, None)
+        except Expired as error:
+            verified = self._checked(bundle, None, now=error.not_after)
+            if verified.passport.birth.certificate.not_after >= time.time():
+                raise  # it was a key that has expired
+            return verified
 
     def _luggage(self, verified: VerifiedBundle) -> Luggage:
         if verified.luggage is None:  # packed by hand, as for a first bundle
@@ -198,10 +208,11 @@ class Admission:
                 raise
         return self._checked(bundle, source)  # a place has joined since the last look
 
-    def _checked(self, bundle: Bundle, source: str | None) -> VerifiedBundle:
+    def _checked(self, bundle: Bundle, source: str | None, now: float | None = None) -> VerifiedBundle:
         return bundle.verify(
             self.core.trust,
             audience=self.core.name,
+            now=now,
             codes=lambda digest: self.code(digest, source),
             limits=self.core.options.limits,
         )

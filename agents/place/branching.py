@@ -61,6 +61,7 @@ class Branching:
                 standing=standing if standing is not None else at.Cloned(True, resident.agent),
                 visited=list(parent.visited),
                 terms=parent.terms,
+                way=parent.way,
             )
             with capturing(to, self.core.name):
                 bundle = cell.pack(

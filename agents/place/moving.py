@@ -45,11 +45,14 @@ class Moving:
     ----------
     run
         Steps a resident.
+    activated
+        Told of each agent that begins to run here.
     """
 
     core: PlaceCore
     asking: Asking
     run: Callable[[Resident], None]
+    activated: Callable[[Resident], None]
 
     # -- feeding the machine
 
@@ -139,6 +142,7 @@ class Moving:
             thaw_ms=round(staged.thaw_ms, 3),
             total_ms=round((time.time() - staged.started) * 1000, 3),
         )
+        self.activated(resident)
         self.core.schedule(resident, self.run)
 
     def _drop(self, resident: Resident, row: Row | None) -> None:
@@ -161,7 +165,7 @@ class Moving:
         if outbound.control is not None:
             outbound.control.settle(Failure(error))
         else:
-            resident.luggage.standing = Raises(error)
+            resident.luggage.standing = outbound.failed(error)
         self.core.schedule(resident, self.run)
 
     def _failure(self, outbound: Outbound, reason: str) -> MoveFailed:
@@ -285,7 +289,14 @@ class Moving:
             effects = resident.machine.handle(on.Finishes())
         self.carry_out(resident, effects)
 
-    def depart(self, resident: Resident, to: str, standing: Standing, control: PendingControl | None = None) -> bool:
+    def depart(
+        self,
+        resident: Resident,
+        to: str,
+        standing: Standing,
+        control: PendingControl | None = None,
+        failed: Callable[[MoveFailed], Standing] = Raises,
+    ) -> bool:
         """Send a resident to a place; on failure it goes on here, and whoever wanted it is told why.
 
         Parameters
@@ -294,6 +305,8 @@ class Moving:
             How it is to stand there.
         control
             Who wanted it, if not the agent itself.
+        failed
+            How the agent is to stand here if it wanted that itself and it does not come about.
 
         Returns
         -------
@@ -309,6 +322,7 @@ class Moving:
             if not resident.machine.visit.runs:
                 return False
             resident.outbound = self.capture(resident, to, standing, control)
+            resident.outbound.failed = failed
             effects = resident.machine.handle(on.Departs(to))
             resident.settled.notify_all()
         self.carry_out(resident, effects)

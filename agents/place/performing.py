@@ -25,6 +25,7 @@ from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore
 from agents.place.deferring import Deferring
+from agents.place.expiring import Expiring
 from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
 from agents.place.moving import Moving
@@ -32,6 +33,7 @@ from agents.place.outcomes import failed, returned
 from agents.place.posting import Post, encoded
 from agents.place.requesting import ErrandEffect, Requesting
 from agents.place.resident import Ended, Resident
+from agents.place.travelling import Travelling
 from agents.units import FetchedUnit
 from mobility.errors import MobilityError
 from mobility.plain import PlainInvalid, decode
@@ -56,6 +58,8 @@ class Performing:
     handle_of: Callable[[str], Any]
     requesting: Requesting
     fragments: Fragments
+    travelling: Travelling
+    expiring: Expiring
 
     def run(self, resident: Resident) -> None:
         """Step a resident, on a thread of the pool, until it waits, leaves, ends, or its turn is over."""
@@ -91,7 +95,8 @@ class Performing:
             control = None
             if luggage is None:  # it left just now
                 return True
-            if ended is None and unperformed is None:
+            over = ended is None and self.expiring.is_over(resident)
+            if ended is None and unperformed is None and not over:
                 control = resident.next_control()
                 if control is not None and not self.controlling.can(resident, control):
                     resident.wants(control)  # after the next step
@@ -99,6 +104,8 @@ class Performing:
             resident.unperformed = None
         if ended is not None:
             self.moving.finish(resident)
+        elif over:
+            self.expiring.end(resident)
         elif unperformed is not None:
             self._perform(resident, luggage, unperformed[0])
         elif control is not None:
@@ -114,6 +121,9 @@ class Performing:
             ready, value, error = self._ready(resident)
             if not ready:
                 return False
+            if isinstance(luggage.standing, at.Travels):
+                self.travelling.attempt(resident, luggage)
+                return True
             self._step(resident, value, error)
         return True
 
@@ -140,6 +150,8 @@ class Performing:
                     return True, self.handle_of(spawned.agent), None
                 case at.Sleeps() as sleeps:
                     return self._waits(resident, sleeps.until), None, None
+                case at.Travels() as travels:
+                    return self._waits(resident, travels.again), None, None
                 case at.Receives() as receives:
                     return self._received(resident, luggage, receives)
                 case at.Asks() as asks:
@@ -268,6 +280,8 @@ class Performing:
                 if not self.moving.depart(resident, effect.place, at.Arrives()):
                     self._later(resident, luggage, effect)
                 return None
+            case does.Onward():
+                return self.travelling.begin(resident, luggage, effect)
             case does.Send():
                 body = encoded(effect.value, f"what {agent} sends")
                 self.post.write(agent, luggage, effect.to, body, timeout=effect.timeout)

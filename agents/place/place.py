@@ -22,12 +22,14 @@ from agents.checkpoints import CheckpointStore
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
+from agents.itinerary import Way, way_of
 from agents.place.admission import Admission
 from agents.place.asking import Asking
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
 from agents.place.deferring import Deferring
+from agents.place.expiring import Expiring
 from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
 from agents.place.landing import Landing
@@ -41,6 +43,7 @@ from agents.place.repository import Repository
 from agents.place.requesting import Requesting
 from agents.place.resident import Resident
 from agents.place.serving import Serving
+from agents.place.travelling import Travelling
 from agents.place.trusting import MemberTrust
 from agents.protocol import (
     CallService,
@@ -142,7 +145,7 @@ class Place:
             cell_kind=cell_kind,
             about=self._about,
         )
-        self.moving = Moving(self.core, Asking(self.core), self._run)
+        self.moving = Moving(self.core, Asking(self.core), self._run, self._activated)
         self.landing = Landing(self.core, Admission(self.core, self, self.refresh_members), self.moving)
         branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
@@ -153,6 +156,7 @@ class Place:
         self.fragments = Fragments(self.core, self, self.serving, self.refresh_members)
         self._requesting = Requesting(self.core, self.units, self.repository, branching)
         self._pulling = Pulling(self.core, self.units, self.landing)
+        self._expiring = Expiring(self.core, self.moving, self._run)
         self._performing = Performing(
             self.core,
             self.moving,
@@ -164,6 +168,8 @@ class Place:
             handle_of,
             self._requesting,
             self.fragments,
+            Travelling(self.core, self.moving),
+            self._expiring,
         )
         self._lease: Lease | None = None
         self._members_version = -1
@@ -206,6 +212,7 @@ class Place:
         self.core.leased = True
         self._members_changed(registered.members_version)
         self._lease.start()
+        self._expiring.start()
         self.core.event(EventKind.PLACE_JOINED, None, about={key: str(value) for key, value in self._about.items()})
         return self._lease.take_back()
 
@@ -331,6 +338,9 @@ class Place:
     def _run(self, resident: Resident) -> None:
         self._performing.run(resident)
 
+    def _activated(self, resident: Resident) -> None:
+        self._expiring.watch(resident)
+
     # -- what an agent sees of it
 
     def resource(self, agent: str, name: str) -> Any:
@@ -338,6 +348,15 @@ class Place:
 
     def resource_names(self) -> tuple[str, ...]:
         return self._resources.names
+
+    def way(self, agent: str) -> Way | None:
+        resident = self.core.known(agent)
+        if resident is None:
+            return None
+        with resident.lock:
+            if resident.passport is None or resident.luggage is None:
+                return None
+            return way_of(resident.passport, resident.luggage.way)
 
     def said(self, agent: str, text: str) -> None:
         self.core.event(EventKind.SAID, agent, text=text[:10_000])

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agents.cell import Cell
+from agents.errors import MoveFailed
 from agents.eventlog import EventKind
 from agents.handoff import NEVER, Machine, State
 from agents.here import Here
 from agents.luggage import Luggage
 from agents.protocol import PlaceReply, TransferRefused, Verb
+from agents.standing import Raises, Standing
 from agents.waiting import awaited
 from mobility.trust import VerifiedPassport
 
@@ -70,6 +73,8 @@ class Outbound:
         What the destination has said.
     denied
         Whether the directory has said that it was not to be let go.
+    failed
+        How the agent stands here if the move that it wanted does not come about.
     """
 
     bundle: bytes
@@ -81,6 +86,7 @@ class Outbound:
     control: PendingControl | None = None
     refusal: TransferRefused | None = None
     denied: bool = False
+    failed: Callable[[MoveFailed], Standing] = Raises
 
 
 @dataclass(slots=True, eq=False)

@@ -23,6 +23,7 @@ from mobility.bundle.payload import Parts, Payload
 from mobility.environment import Needs, needs_of_modules
 from mobility.state import ExecutionState, discard, restore
 from mobility.trust.certificate import BirthCertificate
+from mobility.trust.itinerary import Itinerary
 from mobility.trust.keys import Identity
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
 from mobility.trust.passport import Passport, VerifiedPassport
@@ -56,6 +57,8 @@ class Birth:
         Seconds for which places accept it.
     hop_limit
         How many hops it may make.
+    itinerary
+        Where it may go, and in which order: a term of `mobility.trust.itinerary`; not beside `places`.
     """
 
     agent: str | None = None
@@ -65,6 +68,7 @@ class Birth:
     capabilities: tuple[str, ...] = ()
     lifetime: int = 30 * _DAY
     hop_limit: int = 32
+    itinerary: Itinerary | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +225,7 @@ def _certified(
         not_before=moment,
         not_after=moment + birth.lifetime,
         hop_limit=birth.hop_limit,
+        itinerary=birth.itinerary,
     )
     return Passport(certificate.sign(by))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
+from typing import Final
 
 from mobility.trust.certificate import BirthCertificate
 from mobility.trust.envelope import VerifiedEnvelope
@@ -20,6 +22,7 @@ from mobility.trust.keys import Role
 from mobility.trust.limits import Limits
 from mobility.trust.records import HopRecord
 from mobility.trust.trustlist import TrustedKey, TrustList
+from mobility.trust.walk import Walk
 
 __all__ = ["check_audience", "check_child", "check_fence", "check_links", "check_times", "check_way", "sender_of"]
 
@@ -76,6 +79,38 @@ def check_way(certificate: BirthCertificate, hops: tuple[HopRecord, ...]) -> Non
             allowed = certificate.allowed(stop)
             raise OffItinerary(agent=hop.agent, place=hop.destination, allowed=allowed, hop=hop.epoch)
         here = hop.destination
+    if certificate.itinerary is not None and hops:
+        _check_itinerary(certificate, hops)
+
+
+#: By the digest of a link: how far its agent has walked. A chain comes again with each hop, one record longer; a digest
+#: stands for the whole chain up to it, birth certificate included, so what was found stays true.
+_MOST_WALKS: Final = 16_384
+_walks: dict[bytes, Walk] = {}
+
+
+def _check_itinerary(certificate: BirthCertificate, hops: tuple[HopRecord, ...]) -> None:
+    """That the chain is a walk; its links are known to follow each other."""
+    assert certificate.itinerary is not None
+    done = next((number for number in range(len(hops) - 1, 0, -1) if hops[number].previous in _walks), 0)
+    walk = _walks[hops[done].previous] if done else Walk.begun(certificate.itinerary, certificate.home)
+    for hop in hops[done:]:
+        _remember(hop.previous, walk)
+        if hop.stays:
+            continue
+        if walk.here is None:  # a certificate without a home: the agent was born where it is sent from
+            walk = Walk(walk.left, hop.origin, None)
+        after = walk.to(hop.destination) if hop.destination is not None else None
+        if after is None or not after.left:
+            raise OffItinerary(agent=hop.agent, place=hop.destination, allowed=walk.leads_to(), hop=hop.epoch)
+        walk = after
+
+
+def _remember(link: bytes, walk: Walk) -> None:
+    while len(_walks) >= _MOST_WALKS:
+        with suppress(StopIteration, RuntimeError):  # another thread makes room, too
+            _walks.pop(next(iter(_walks)), None)
+    _walks[link] = walk
 
 
 def check_times(certificate: BirthCertificate, hops: tuple[HopRecord, ...], now: float, limits: Limits) -> None:

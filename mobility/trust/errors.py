@@ -6,6 +6,7 @@
     ├── TooLarge                 too-large            more than a field of `Limits` allows
     ├── EnvelopeInvalid          bad-envelope         bytes that are no envelope, passport or trust list
     ├── WrongPayloadType         wrong-payload-type   signed, but as something else
+    ├── ItineraryInvalid         itinerary-invalid    an itinerary that nobody could walk, or that is too large
     ├── SchemaError              schema               a signed body that is not exactly of the expected form
     ├── SignerError
     │   ├── UntrustedSigner      untrusted-signer     no trusted key has signed
@@ -62,6 +63,7 @@ __all__ = [
     "Expired",
     "ExposedKey",
     "HopLimitReached",
+    "ItineraryInvalid",
     "KeyFileError",
     "KeyFileExists",
     "KeyFileInvalid",
@@ -189,6 +191,14 @@ class WrongPayloadType(TrustError):
     slug = "wrong-payload-type"
     usual_reason = "a message of type {expected!r} was expected, and {found!r} was signed"
     usual_remedy = "Send a message of the expected type, made by a version that both sides know."
+
+
+class ItineraryInvalid(TrustError, ValueError):
+    """An itinerary that nobody could walk, or that is too large."""
+
+    slug = "itinerary-invalid"
+    usual_state = "Nothing was signed."
+    usual_remedy = "Mend the itinerary."
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -381,7 +391,7 @@ class HopLimitReached(ChainError):
     hops: int
     limit: int
     slug = "hop-limit"
-    usual_reason = "agent {agent} has made {hops} hops, and its owner allows {limit}"
+    usual_reason = "hop {hops} of agent {agent} is one too many: its owner allows {limit}"
     usual_remedy = "Launch it with a higher hop limit."
 
 

@@ -19,6 +19,8 @@ Rules
 9. A branch counts for epoch and hop limit, and leads where a hop might.
 10. A record that stays where it is, of a branch or of a checkpoint from which the agent goes on, leads to no stop of
    the itinerary and uses none up.
+11. Where the owner has signed an itinerary, the chain as a whole, from the agent's birth on and through all branches,
+   is a walk of it (`mobility.trust.itinerary`), and no hop leads to whoever has the bundle.
 
 Not handled: which of two chains of the same epoch came first, and whether a child's id is that of an agent of another
 line. The directory decides that, by compare-and-swap.
@@ -45,9 +47,9 @@ from mobility.trust._chain import (
 )
 from mobility.trust._proof import Proof, Verified
 from mobility.trust.certificate import (
-    BIRTH_CERTIFICATE_TYPE,
     VerifiedCertificate,
     accept_certificate,
+    certificate_type,
     verify_by_known,
 )
 from mobility.trust.envelope import Envelope, VerifiedEnvelope
@@ -222,7 +224,7 @@ class Passport:
         """
         limits.check("hops", len(self.hops), "the number of hops")
         trusted = trust.current()  # one version of the list for the whole chain
-        birth = verify_by_known(self.birth, trusted, BIRTH_CERTIFICATE_TYPE, limits)
+        birth = verify_by_known(self.birth, trusted, certificate_type(self.birth), limits)
         before = [_seen_before(hop, trusted, limits) for hop in self.hops]
         links = [
             seen.link if seen is not None else verify_by_known(hop, trusted, _type_of(hop), limits)

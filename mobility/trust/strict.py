@@ -37,6 +37,7 @@ __all__ = [
     "Maybe",
     "Record",
     "Schema",
+    "Tagged",
     "Text",
     "canonical_bytes",
     "load_strict",
@@ -378,6 +379,38 @@ class Record(Generic[_T]):
         for name, attribute, schema in self._plan:
             result[name] = schema.write(getattr(value, attribute))
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged(Generic[_T]):
+    """An object of one of several forms, which may contain one another; the field `tag` says of which.
+
+    Parameters
+    ----------
+    name_of
+        The name of the form that a value has.
+    """
+
+    tag: str
+    name_of: Callable[[_T], str]
+    _forms: dict[str, Schema[Any]] = field(default_factory=dict, init=False, repr=False)
+
+    def add(self, name: str, form: Schema[Any]) -> None:
+        """One more form; it reads and writes the tag itself."""
+        self._forms[name] = form
+
+    def read(self, value: Any) -> _T:
+        if type(value) is not dict:
+            raise _Mismatch(f"an object was expected, and it is {_kind(value)}")
+        name = value.get(self.tag)
+        form = self._forms.get(name) if type(name) is str else None
+        if form is None:
+            raise _Mismatch(f"the field {self.tag} must be one of {', '.join(self._forms)}")
+        read: _T = form.read(value)
+        return read
+
+    def write(self, value: _T) -> Json:
+        return self._forms[self.name_of(value)].write(value)
 
 
 def _kind(value: object) -> str:

@@ -20,6 +20,7 @@ from mobility.environment import Accelerator, Distribution, Needs
 from mobility.plain import encode
 from mobility.trust import Envelope, Identity, Passport, TrustStore
 from mobility.trust.certificate import BIRTH_CERTIFICATE_TYPE
+from mobility.trust.itinerary import alternatives, ordered, visit
 from mobility.trust.records import HOP_RECORD_TYPE
 from mobility.trust.strict import canonical_bytes
 from tests.agents.cli import units
@@ -489,3 +490,39 @@ def test_what_is_no_bundle(world: World) -> None:
         4,
         "file-not-found",
     )
+
+
+# -- itineraries
+
+
+def test_an_itinerary_is_shown_as_it_was_signed(world: World) -> None:
+    """For people as text, for programs as it is written."""
+    way = ordered("oslo", alternatives("lima", visit("baku", on_failure="skip")))
+    path = world.travelled(units.counting, [5, 7], itinerary=way)
+    assert "(oslo, (lima | baku or skip))" in text(world, path)
+    report = told(world, path)
+    assert report["verified"] and report["certificate"]["itinerary"]["is"] == "ordered"
+    assert told(world, world.travelled(units.counting, [5, 7]))["certificate"]["itinerary"] is None
+
+
+def test_a_passport_that_deviates_from_its_itinerary(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signed by trusted places, and told as a deviation."""
+    from mobility.trust import passport
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passport, "check_way", lambda certificate, hops: None)  # as places that do not look
+        path = world.travelled(units.counting, [5, 7], itinerary=ordered("oslo", "baku"))
+    report = told(world, path)
+    assert not report["verified"] and report["refusal"]["error"] == "off-itinerary"
+    assert "hop 2 takes agent" in text(world, path) and "allows baku there" in text(world, path)
+    failure(invoke("verify", path, "--home", world.home, "--as", "lima", "--format", "json"), 3, "off-itinerary")
+
+
+def test_an_itinerary_of_no_form(world: World) -> None:
+    """It is told as what it is, and nothing of it is obeyed."""
+    path = world.suspended(units.counting, [5, 7])
+    bundle = Bundle.read(path)
+    body = json.loads(bundle.passport.birth.body)
+    odd = replace(bundle.passport.birth, body=canonical_bytes({**body, "itinerary": {"is": NASTY}}))
+    altered(path, passport=Passport(odd))
+    assert "? (schema)" in text(world, path)
