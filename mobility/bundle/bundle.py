@@ -127,6 +127,20 @@ class Bundle:
         """
         return Manifest.from_bytes(self.manifest, limits)
 
+    def claimed(self, kind: SegmentKind, limits: Limits = DEFAULT_LIMITS) -> tuple[memoryview, ...]:
+        """The segments of a kind as they lie, before anything has been verified; none of a sealed bundle.
+
+        Raises
+        ------
+        TooLarge, SchemaError, SegmentMismatch
+        """
+        manifest = self.claims(limits)
+        if manifest.sealed is not None:
+            return ()
+        entries = manifest.carried(self.omits_code)
+        views = self._parts(manifest, limits)
+        return tuple(view for entry, view in zip(entries, views, strict=True) if entry.kind is kind)
+
     def envelope_json(self) -> bytes:
         """The last link of the passport, which signs the manifest, as a standard JSON envelope of DSSE."""
         return (self.passport.hops or (self.passport.birth,))[-1].to_json()
