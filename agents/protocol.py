@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from mobility.environment import Needs, Verdict
 from mobility.errors import MobilityError
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "FetchCode",
     "Fetched",
     "HeldBack",
+    "Judged",
+    "Judges",
     "LooksAt",
     "NotHere",
     "PlaceReply",
@@ -90,6 +93,7 @@ class Verb(StrEnum):
     FREEZE = "freeze"
     STOP = "stop"
     STATE = "state"
+    JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class Control:
     Attributes
     ----------
     argument
-        For a move or clone: the place.
+        For a move, clone or verdict: the place.
     seconds
         How long to wait for that suspension.
     """
@@ -117,7 +121,27 @@ class LooksAt:
     agents: bool = False
 
 
-PlaceRequest: TypeAlias = Transfer | Deliver | FetchCode | Control | LooksAt
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """What could you do for such a unit? See `agents.verdicts`.
+
+    Attributes
+    ----------
+    needs, state
+        What it needs, and whether it has a state to take over.
+    python
+        The version that packed it.
+    syntax
+        The oldest minor version that compiles its code, if that was looked at.
+    """
+
+    needs: Needs
+    state: bool
+    python: str
+    syntax: str | None = None
+
+
+PlaceRequest: TypeAlias = Transfer | Deliver | FetchCode | Control | LooksAt | Judges
 
 
 # -- replies ----------------------------------------------------------------------------------------------------------
@@ -140,12 +164,16 @@ class TransferRefused:
         Slug of the cause.
     problem, remedy
         Sentences.
+    reasons, verdict
+        Where the environment is the cause: each reason as plain data, and what would be possible.
     """
 
     epoch: int
     why: str
     problem: str = ""
     remedy: str = ""
+    reasons: tuple[Mapping[str, Any], ...] = ()
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +208,20 @@ class Fetched:
     """The code, if it is known here."""
 
     data: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict.
+
+    Attributes
+    ----------
+    wants_syntax
+        Whether it is better asked again with the syntax of the code: the Python there is older than the unit's.
+    """
+
+    verdict: Verdict
+    wants_syntax: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +263,7 @@ PlaceReply: TypeAlias = (
     | HeldBack
     | NotHere
     | Fetched
+    | Judged
     | Done
     | Failure
     | Description

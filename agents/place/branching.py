@@ -61,6 +61,7 @@ class Branching:
                 standing=standing if standing is not None else at.Cloned(True, resident.agent),
                 visited=list(parent.visited),
                 terms=parent.terms,
+                start=parent.start,
             )
             with capturing(to, self.core.name):
                 bundle = cell.pack(
@@ -115,6 +116,7 @@ class Branching:
 
     def _send(self, resident: Resident, child: str, to: str, bundle: Bundle, started: float, began: float) -> None:
         outbound = self.moving.outbound(bundle, to, started, began)
+        self.moving.check(outbound, to)
         request = Transfer(child, NEVER, outbound.bundle, self.core.name, started)
         if to == self.core.name:
             reply: PlaceReply = self.landing.receive(request)

@@ -19,6 +19,7 @@ from typing import Any
 
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
+from agents.declared import DeclaredEnvironment
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
@@ -27,6 +28,7 @@ from agents.place.asking import Asking
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
+from agents.place.judging import Judging
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
@@ -42,6 +44,7 @@ from agents.protocol import (
     Failure,
     FetchCode,
     Fetched,
+    Judges,
     LooksAt,
     PlaceReply,
     PlaceRequest,
@@ -49,6 +52,7 @@ from agents.protocol import (
 )
 from agents.resources import Resources
 from agents.transport import Transport
+from agents.verdicts import Verdicts
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustSource
 
@@ -77,6 +81,8 @@ class Place:
         What it offers.
     about
         What it tells of itself, beside host, process and versions.
+    environment
+        What it is declared to offer, in the stead of what its host tells.
     handle_of
         Makes what an agent gets as a handle of another one, from its id.
     """
@@ -95,6 +101,7 @@ class Place:
         about: Mapping[str, Any] | None = None,
         options: PlaceOptions | None = None,
         cell_kind: CellKind = InlineCell,
+        environment: DeclaredEnvironment | None = None,
     ) -> None:
         if identity.name != name:
             raise ValueError(f"the place {name} cannot sign as {identity.name}")
@@ -102,10 +109,11 @@ class Place:
         self.trust = MemberTrust(name, trust, tuple(owners))
         self._notebook = Notebook(name, writer, transport)
         self._resources = resources or Resources(name)
+        self.judging = Judging(name, environment or DeclaredEnvironment())
         self._about = {
             "host": machine.node(),
             "pid": os.getpid(),
-            "python": machine.python_version(),
+            **self.judging.facts(),
             "cells": "inline: runs what owners that it trusts have signed with its own rights",
             **(about or {}),
         }
@@ -123,8 +131,9 @@ class Place:
             cell_kind=cell_kind,
             about=self._about,
         )
-        self.moving = Moving(self.core, Asking(self.core), self._run)
-        self.landing = Landing(self.core, Admission(self.core, self, self.refresh_members), self.moving)
+        self.moving = Moving(self.core, Asking(self.core), self._run, Verdicts(transport))
+        admission = Admission(self.core, self, self.judging, self.refresh_members)
+        self.landing = Landing(self.core, admission, self.moving)
         branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
         self.post = Post(self.core, self._run)
@@ -254,6 +263,8 @@ class Place:
                     return self.controlling.wish(request)
                 case LooksAt():
                     return self.describe(agents=request.agents)
+                case Judges():
+                    return self.judging.answer(request)
         except MobilityError as error:
             return Failure(error)
 
@@ -291,6 +302,7 @@ class Place:
 
     def _members_changed(self, version: int) -> None:
         if version != self._members_version:
+            self.moving.verdicts.forget()  # a place may be another process now
             with suppress(DirectoryUnreachable):  # asked again at the next renewal
                 self.trust.look(self.core.transport, timeout=self.core.options.directory_seconds)
                 self._members_version = version

@@ -15,6 +15,7 @@ from agents.handoff import NEVER, Machine, State
 from agents.here import Here
 from agents.luggage import Luggage
 from agents.protocol import PlaceReply, TransferRefused, Verb
+from agents.verdicts import Wanted
 from mobility.trust import VerifiedPassport
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class Outbound:
         What the destination has said.
     denied
         Whether the directory has said that it was not to be let go.
+    wanted
+        What it asks of the place where it is to go.
+    anew
+        Whether it is to start at its entry there.
     """
 
     bundle: bytes
@@ -80,6 +85,8 @@ class Outbound:
     control: PendingControl | None = None
     refusal: TransferRefused | None = None
     denied: bool = False
+    wanted: Wanted | None = None
+    anew: bool = False
 
 
 @dataclass(slots=True, eq=False)

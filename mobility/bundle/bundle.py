@@ -85,8 +85,13 @@ class Bundle:
             return cls(passport, manifest, Parts(tuple(map(flat, segments))), omits_code)
         return cls(passport, manifest, segments, omits_code)
 
-    def without_code(self) -> Bundle:
+    def without_code(self, manifest: Manifest | None = None) -> Bundle:
         """The same for a place that has the code: its segments are left out, and stay signed.
+
+        Parameters
+        ----------
+        manifest
+            What `claims` has given, if that was asked already.
 
         Raises
         ------
@@ -98,7 +103,7 @@ class Bundle:
         """
         if self.omits_code:
             return self
-        manifest = self.claims()
+        manifest = self.claims() if manifest is None else manifest
         if manifest.sealed is not None:
             raise SealedBundle(
                 manifest.sealed.recipient,
