@@ -23,8 +23,9 @@ from typing import Any, Final
 
 from agents.errors import EnvironmentInvalid, ResourceFileInvalid
 from mobility.environment import Accelerator, Environment, Needs
+from mobility.environment.versions import normal_name
 
-__all__ = ["DeclaredEnvironment", "bytes_of", "read_environment_file"]
+__all__ = ["DeclaredEnvironment", "bytes_of", "declared_of", "read_environment_file"]
 
 _UNITS: Final[dict[str, int]] = {
     **dict.fromkeys(("", "b", "bytes"), 1),
@@ -122,7 +123,8 @@ class DeclaredEnvironment:
 
     def _stated(self, name: str) -> Any:
         """The version that is declared, None for a distribution that is not to be counted on; else `_OPEN`."""
-        return next((version for known, version in self.distributions if _normal(known) == _normal(name)), _OPEN)
+        wanted = normal_name(name)
+        return next((version for known, version in self.distributions if normal_name(known) == wanted), _OPEN)
 
     def _free(self, host: Environment) -> int | None:
         """Of a memory that is declared, what is free: within what the host has free, unless more is declared than that
@@ -135,10 +137,6 @@ class DeclaredEnvironment:
 
 
 _OPEN: Final = object()
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,6 +198,17 @@ def _labels(given: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(given, Mapping) or not all(isinstance(text, str) for pair in given.items() for text in pair):
         raise ValueError("labels are texts by name")
     return tuple(sorted(given.items()))
+
+
+def declared_of(place: str, given: Mapping[str, Mapping[str, Any]]) -> DeclaredEnvironment:
+    """What is declared of a place, by the names of places; under ``"*"`` of all.
+
+    Raises
+    ------
+    EnvironmentInvalid
+    """
+    of_all = DeclaredEnvironment.of(place, given.get("*"))
+    return DeclaredEnvironment.of(place, given.get(place)).over(of_all)
 
 
 def read_environment_file(path: Path) -> DeclaredEnvironment:

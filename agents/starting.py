@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.declared import declared_of, read_environment_file
 from agents.owning import own_identity, usual_home
 from mobility.trust import Identity, PublicIdentity, TrustStore
 
@@ -23,6 +24,7 @@ def connect(
     places: Sequence[str] | int | Mapping[str, Mapping[str, Any]] | None = None,
     resources: Mapping[str, Mapping[str, Any]] | None = None,
     place_files: Mapping[str, str | Path] | None = None,
+    environments: Mapping[str, Mapping[str, Any]] | None = None,
     owner: Identity | None = None,
     owners: Sequence[PublicIdentity] = (),
     trusts: Mapping[str, str | Path] | None = None,
@@ -49,7 +51,10 @@ def connect(
     resources
         By place (``"*"``: every place): what it offers, by name. A `agents.resources.Made` is made there.
     place_files
-        By place (``"*"``: every place): a TOML file there that describes resources.
+        By place (``"*"``: every place): a TOML file there that describes resources and environment.
+    environments
+        By place (``"*"``: every place): what it is declared to offer in the stead of what its host tells, such as
+        ``{"memory": "8 GiB", "accelerators": {"cuda": 2}}``; see `agents.declared`.
     owner
         With whose key agents are launched; by default the key ``owner`` of the home folder, made if it is not there.
     owners
@@ -96,11 +101,14 @@ def connect(
     from agents.place import PlaceOptions
     from agents.resources import read_resource_file
 
+    for place in environments or {}:
+        declared_of(place, environments or {})  # before anything is started
     pickled = pickled_resources(offered)
     reached = reach(address, places=names, progress=told)
     try:
         for path in (place_files or {}).values() if reached.started else ():
             read_resource_file(Path(path))  # the places are on this machine: say at once what is wrong
+            read_environment_file(Path(path))
 
         trust = folder / "trust"
         settings = PlatformSettings(
@@ -111,6 +119,7 @@ def connect(
             trusts={place: str(path) for place, path in (trusts or {}).items()},
             place_files={place: str(path) for place, path in (place_files or {}).items()},
             resources=pickled,
+            environments={place: dict(declared) for place, declared in (environments or {}).items()},
             options=options if options is not None else PlaceOptions(),
             ports=tuple(ports),
         )

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import ray
 
+from agents._ray.environment import declared_environment
 from agents._ray.folders import state_folder
 from agents._ray.steward import Steward
 from agents._ray.transport import Buffer, RayTransport, to_bytes
@@ -68,6 +69,8 @@ class PlatformSettings:
         TOML file with resources, by place; under ``"*"`` for all places.
     resources
         By place: what it offers, pickled by cloudpickle.
+    environments
+        By place: what it is declared to offer, as `agents.declared` describes it; under ``"*"`` for all places.
     options
         How places work.
     ports
@@ -83,6 +86,7 @@ class PlatformSettings:
     trusts: Mapping[str, str] = field(default_factory=dict)
     place_files: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, bytes] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: PlaceOptions = field(default_factory=PlaceOptions)
     ports: Sequence[int] = (0,)
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -158,6 +162,7 @@ class PlaceActor:
             resources=_resources(name, settings),
             about={**about, "actor": actor, **({"socket": list(server.address)} if server is not None else {})},
             options=settings.options,
+            environment=declared_environment(name, settings),
         )
         client.trust = self._place.trust
         self._opened.set()

@@ -17,6 +17,7 @@ from typing import Any
 
 from agents.checkpoints import SqliteCheckpoints
 from agents.client import Client
+from agents.declared import declared_of
 from agents.directory_service import DirectoryService
 from agents.errors import DirectoryUnreachable, PlaceUnreachable, UnknownPlace
 from agents.handle import Handle
@@ -211,6 +212,8 @@ class LocalPlatform(Platform):
         By place: its own list of trusted keys.
     owner
         Who launches; a new identity unless given, trusted by every place.
+    environments
+        By place (``"*"``: every place): what it is declared to offer, as `agents.declared` describes it.
 
     >>> from agents.testing import LocalPlatform
     >>> with LocalPlatform(["oslo", "lima"], resources={"lima": {"n": 3}}) as platform:
@@ -228,6 +231,7 @@ class LocalPlatform(Platform):
         options: PlaceOptions | None = None,
         trusts: Mapping[str, TrustSource] | None = None,
         owner: Identity | None = None,
+        environments: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="sojourn-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary is not None else Path(folder or ".")
@@ -236,6 +240,7 @@ class LocalPlatform(Platform):
         self._owners: list[PublicIdentity] = [self.owner.public]
         self._resources = resources or {}
         self._trusts = trusts or {}
+        self.environments: dict[str, Mapping[str, Any]] = dict(environments or {})
         self._options = options
         self._lease_seconds = lease_seconds
         self._identities: dict[str, Identity] = {}
@@ -270,6 +275,7 @@ class LocalPlatform(Platform):
             trust=self._trusts.get(name),
             resources=Resources(name, self._resources.get(name)),
             options=self._options,
+            environment=declared_of(name, self.environments),
         )
         self.running[name] = place
         self._lines[name] = line
