@@ -1,0 +1,1 @@
+"""Each cell of the tables of code mobility, on real nodes of Ray."""
