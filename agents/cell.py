@@ -6,22 +6,25 @@ with inline cells says so, and admits nobody else.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from agents.here import Here, arriving
+from agents.luggage import read_start
 from agents.terms import LaunchTerms
-from mobility.bundle import Branch, Bundle, VerifiedBundle, pack, unpack
+from mobility.bundle import Branch, Bundle, VerifiedBundle, entry_of, pack, unpack
+from mobility.environment import Verdict
 from mobility.resumable.plan import plan_of
 from mobility.resumable.shipped import is_shipped
 from mobility.state import discard
 from mobility.trust import Identity, VerifiedPassport
 
-__all__ = ["Cell", "CellKind", "InlineCell", "Look", "Outcome", "Raised", "Returned", "Yielded", "describe"]
+__all__ = ["Cell", "CellKind", "InlineCell", "Landed", "Look", "Outcome", "Raised", "Returned", "Yielded", "describe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,15 @@ class Cell(Protocol):
         luggage: bytes,
         branch: Branch | None = None,
         preview: bool = False,
+        anew: bytes | None = None,
     ) -> Bundle:
         """Capture it, as it stands; it stays as it is.
+
+        Parameters
+        ----------
+        anew
+            Only its function, to start at its entry with these arguments, as `agents.luggage` keeps them: its variables
+            and its line stay behind. None: with these.
 
         Raises
         ------
@@ -112,8 +122,25 @@ class Cell(Protocol):
         ...
 
 
-#: Makes a cell from what was verified, on the terms with which it was launched.
-CellKind: TypeAlias = Callable[[VerifiedBundle, Here, LaunchTerms], Cell]
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """How an agent has landed.
+
+    Attributes
+    ----------
+    verdict
+        Of the place, which counts; None: the cell asks the environment itself.
+    anew
+        The arguments with which it starts at its entry, as `agents.luggage` keeps them; None: as it was captured.
+    """
+
+    verdict: Verdict | None = None
+    anew: bytes | None = None
+
+
+_AS_IT_WAS: Final = Landed()
+#: Makes a cell from what was verified, on the terms with which it was launched, as the place has decided.
+CellKind: TypeAlias = Callable[[VerifiedBundle, Here, LaunchTerms, Landed], Cell]
 
 
 class InlineCell:
@@ -127,6 +154,8 @@ class InlineCell:
         Where it arrives.
     terms
         On what terms it was launched.
+    landed
+        As the place has decided.
 
     Raises
     ------
@@ -134,11 +163,14 @@ class InlineCell:
         If it cannot be decoded here.
     """
 
-    def __init__(self, verified: VerifiedBundle, here: Here, terms: LaunchTerms) -> None:
+    def __init__(self, verified: VerifiedBundle, here: Here, terms: LaunchTerms, landed: Landed = _AS_IT_WAS) -> None:
         self._here = here
         self._terms = terms
         with arriving(here):
-            self._unit: Any = unpack(verified)
+            self._unit: Any = unpack(verified, weak=landed.anew is not None, decided=landed.verdict)
+        if landed.anew is not None:
+            args, kwargs = read_start(landed.anew)
+            self._unit = functools.partial(self._unit, *args, **kwargs)
         self._begun = isinstance(self._unit, types.GeneratorType)
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
@@ -167,12 +199,16 @@ class InlineCell:
         luggage: bytes,
         branch: Branch | None = None,
         preview: bool = False,
+        anew: bytes | None = None,
     ) -> Bundle:
         args: Sequence[Any] = ()
         kwargs: Mapping[str, Any] = {}
         unit = self._unit
         if not isinstance(unit, types.GeneratorType):
             unit, args, kwargs = unit.func, unit.args, unit.keywords
+        if anew is not None:
+            unit = entry_of(self._unit) if unit is self._unit else unit
+            args, kwargs = read_start(anew)
         return pack(
             unit,
             by=by,

@@ -49,12 +49,14 @@ from agents.protocol import (
     TransferRefused,
     Verb,
 )
-from agents.sending import send_new, send_thawed
+from agents.sending import IN_FILE, refused_move, send_new, send_thawed
 from agents.standing import Fresh
 from agents.terms import LaunchTerms
 from agents.transport import Transport
 from agents.units import Units
+from agents.verdicts import Verdicts, may_start_anew, start_of, wanted_of_unit
 from mobility.bundle import Birth, Bundle, pack
+from mobility.environment import Needs, Verdict
 from mobility.plain import decode
 from mobility.trust import Identity, TrustList, TrustSource
 
@@ -89,6 +91,7 @@ class Client:
         self.owner = owner
         self.trust = trust
         self.sender = f"client-{secrets.token_hex(8)}"
+        self.verdicts = Verdicts(transport)
         self._lock = threading.Lock()
         self._outbox = Outbox(self.sender)
         self._writing: dict[str, threading.Lock] = {}
@@ -184,7 +187,9 @@ class Client:
         place = self._chosen(at)
         agent = new_agent_id()
         born = birth or Birth(hop_limit=256)
-        luggage = Luggage(name or agent, NEVER, Fresh(), terms=terms or LaunchTerms())
+        agreed = terms or LaunchTerms()
+        start = None if agreed.accepts == "strong" else start_of(function, args, kwargs)
+        luggage = Luggage(name or agent, NEVER, Fresh(), terms=agreed, start=start)
         started = time.time()
         bundle = pack(
             function,
@@ -195,6 +200,7 @@ class Client:
             luggage=luggage.to_bytes(),
             needs=luggage.terms.needs,
         )
+        self._check_verdict(place, bundle, NEVER, "No agent was born.", timeout)
         request = Transfer(agent, NEVER, bundle.to_bytes(), None, started)
         send_new(
             self.transport,
@@ -226,10 +232,36 @@ class Client:
                 raise AgentEnded(agent, "thawed again")
             raise AgentThawed(agent, row.holder.place if row.holder is not None else None)
         epoch = row.epoch if row is not None else NEVER
+        if not may_start_anew(bundle):  # else the place decides, when it has verified it
+            self._check_verdict(place, bundle, epoch, IN_FILE, timeout)
         request = Transfer(agent, epoch, bundle.to_bytes(), None, time.time())
         send_thawed(self.transport, request, to=place, send=self._sender(timeout), timeout=timeout)
         self.log(EventKind.THAWED, agent, to=place)
         return agent
+
+    def _check_verdict(self, place: str, bundle: Bundle, epoch: int, state: str, timeout: float) -> None:
+        """That a place would let a bundle in, before it is sent; one that does not answer is heard of when it is sent.
+
+        Raises
+        ------
+        MoveRefused
+        """
+        try:
+            refusal = self.verdicts.check(place, bundle, timeout=timeout, epoch=epoch)
+        except AgentsError:
+            return
+        if refusal is not None:
+            raise refused_move(refusal, place, None, state=state)
+
+    def verdict(self, unit: Any, place: str, *, needs: Needs | None = None, timeout: float = 30.0) -> Verdict:
+        """What a place could do for a unit of this process; nothing is sent.
+
+        Raises
+        ------
+        UnknownPlace, PlaceUnreachable, mobility.errors.MobilityError
+        """
+        wanted, code = wanted_of_unit(unit, needs)
+        return self.verdicts.ask(self._chosen(place), wanted, lambda: code, timeout=timeout)
 
     def _sender(self, timeout: float) -> Callable[[str, Transfer], PlaceReply]:
         def send(to: str, transfer: Transfer) -> PlaceReply:

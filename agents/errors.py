@@ -10,6 +10,8 @@
     │   └── ItineraryBlocked itinerary-blocked     no stop lets it in that could come next
     ├── NoItinerary          no-itinerary          it was launched without one, and wants to go on by it
     ├── AgentExpired         agent-expired         its lifetime was over, so its place has ended it
+    ├── NoEntry              no-entry              what may have to start anew has no entry to start at
+    ├── EnvironmentInvalid   environment-invalid   what is declared of a place's environment cannot be used
     ├── LandingRefused       (that of its cause)   at the destination, on its way to the sender
     ├── UnknownAgent         unknown-agent         nobody knows this name or id
     ├── AgentEnded           agent-ended           it has ended, and cannot do that any more
@@ -48,9 +50,9 @@ Every error carries its ``slug``, says what happened and why, how things stand n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mobility.errors import MobilityError
 
@@ -65,13 +67,15 @@ __all__ = [
     "AgentsError",
     "Busy",
     "DirectoryUnreachable",
+    "EnvironmentInvalid",
     "ItineraryBlocked",
     "LandingRefused",
     "MoveFailed",
     "MoveRefused",
     "NeverBegan",
-    "NotAFragment",
+    "NoEntry",
     "NoItinerary",
+    "NotAFragment",
     "NotAnAgent",
     "NotAnEffect",
     "NotConnected",
@@ -175,6 +179,10 @@ class MoveFailed(AgentsError):
         The slug of the cause.
     here
         Where the agent is; None if it runs nowhere.
+    reasons
+        Where the environment of the place is the cause, each reason as plain data (`Reason.as_data`); else none.
+    verdict
+        Then what would be possible there: ``"weak"``, a start anew, or ``"refuse"``; else None.
     """
 
     slug = "move-failed"
@@ -188,12 +196,16 @@ class MoveFailed(AgentsError):
         here: str | None,
         remedy: str = "Try again, or go elsewhere.",
         state: str | None = None,
+        reasons: Sequence[Mapping[str, Any]] = (),
+        verdict: str | None = None,
     ) -> None:
         usual = f"The agent is unharmed and still runs on {here}."
         super().__init__(problem, state=usual if state is None else state, remedy=remedy, cause=why)
         self.place = place
         self.why = why
         self.here = here
+        self.reasons = [dict(reason) for reason in reasons]
+        self.verdict = verdict
 
 
 class MoveRefused(MoveFailed):
@@ -281,17 +293,58 @@ class LandingRefused(AgentsError):
         Which place.
     why
         Slug of the cause.
+    reasons, verdict
+        As in `MoveFailed`.
     """
 
     slug = "landing-refused"
 
-    def __init__(self, place: str, why: str, problem: str, remedy: str) -> None:
+    def __init__(
+        self,
+        place: str,
+        why: str,
+        problem: str,
+        remedy: str,
+        *,
+        reasons: Sequence[Mapping[str, Any]] = (),
+        verdict: str | None = None,
+    ) -> None:
         super().__init__(
             f"{place} refused the bundle: {problem}", state="Nothing of it runs there.", remedy=remedy, cause=why
         )
         self.place = place
         self.why = why
         self.problem = problem
+        self.reasons = [dict(reason) for reason in reasons]
+        self.verdict = verdict
+
+
+class NoEntry(AgentsError):
+    """What may have to start anew has no entry to start at."""
+
+    slug = "no-entry"
+
+    def __init__(self, function: str) -> None:
+        super().__init__(
+            f"{function} cannot start anew elsewhere: it is defined within another function, and has no name there",
+            state="Nothing was launched.",
+            remedy='Define it at the top level of its module, or launch it with mobility="strong".',
+        )
+        self.function = function
+
+
+class EnvironmentInvalid(AgentsError):
+    """What is declared of a place's environment cannot be used."""
+
+    slug = "environment-invalid"
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(
+            f"what is declared of the environment of {place} cannot be used: {problem}",
+            state="Nothing was started.",
+            remedy="Mend the declaration; docs/reference-resources.md shows its form.",
+        )
+        self.place = place
 
 
 class UnknownAgent(AgentsError):

@@ -25,10 +25,15 @@ _LATE: Final = 0.4
 
 
 class MoveReport(dict[str, Any]):
-    """What a move took: ``to``, ``bytes``, ``freeze_ms`` and ``ms``, as a dict with a short form."""
+    """What a move took: ``to``, ``bytes``, ``freeze_ms`` and ``ms``, as a dict with a short form.
+
+    With ``mobility``, which is ``"weak"``, if the agent starts anew there.
+    """
 
     def __str__(self) -> str:
-        return f"to {self['to']}: {self['bytes']} bytes, {self['ms']:.1f} ms (frozen in {self['freeze_ms']:.1f} ms)"
+        anew = ", starts anew" if self.get("mobility") == "weak" else ""
+        frozen = f"frozen in {self['freeze_ms']:.1f} ms"
+        return f"to {self['to']}: {self['bytes']} bytes, {self['ms']:.1f} ms ({frozen}{anew})"
 
 
 class Handle:

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.errors import AgentsError
+from agents.errors import AgentsError, ValueNotPlain
 from agents.mailbox import Mailbox
 from agents.standing import Arrives, Standing, standing_from_plain, standing_to_plain
 from agents.terms import TERMS, LaunchTerms
 from mobility.errors import MobilityError
-from mobility.plain import decode, encode
+from mobility.plain import NotPlain, decode, encode
 
-__all__ = ["Luggage", "LuggageInvalid"]
+__all__ = ["Luggage", "LuggageInvalid", "read_start", "write_start"]
 
-_VERSION = 2
+_VERSION = 3
+
+
+def write_start(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
+    """The arguments of an agent, so that it can start anew where nothing else of it can be read.
+
+    Raises
+    ------
+    ValueNotPlain
+        If they are no plain data: what it goes on with may be anything, what it begins with elsewhere may not.
+    """
+    try:
+        return encode([list(args), dict(kwargs)])
+    except NotPlain as error:
+        raise ValueNotPlain(f"what {function} is launched with, and would start anew with,", str(error)) from None
+
+
+def read_start(start: bytes) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments and keyword arguments, from what `write_start` gave.
+
+    Raises
+    ------
+    LuggageInvalid
+    """
+    try:
+        args, kwargs = decode(start)
+        return list(args), {str(name): value for name, value in kwargs.items()}
+    except (MobilityError, TypeError, ValueError, AttributeError) as error:
+        raise LuggageInvalid(f"the arguments with which it is to start anew cannot be read: {error}") from error
 
 
 class LuggageInvalid(AgentsError):
@@ -56,6 +85,8 @@ class Luggage:
         The resources to which it is bound, as `agents.bindings` writes them.
     way
         What is left of its itinerary, as `agents.itinerary` writes it; None: it has not begun with it, or has none.
+    start
+        The arguments with which it was launched, as `write_start` has them, if it may have to start anew; else None.
     """
 
     name: str
@@ -70,6 +101,7 @@ class Luggage:
     terms: LaunchTerms = LaunchTerms()
     bindings: list[dict[str, Any]] = field(default_factory=list)
     way: Any = None
+    start: bytes | None = None
 
     def to_bytes(self) -> bytes:
         """As plain data.
@@ -94,6 +126,7 @@ class Luggage:
                 "terms": self.terms,
                 "bindings": self.bindings,
                 "way": self.way,
+                "start": self.start,
             },
             registry=TERMS,
         )
@@ -123,6 +156,7 @@ class Luggage:
                 told["terms"],
                 told["bindings"],
                 told["way"],
+                told["start"],
             )
         except (MobilityError, KeyError, TypeError, ValueError) as error:
             raise LuggageInvalid(f"what came along with the agent cannot be read: {error}") from error

@@ -16,11 +16,12 @@ from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
 from agents.itinerary import planned
+from agents.protocol import Verb
 from agents.remote import RemoteWork
 from agents.status import AgentStatus, combined
 from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
-from mobility.environment import Needs
+from mobility.environment import Needs, Verdict
 from mobility.trust import Identity
 
 __all__ = ["Platform", "PlaceInfo"]
@@ -136,6 +137,28 @@ class Platform(RemoteWork):
             agent, args, kwargs, at=where, name=name, owner=owner, birth=birth, terms=terms, timeout=timeout
         )
         return Handle(born, name, self.client)
+
+    def verdict(
+        self, agent: Handle | Callable[..., Any], place: Any, *, needs: Needs | None = None, timeout: float = 30.0
+    ) -> Verdict:
+        """What a place could do for an agent: strong, weak or refuse, with the reasons. Nothing moves.
+
+        Parameters
+        ----------
+        agent
+            A handle: the agent is captured at its next suspension, and goes on where it is. Or a function or object
+            that could be launched.
+        needs
+            What it needs beside what its code and values show; of an agent that runs, those of its launch count.
+
+        Raises
+        ------
+        UnknownPlace, PlaceUnreachable, UnknownAgent, AgentEnded, Busy, mobility.errors.MobilityError
+        """
+        where = place_name(place)
+        if not isinstance(agent, Handle):
+            return self.client.verdict(agent, where, needs=needs, timeout=timeout)
+        return Verdict.from_data(self.client.control(agent.agent, Verb.JUDGE, where, timeout=timeout))
 
     def thaw(self, bundle: Bundle | str | Path, at: Any = None, timeout: float = 60.0) -> Handle:
         """Let an agent that was frozen go on at a place; also one that was frozen in another cluster.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from mobility.environment import Needs, Verdict
 from mobility.errors import MobilityError
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "FetchUnit",
     "Fetched",
     "HeldBack",
+    "Judged",
+    "Judges",
     "LooksAt",
     "NotHere",
     "PlaceReply",
@@ -96,6 +99,7 @@ class Verb(StrEnum):
     FREEZE = "freeze"
     STOP = "stop"
     STATE = "state"
+    JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Control:
     Attributes
     ----------
     argument
-        For a move or clone: the place.
+        For a move, clone or verdict: the place.
     seconds
         How long to wait for that suspension.
     """
@@ -212,6 +216,26 @@ class RemoveFragment:
     service: str
 
 
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """What could you do for such a unit? See `agents.verdicts`.
+
+    Attributes
+    ----------
+    needs, state
+        What it needs, and whether it has a state to take over.
+    python
+        The version that packed it.
+    syntax
+        The oldest minor version that compiles its code, if that was looked at.
+    """
+
+    needs: Needs
+    state: bool
+    python: str
+    syntax: str | None = None
+
+
 PlaceRequest: TypeAlias = (
     Transfer
     | Deliver
@@ -223,6 +247,7 @@ PlaceRequest: TypeAlias = (
     | FetchUnit
     | PullUnit
     | RemoveFragment
+    | Judges
 )
 
 
@@ -246,12 +271,16 @@ class TransferRefused:
         Slug of the cause.
     problem, remedy
         Sentences.
+    reasons, verdict
+        Where the environment is the cause: each reason as plain data, and what would be possible.
     """
 
     epoch: int
     why: str
     problem: str = ""
     remedy: str = ""
+    reasons: tuple[Mapping[str, Any], ...] = ()
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +328,20 @@ class UnitReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict.
+
+    Attributes
+    ----------
+    wants_syntax
+        Whether it is better asked again with the syntax of the code: the Python there is older than the unit's.
+    """
+
+    verdict: Verdict
+    wants_syntax: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What was asked for has been done; `value` is plain data, or the bytes of a bundle."""
 
@@ -338,6 +381,7 @@ PlaceReply: TypeAlias = (
     | NotHere
     | Fetched
     | UnitReply
+    | Judged
     | Done
     | Failure
     | Description

@@ -20,7 +20,7 @@ from agents.transport import Transport
 from mobility.errors import MobilityError
 from mobility.trust.errors import HopLimitReached, OffItinerary
 
-__all__ = ["capturing", "refused_move", "send_new", "send_thawed"]
+__all__ = ["IN_FILE", "capturing", "refused_move", "send_new", "send_thawed"]
 
 _PAUSE = 0.2
 _SILENCE = "it did not answer in time"
@@ -127,7 +127,7 @@ def send_thawed(
     if isinstance(reply, TransferAccepted):
         return
     if isinstance(reply, TransferRefused) and reply.why != "place-unreachable":
-        raise refused_move(reply, to, None, state=_IN_FILE)
+        raise refused_move(reply, to, None, state=IN_FILE)
     while True:
         try:
             place, row = transport.ask_directory("locate", request.agent, timeout=5.0)
@@ -139,13 +139,14 @@ def send_thawed(
             problem = f"it was thawed from another copy of its file, and is on {place}"
             raise MoveRefused(to, problem, why="thawed-before", here=place, remedy="See where: sojourn ps")
         if isinstance(reply, TransferRefused):  # it was never sent
-            raise refused_move(reply, to, None, state=_IN_FILE)
+            raise refused_move(reply, to, None, state=IN_FILE)
         if time.monotonic() > deadline:
             raise _undecided(request.agent, to, None, getattr(reply, "reason", "") or _SILENCE)
         time.sleep(_PAUSE)
 
 
-_IN_FILE = "The agent is unharmed, and lies in its file."
+#: How things stand of an agent that was to be thawed.
+IN_FILE: Final = "The agent is unharmed, and lies in its file."
 
 
 def _undecided(agent: str, place: str, here: str | None, silence: str) -> AgentsError:
@@ -174,7 +175,16 @@ def refused_move(refusal: TransferRefused, to: str | None, here: str | None, *, 
     kind = MoveFailed if refusal.why in ("place-unreachable", "unknown-place") else MoveRefused
     problem = refusal.problem or f"{to} refused the agent"
     remedy = refusal.remedy or _REMEDIES.get(refusal.why, "Try again, or go elsewhere.")
-    return kind(to, problem, why=refusal.why, here=here, remedy=remedy, state=state)
+    return kind(
+        to,
+        problem,
+        why=refusal.why,
+        here=here,
+        remedy=remedy,
+        state=state,
+        reasons=refusal.reasons,
+        verdict=refusal.verdict,
+    )
 
 
 @contextmanager

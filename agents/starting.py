@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.declared import declared_of, read_environment_file
 from agents.owning import own_identity, usual_home
 from mobility.trust import Identity, PublicIdentity, TrustStore
 
@@ -24,6 +25,7 @@ def connect(
     resources: Mapping[str, Mapping[str, Any]] | None = None,
     services: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
     place_files: Mapping[str, str | Path] | None = None,
+    environments: Mapping[str, Mapping[str, Any]] | None = None,
     owner: Identity | None = None,
     owners: Sequence[PublicIdentity] = (),
     trusts: Mapping[str, str | Path] | None = None,
@@ -54,6 +56,10 @@ def connect(
         travels there with its code.
     place_files
         By place (``"*"``: every place): a TOML file there that describes resources and services.
+        By place (``"*"``: every place): a TOML file there that describes resources and environment.
+    environments
+        By place (``"*"``: every place): what it is declared to offer in the stead of what its host tells, such as
+        ``{"memory": "8 GiB", "accelerators": {"cuda": 2}}``; see `agents.declared`.
     owner
         With whose key agents are launched; by default the key ``owner`` of the home folder, made if it is not there.
     owners
@@ -101,6 +107,8 @@ def connect(
     from agents.resources import read_resource_file
     from agents.services import packed_services, read_service_file
 
+    for place in environments or {}:
+        declared_of(place, environments or {})  # before anything is started
     pickled = pickled_resources(offered)
     packed = packed_services(services or {}, identity)
     reached = reach(address, places=names, progress=told)
@@ -108,6 +116,7 @@ def connect(
         for path in (place_files or {}).values() if reached.started else ():
             read_resource_file(Path(path))  # the places are on this machine: say at once what is wrong
             read_service_file(Path(path), "this machine")
+            read_environment_file(Path(path))
 
         trust = folder / "trust"
         settings = PlatformSettings(
@@ -119,6 +128,7 @@ def connect(
             place_files={place: str(path) for place, path in (place_files or {}).items()},
             resources=pickled,
             services=packed,
+            environments={place: dict(declared) for place, declared in (environments or {}).items()},
             options=options if options is not None else PlaceOptions(),
             ports=tuple(ports),
         )

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import ray
 
+from agents._ray.environment import declared_environment
 from agents._ray.folders import state_folder
 from agents._ray.steward import Steward
 from agents._ray.transport import Buffer, RayTransport, to_bytes
@@ -72,6 +73,8 @@ class PlatformSettings:
         By place: what it offers, pickled by cloudpickle.
     services
         By place and name: a function in a bundle that one of `owners` has signed; under ``"*"`` for all places.
+    environments
+        By place: what it is declared to offer, as `agents.declared` describes it; under ``"*"`` for all places.
     options
         How places work.
     ports
@@ -88,6 +91,7 @@ class PlatformSettings:
     place_files: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, bytes] = field(default_factory=dict)
     services: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: PlaceOptions = field(default_factory=PlaceOptions)
     ports: Sequence[int] = (0,)
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -164,6 +168,7 @@ class PlaceActor:
             about={**about, "actor": actor, **({"socket": list(server.address)} if server is not None else {})},
             options=settings.options,
             services=_services(name, settings),
+            environment=declared_environment(name, settings),
         )
         client.trust = self._place.trust
         self._opened.set()

@@ -38,6 +38,7 @@ from agents.protocol import (
     Deliver,
     FetchCode,
     FetchUnit,
+    Judges,
     LooksAt,
     NotHere,
     PlaceReply,
@@ -72,6 +73,7 @@ _DOORS: Final[dict[type[Any], str]] = {
     FetchUnit: "look",
     PullUnit: "pull",
     RemoveFragment: "control",
+    Judges: "look",
 }
 
 

@@ -164,6 +164,8 @@ def _details(error: BaseException) -> dict[str, Any]:
             details[name] = value.hex()
         elif isinstance(value, tuple | list) and all(isinstance(item, str) for item in value):
             details[name] = list(value)
+        elif name == "reasons":  # of a verdict: each is plain data
+            details[name] = [dict(reason) for reason in value]
         elif hasattr(value, "as_data"):
             details[name] = value.as_data()
     return details

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +11,8 @@ from agents.cli.options import AddressOption, AgentArgument, Format, FormatOptio
 from agents.cli.screen import Screen, amount, write_json
 
 __all__ = ["move"]
+
+_SUFFIX: Final = "; it starts anew there"
 
 
 def move(
@@ -33,5 +35,5 @@ def move(
     else:
         Screen().line(
             f"{handle.name} goes on on {report['to']}: {amount(report['bytes'])}, {report['ms']:.1f} ms, "
-            f"frozen in {report['freeze_ms']:.1f} ms"
+            f"frozen in {report['freeze_ms']:.1f} ms{_SUFFIX if report.get('mobility') == 'weak' else ''}"
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from agents.cell import describe
+from agents.cell import Landed, describe
 from agents.checkpoints import LARGE, Checkpoint
 from agents.errors import DirectoryUnreachable, LandingRefused, StoreFailed
 from agents.handoff import NEVER, Row, Status, is_rubbish
@@ -21,8 +21,9 @@ from agents.here import Here, Surroundings
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
 from agents.place.deferring import check_start
+from agents.place.judging import Judging
 from agents.place.resident import Staged
-from agents.protocol import FetchCode, Fetched, Transfer
+from agents.protocol import FetchCode, Fetched, Transfer, TransferRefused
 from agents.standing import Fresh
 from mobility.bundle import Bundle, VerifiedBundle
 from mobility.errors import MobilityError
@@ -45,6 +46,7 @@ class Admission:
 
     core: PlaceCore
     surroundings: Surroundings
+    judging: Judging
     meet: Callable[[], bool]
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _fetching: dict[bytes, Future[bytes | None]] = field(default_factory=dict, init=False)
@@ -72,8 +74,18 @@ class Admission:
             self._check_epoch(transfer, verified, luggage)
             check_start(self.core, luggage, verified.passport)
             self._check_disk(transfer)
+            landed = self.judging.landing(verified, luggage, transfer.epoch)
+            if isinstance(landed, TransferRefused):
+                raise LandingRefused(
+                    self.core.name,
+                    landed.why,
+                    landed.problem,
+                    landed.remedy,
+                    reasons=landed.reasons,
+                    verdict=landed.verdict,
+                )
             checked = time.perf_counter()
-            staged = self._decoded_and_saved(transfer, verified, bundle, luggage)
+            staged = self._decoded_and_saved(transfer, verified, bundle, luggage, landed)
             staged.verify_ms = (checked - began) * 1000
             staged.thaw_ms = (time.perf_counter() - checked) * 1000
             return staged
@@ -90,12 +102,12 @@ class Admission:
             ) from error
 
     def _decoded_and_saved(
-        self, transfer: Transfer, verified: VerifiedBundle, bundle: Bundle, luggage: Luggage
+        self, transfer: Transfer, verified: VerifiedBundle, bundle: Bundle, luggage: Luggage, landed: Landed
     ) -> Staged:
         """Both; at once if it is large, since the one mostly copies memory and the other waits for the system."""
 
         def decode() -> Staged:
-            return self._decoded(verified, bundle, luggage, transfer.source, transfer.started)
+            return self._decoded(verified, bundle, luggage, landed, transfer.source, transfer.started)
 
         if len(transfer.bundle) <= LARGE or not memoryview(transfer.bundle).readonly:
             # First to disk: memory that can be written to is the agent's own once it is decoded.
@@ -137,7 +149,10 @@ class Admission:
         luggage = self._luggage(verified)
         for message in checkpoint.journal:
             luggage.mailbox.deliver(message)
-        staged = self._decoded(verified, bundle, luggage, None, time.time())
+        landed = self.judging.landing(verified, luggage, checkpoint.stay, restored=True)
+        if isinstance(landed, TransferRefused):
+            raise LandingRefused(self.core.name, landed.why, landed.problem, landed.remedy)
+        staged = self._decoded(verified, bundle, luggage, landed, None, time.time())
         staged.restored = True
         staged.stay = checkpoint.stay
         last = verified.passport.hops[-1] if verified.passport.hops else None
@@ -218,12 +233,18 @@ class Admission:
         )
 
     def _decoded(
-        self, verified: VerifiedBundle, bundle: Bundle, luggage: Luggage, source: str | None, started: float
+        self,
+        verified: VerifiedBundle,
+        bundle: Bundle,
+        luggage: Luggage,
+        landed: Landed,
+        source: str | None,
+        started: float,
     ) -> Staged:
         passport = verified.passport
         here = Here(self.surroundings, passport.agent)
         return Staged(
-            cell=self.core.cell_kind(verified, here, luggage.terms),
+            cell=self.core.cell_kind(verified, here, luggage.terms, landed),
             here=here,
             luggage=luggage,
             passport=passport,

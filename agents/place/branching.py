@@ -62,6 +62,7 @@ class Branching:
                 visited=list(parent.visited),
                 terms=parent.terms,
                 way=parent.way,
+                start=parent.start,
             )
             with capturing(to, self.core.name):
                 bundle = cell.pack(
@@ -117,6 +118,7 @@ class Branching:
 
     def _send(self, resident: Resident, child: str, to: str, bundle: Bundle, started: float, began: float) -> None:
         outbound = self.moving.outbound(bundle, to, started, began)
+        self.moving.check(outbound, to)
         request = Transfer(child, NEVER, outbound.bundle, self.core.name, started)
         if to == self.core.name:
             reply: PlaceReply = self.landing.receive(request)

@@ -30,6 +30,7 @@ _DONE = {
     Verb.FREEZE: "frozen",
     Verb.STOP: "stopped",
     Verb.STATE: "looked at",
+    Verb.JUDGE: "judged",
 }
 
 
@@ -107,6 +108,8 @@ class Controlling:
                     self._stop(resident, control)
                 case Verb.STATE:
                     control.settle(Done(self._look(resident)))
+                case Verb.JUDGE:
+                    control.settle(Done(self._judged(resident, self._known(control.argument))))
         except MobilityError as error:
             control.settle(Failure(error))
         except BaseException as error:  # a defect of the platform: the agent is not to hear of it
@@ -119,6 +122,14 @@ class Controlling:
             control.settle(Done({"to": place, "bytes": 0, "freeze_ms": 0.0, "ms": 0.0}))
         elif not self.moving.depart(resident, place, resident.luggage.standing, control):
             control.settle(HeldBack())
+
+    def _judged(self, resident: Resident, place: str) -> dict[str, Any]:
+        """What a place would say if the agent went there as it stands."""
+        with resident.lock:
+            assert resident.luggage is not None
+            wanted = self.moving.capture(resident, place, resident.luggage.standing).wanted
+        assert wanted is not None
+        return self.moving.verdict(place, wanted).as_data()
 
     def _known(self, place: str | None) -> str:
         self.core.check_place(place or "")

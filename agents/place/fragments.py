@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, Final
 
-from agents.cell import Raised, Returned
+from agents.cell import Landed, Raised, Returned
 from agents.errors import NotAFragment, ServiceTaken, ServiceUnusable, UnknownService
 from agents.eventlog import EventKind
 from agents.handoff import NEVER
@@ -220,7 +220,7 @@ class Fragments:
             branch=Branch(child=child),
             preview=False,
         )
-        cell = self.core.cell_kind(self._verified(bundle.to_bytes()), Here(self.surroundings, child), terms)
+        cell = self.core.cell_kind(self._verified(bundle.to_bytes()), Here(self.surroundings, child), terms, Landed())
         try:
             outcome = cell.advance()
         finally:

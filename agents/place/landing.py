@@ -62,7 +62,10 @@ class Landing:
             staged = self.admission.admit(transfer)
         except LandingRefused as error:
             self.core.event(EventKind.REFUSED, transfer.agent, transfer.epoch, why=error.why, source=transfer.source)
-            resident.refusal = TransferRefused(transfer.epoch, error.why, error.reason, error.remedy)
+            problem = error.reason if error.verdict is None else error.problem  # as it is told before a landing
+            resident.refusal = TransferRefused(
+                transfer.epoch, error.why, problem, error.remedy, tuple(error.reasons), error.verdict
+            )
             return on.Declined(error.why)
         except BaseException as error:
             self.core.failed(error)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agents.errors import AgentsError, MoveFailed, StoreFailed
 from agents.eventlog import EventKind
-from agents.handoff import Event, Row, State, is_rubbish
+from agents.handoff import NEVER, Event, Row, State, is_rubbish
 from agents.handoff import events as on
 from agents.place.asking import Asking
 from agents.place.core import PlaceCore
@@ -28,8 +28,10 @@ from agents.protocol import (
     TransferRefused,
 )
 from agents.sending import capturing, refused_move
-from agents.standing import Raises, Standing
+from agents.standing import Fresh, Raises, Standing
+from agents.verdicts import Verdicts, Wanted, refusal_by, wanted_of
 from mobility.bundle import Bundle
+from mobility.environment import Verdict
 from mobility.errors import MobilityError
 
 __all__ = ["Moving"]
@@ -53,6 +55,7 @@ class Moving:
     asking: Asking
     run: Callable[[Resident], None]
     activated: Callable[[Resident], None]
+    verdicts: Verdicts
 
     # -- feeding the machine
 
@@ -198,6 +201,8 @@ class Moving:
             told = {"to": outbound.to, "bytes": len(outbound.bundle), "freeze_ms": round(outbound.freeze_ms, 3)}
             told["ms"] = round((time.time() - outbound.started) * 1000, 3)
             told["name"] = luggage.name if luggage is not None else None
+            if outbound.anew:
+                told["mobility"] = "weak"
             kind = EventKind.DEPARTED if outbound.to is not None else EventKind.FROZEN
             self.core.event(kind, resident.agent, visit.epoch, **told)
             if outbound.control is not None:
@@ -227,6 +232,7 @@ class Moving:
                 return on.Accepted(effect.epoch)
             case TransferRefused():
                 outbound.refusal = reply
+                self.verdicts.forget(effect.to)  # it has judged otherwise than before
                 return on.Rejected(effect.epoch, reply.why)
             case Failure():
                 return on.Silence(effect.epoch, str(reply.error))
@@ -248,9 +254,20 @@ class Moving:
     # -- leaving
 
     def capture(
-        self, resident: Resident, to: str | None, standing: Standing, control: PendingControl | None = None
+        self,
+        resident: Resident,
+        to: str | None,
+        standing: Standing,
+        control: PendingControl | None = None,
+        *,
+        anew: bool | None = None,
     ) -> Outbound:
         """Pack a resident, whose lock is held, for a place or a file; it stays as it is.
+
+        Parameters
+        ----------
+        anew
+            Whether it is to start at its entry there; None: if it accepts nothing else, and does not stay here.
 
         Raises
         ------
@@ -261,6 +278,10 @@ class Moving:
         started, began = time.time(), time.perf_counter()
         kept = to is None or to == self.core.name
         epoch = None if kept else resident.machine.visit.epoch
+        if anew is None:
+            anew = luggage.terms.accepts == "weak" and to != self.core.name
+        anew = anew and luggage.start is not None
+        standing = Fresh() if anew else standing
         with capturing(to, self.core.name):
             bundle = cell.pack(
                 by=self.core.identity,
@@ -269,17 +290,22 @@ class Moving:
                 to=to,
                 luggage=replace(luggage, epoch=epoch, standing=standing).to_bytes(),
                 preview=to is None,
+                anew=luggage.start if anew else None,
             )
-        return self.outbound(bundle, to, started, began, control)
+        outbound = self.outbound(bundle, to, started, began, control)
+        outbound.anew = anew
+        return outbound
 
     def outbound(
         self, bundle: Bundle, to: str | None, started: float, began: float, control: PendingControl | None = None
     ) -> Outbound:
         """What is to be sent of a bundle: to a place, without the code."""
-        data = (bundle if to is None else bundle.without_code()).to_bytes()
+        manifest = bundle.claims() if to is not None else None
+        data = (bundle if manifest is None else bundle.without_code(manifest)).to_bytes()
         freeze_ms = (time.perf_counter() - began) * 1000
         link = (bundle.passport.hops or (bundle.passport.birth,))[-1]
-        return Outbound(data, link.digest, bundle.passport.to_bytes(), to, started, freeze_ms, control)
+        wanted = wanted_of(manifest) if manifest is not None else None
+        return Outbound(data, link.digest, bundle.passport.to_bytes(), to, started, freeze_ms, control, wanted=wanted)
 
     def finish(self, resident: Resident) -> None:
         """Tell the directory that a resident has ended; without a lease, later."""
@@ -316,14 +342,67 @@ class Moving:
         Raises
         ------
         MoveFailed
-            It cannot be captured; it is as it was.
+            It cannot be captured, or the place would not let it in; it is as it was, and nothing was sent.
         """
-        with resident.lock:
-            if not resident.machine.visit.runs:
-                return False
-            resident.outbound = self.capture(resident, to, standing, control)
-            resident.outbound.failed = failed
-            effects = resident.machine.handle(on.Departs(to))
-            resident.settled.notify_all()
+        anew: bool | None = None
+        approved: Wanted | None = None
+        while True:
+            with resident.lock:
+                if not resident.machine.visit.runs:
+                    return False
+                # Captured again where the place had to be asked: a message may have come in meanwhile.
+                outbound = self.capture(resident, to, standing, control, anew=anew)
+                outbound.failed = failed
+                wanted, luggage = outbound.wanted, resident.luggage
+                assert wanted is not None and luggage is not None
+                if wanted == approved or self.verdicts.known(to, wanted) is not None:
+                    resident.outbound = outbound
+                    effects = resident.machine.handle(on.Departs(to))
+                    resident.settled.notify_all()
+                    break
+            decided = self.verdict(to, wanted)
+            if wanted.lets_in(decided):
+                approved = wanted
+            elif luggage.terms.accepts == "either" and luggage.start is not None and not outbound.anew:
+                anew = True
+            else:
+                raise self._refused(resident, to, decided, wanted)
         self.carry_out(resident, effects)
         return True
+
+    def verdict(self, to: str, wanted: Wanted) -> Verdict:
+        """What a place says of what is to be sent there.
+
+        Raises
+        ------
+        MoveFailed
+            It does not say anything.
+        """
+        seconds = self.core.options.transfer_seconds / 2
+        try:
+            return self.verdicts.ask(to, wanted, lambda: self.core.store.code(wanted.code), timeout=seconds)
+        except AgentsError as error:
+            silent = TransferRefused(NEVER, error.slug, error.reason, error.remedy)
+            raise refused_move(silent, to, self.core.name) from None
+
+    def check(self, bundle: Outbound, to: str) -> None:
+        """That a place would let in what was captured; nothing was sent yet.
+
+        Raises
+        ------
+        MoveRefused, MoveFailed
+        """
+        wanted = bundle.wanted
+        assert wanted is not None
+        if to == self.core.name or self.verdicts.known(to, wanted) is not None:
+            return
+        decided = self.verdict(to, wanted)
+        if not wanted.lets_in(decided):
+            raise refused_move(refusal_by(decided, to, NEVER, state=wanted.state), to, self.core.name)
+
+    def _refused(self, resident: Resident, to: str, decided: Verdict, wanted: Wanted) -> MoveFailed:
+        refusal = refusal_by(decided, to, resident.machine.visit.epoch, state=wanted.state)
+        codes = [reason.code.value for reason in decided.reasons]
+        told = {"to": to, "why": refusal.why, "verdict": refusal.verdict, "reasons": codes}
+        self.core.event(EventKind.MOVE_FAILED, resident.agent, resident.machine.visit.epoch, **told)
+        return refused_move(refusal, to, self.core.name)

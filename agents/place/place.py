@@ -19,6 +19,7 @@ from typing import Any
 
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
+from agents.declared import DeclaredEnvironment
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
@@ -32,6 +33,7 @@ from agents.place.deferring import Deferring
 from agents.place.expiring import Expiring
 from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
+from agents.place.judging import Judging
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
@@ -55,6 +57,7 @@ from agents.protocol import (
     FetchCode,
     Fetched,
     FetchUnit,
+    Judges,
     LooksAt,
     PlaceReply,
     PlaceRequest,
@@ -68,6 +71,7 @@ from agents.services import ServiceMaker
 from agents.sockets import traffic
 from agents.transport import Transport
 from agents.units import Units
+from agents.verdicts import Verdicts
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustSource
 
@@ -98,6 +102,8 @@ class Place:
         By name: what gives the function of each service when it is first called.
     about
         What it tells of itself, beside host, process and versions.
+    environment
+        What it is declared to offer, in the stead of what its host tells.
     handle_of
         Makes what an agent gets as a handle of another one, from its id.
     """
@@ -117,6 +123,7 @@ class Place:
         options: PlaceOptions | None = None,
         cell_kind: CellKind = InlineCell,
         services: Mapping[str, ServiceMaker] | None = None,
+        environment: DeclaredEnvironment | None = None,
     ) -> None:
         if identity.name != name:
             raise ValueError(f"the place {name} cannot sign as {identity.name}")
@@ -124,10 +131,11 @@ class Place:
         self.trust = MemberTrust(name, trust, tuple(owners))
         self._notebook = Notebook(name, writer, transport)
         self._resources = resources or Resources(name)
+        self.judging = Judging(name, environment or DeclaredEnvironment())
         self._about = {
             "host": machine.node(),
             "pid": os.getpid(),
-            "python": machine.python_version(),
+            **self.judging.facts(),
             "cells": "inline: runs what owners that it trusts have signed with its own rights",
             **(about or {}),
         }
@@ -145,8 +153,9 @@ class Place:
             cell_kind=cell_kind,
             about=self._about,
         )
-        self.moving = Moving(self.core, Asking(self.core), self._run, self._activated)
-        self.landing = Landing(self.core, Admission(self.core, self, self.refresh_members), self.moving)
+        self.moving = Moving(self.core, Asking(self.core), self._run, self._activated, Verdicts(transport))
+        admission = Admission(self.core, self, self.judging, self.refresh_members)
+        self.landing = Landing(self.core, admission, self.moving)
         branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
         self.post = Post(self.core, self._run)
@@ -316,6 +325,8 @@ class Place:
                 case RemoveFragment():
                     self.fragments.remove(request.service)
                     return Done()
+                case Judges():
+                    return self.judging.answer(request)
         except MobilityError as error:
             return Failure(error)
 
@@ -372,6 +383,7 @@ class Place:
 
     def _members_changed(self, version: int) -> None:
         if version != self._members_version:
+            self.moving.verdicts.forget()  # a place may be another process now
             with suppress(DirectoryUnreachable):  # asked again at the next renewal
                 self.trust.look(self.core.transport, timeout=self.core.options.directory_seconds)
                 self._members_version = version

@@ -18,6 +18,7 @@ from agents.here import Here
 from agents.luggage import Luggage
 from agents.protocol import PlaceReply, TransferRefused, Verb
 from agents.standing import Raises, Standing
+from agents.verdicts import Wanted
 from agents.waiting import awaited
 from mobility.trust import VerifiedPassport
 
@@ -75,6 +76,10 @@ class Outbound:
         Whether the directory has said that it was not to be let go.
     failed
         How the agent stands here if the move that it wanted does not come about.
+    wanted
+        What it asks of the place where it is to go.
+    anew
+        Whether it is to start at its entry there.
     """
 
     bundle: bytes
@@ -87,6 +92,8 @@ class Outbound:
     refusal: TransferRefused | None = None
     denied: bool = False
     failed: Callable[[MoveFailed], Standing] = Raises
+    wanted: Wanted | None = None
+    anew: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -17,6 +17,7 @@ from typing import Any
 
 from agents.checkpoints import SqliteCheckpoints
 from agents.client import Client
+from agents.declared import declared_of
 from agents.directory_service import DirectoryService
 from agents.errors import DirectoryUnreachable, PlaceUnreachable, UnknownPlace
 from agents.handle import Handle
@@ -214,6 +215,8 @@ class LocalPlatform(Platform):
         By place: its own list of trusted keys.
     owner
         Who launches; a new identity unless given, trusted by every place.
+    environments
+        By place (``"*"``: every place): what it is declared to offer, as `agents.declared` describes it.
 
     >>> from agents.testing import LocalPlatform
     >>> with LocalPlatform(["oslo", "lima"], resources={"lima": {"n": 3}}) as platform:
@@ -232,6 +235,7 @@ class LocalPlatform(Platform):
         trusts: Mapping[str, TrustSource] | None = None,
         owner: Identity | None = None,
         services: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
+        environments: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._services = checked_services(services or {})
         self._temporary = tempfile.TemporaryDirectory(prefix="sojourn-") if folder is None else None
@@ -241,6 +245,7 @@ class LocalPlatform(Platform):
         self._owners: list[PublicIdentity] = [self.owner.public]
         self._resources = resources or {}
         self._trusts = trusts or {}
+        self.environments: dict[str, Mapping[str, Any]] = dict(environments or {})
         self._options = options
         self._lease_seconds = lease_seconds
         self._identities: dict[str, Identity] = {}
@@ -276,6 +281,7 @@ class LocalPlatform(Platform):
             resources=Resources(name, self._resources.get(name)),
             options=self._options,
             services={**self._services.get("*", {}), **self._services.get(name, {})},
+            environment=declared_of(name, self.environments),
         )
         self.running[name] = place
         self._lines[name] = line

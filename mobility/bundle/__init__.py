@@ -12,13 +12,14 @@ anything is decoded. Not claimed: that what a trusted party signed is harmless.
 """
 
 from mobility.bundle.bundle import Bundle
+from mobility.bundle.collecting import entry_of
 from mobility.bundle.errors import BundleError
 from mobility.bundle.manifest import Encoding, Manifest, SealedPart, SegmentEntry, SegmentKind, Suspension, UnitKind
-from mobility.bundle.packing import Birth, Branch, pack
+from mobility.bundle.packing import Birth, Branch, needs_of, pack
 from mobility.bundle.payload import Payload
 from mobility.bundle.sealed import seal_context, sealed_payload
 from mobility.bundle.streaming import receive
-from mobility.bundle.unpacking import unpack, verdict_on
+from mobility.bundle.unpacking import is_let_in, oldest_python_of, unpack, verdict_on
 from mobility.bundle.verified import VerifiedBundle
 
 __all__ = [
@@ -35,6 +36,10 @@ __all__ = [
     "Suspension",
     "UnitKind",
     "VerifiedBundle",
+    "entry_of",
+    "is_let_in",
+    "needs_of",
+    "oldest_python_of",
     "pack",
     "receive",
     "seal_context",

@@ -85,8 +85,13 @@ class Bundle:
             return cls(passport, manifest, Parts(tuple(map(flat, segments))), omits_code)
         return cls(passport, manifest, segments, omits_code)
 
-    def without_code(self) -> Bundle:
+    def without_code(self, manifest: Manifest | None = None) -> Bundle:
         """The same for a place that has the code: its segments are left out, and stay signed.
+
+        Parameters
+        ----------
+        manifest
+            What `claims` has given, if that was asked already.
 
         Raises
         ------
@@ -98,7 +103,7 @@ class Bundle:
         """
         if self.omits_code:
             return self
-        manifest = self.claims()
+        manifest = self.claims() if manifest is None else manifest
         if manifest.sealed is not None:
             raise SealedBundle(
                 manifest.sealed.recipient,
@@ -126,6 +131,20 @@ class Bundle:
         TooLarge, SchemaError
         """
         return Manifest.from_bytes(self.manifest, limits)
+
+    def claimed(self, kind: SegmentKind, limits: Limits = DEFAULT_LIMITS) -> tuple[memoryview, ...]:
+        """The segments of a kind as they lie, before anything has been verified; none of a sealed bundle.
+
+        Raises
+        ------
+        TooLarge, SchemaError, SegmentMismatch
+        """
+        manifest = self.claims(limits)
+        if manifest.sealed is not None:
+            return ()
+        entries = manifest.carried(self.omits_code)
+        views = self._parts(manifest, limits)
+        return tuple(view for entry, view in zip(entries, views, strict=True) if entry.kind is kind)
 
     def envelope_json(self) -> bytes:
         """The last link of the passport, which signs the manifest, as a standard JSON envelope of DSSE."""

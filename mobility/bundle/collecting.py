@@ -16,7 +16,7 @@ from typing import Any
 
 from mobility.bundle.manifest import Suspension, UnitKind
 from mobility.bundle.preview import preview_of
-from mobility.code import Namespace, Root, Shipment, SourceMissing, close, namespace_of
+from mobility.code import CodeNotFound, Namespace, Root, Shipment, SourceMissing, close, namespace_of
 from mobility.data import (
     DataSegment,
     NotPackable,
@@ -29,7 +29,7 @@ from mobility.resumable.plan import Plan, plan_of
 from mobility.resumable.registry import Bounded
 from mobility.resumable.shipped import home_name, original_name
 
-__all__ = ["Collected", "collect", "unit_of"]
+__all__ = ["Collected", "collect", "entry_of", "unit_of"]
 
 _ROUNDS = 100
 
@@ -110,6 +110,21 @@ def collect(unit: Any, kind: UnitKind, *, preview: bool = True) -> Collected:
         outside,
         own,
     )
+
+
+def entry_of(generator: types.GeneratorType[Any, Any, Any]) -> Any:
+    """The function of a generator that came in a bundle, to start anew: with the variables that its modules have here.
+
+    Raises
+    ------
+    CodeNotFound
+        If its code came in no bundle, or has no function of that name: one that is defined within another function.
+    """
+    module, qualname = _entry(generator, plan_of(generator.gi_code))
+    own = namespace_of(module)
+    if own is None:
+        raise CodeNotFound(f"the function {qualname} of {module}")
+    return own.entry(f"{original_name(module)}:{qualname}")
 
 
 def _entry(unit: Any, plan: Plan | None) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from mobility.bundle.bundle import Bundle, seal_context, sealed_payload
 from mobility.bundle.chunks import digests, digests_of_all
 from mobility.bundle.collecting import Collected, collect, unit_of
 from mobility.bundle.errors import CodeAltered
-from mobility.bundle.manifest import Encoding, Manifest, SealedPart, SegmentEntry, SegmentKind
+from mobility.bundle.manifest import Encoding, Manifest, SealedPart, SegmentEntry, SegmentKind, UnitKind
 from mobility.bundle.payload import Parts, Payload
 from mobility.environment import Needs, needs_of_modules
 from mobility.state import ExecutionState, discard, restore
@@ -29,7 +29,7 @@ from mobility.trust.limits import DEFAULT_LIMITS, Limits
 from mobility.trust.passport import Passport, VerifiedPassport
 from mobility.trust.trustlist import TrustedKey
 
-__all__ = ["Birth", "Branch", "pack"]
+__all__ = ["Birth", "Branch", "needs_of", "pack"]
 
 _DAY: Final = 24 * 60 * 60
 #: Where a bundle is read in one piece, its first large buffer begins at a multiple of this.
@@ -302,10 +302,40 @@ def _encodings(parts: Collected) -> tuple[Encoding, ...]:
 
 def _needs(parts: Collected, given: Needs | None) -> Needs:
     """What code and values show, and what the caller says."""
+    given = given or _NOTHING
     if not parts.outside and not parts.data.bytecode:
-        return given or _NOTHING
+        return given
     found = needs_of_modules(parts.outside)
-    given = given or Needs()
     named = {distribution.name: distribution for distribution in (*found, *given.distributions)}
-    minor = ".".join(platform.python_version_tuple()[:2]) if parts.data.bytecode else given.python_minor
-    return replace(given, distributions=tuple(named[name] for name in sorted(named)), python_minor=minor)
+    given = replace(given, distributions=tuple(named[name] for name in sorted(named)))
+    return _bound_here(given) if parts.data.bytecode else given
+
+
+def _bound_here(needs: Needs) -> Needs:
+    """Bytecode by value is read by this minor version alone, and on this kind of processor: its constants and what it
+    holds of extension modules were made there, and nothing about them is promised elsewhere."""
+    processor = platform.machine()
+    return replace(
+        needs,
+        python_minor=".".join(platform.python_version_tuple()[:2]),
+        processors=(processor,) if processor else needs.processors,
+    )
+
+
+def needs_of(
+    unit: Any, *, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, needs: Needs | None = None
+) -> tuple[Needs, UnitKind, bytes]:
+    """What the bundle of a unit would ask for, without making one: its needs, its kind, and its code segment.
+
+    Parameters
+    ----------
+    unit, args, kwargs, needs
+        As `pack` takes them.
+
+    Raises
+    ------
+    NotMovable, NotPackable, GeneratorRunning, SourceMissing, ForeignCode
+        If it cannot be packed.
+    """
+    parts = _taken_apart(unit, args, kwargs or {}, False)
+    return _needs(parts, needs), parts.kind, parts.code

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from mobility.bundle.manifest import Manifest, UnitKind
 from mobility.bundle.verified import VerifiedBundle
 from mobility.code import CodeSegment, open_namespace
 from mobility.data import decode_unit
-from mobility.environment import Environment, EnvironmentRefused, Mobility, ReasonCode, Verdict, oldest_python, verdict
+from mobility.environment import (
+    Environment,
+    EnvironmentRefused,
+    Mobility,
+    Needs,
+    ReasonCode,
+    Verdict,
+    oldest_python,
+    verdict,
+)
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["unpack", "verdict_on"]
+__all__ = ["is_let_in", "oldest_python_of", "unpack", "verdict_on"]
 
 
 def unpack(
@@ -20,6 +30,7 @@ def unpack(
     *,
     weak: bool = False,
     environment: Environment | None = None,
+    decided: Verdict | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Any:
     """Make the unit of a verified bundle: load its code under its digest, and decode its state.
@@ -33,6 +44,8 @@ def unpack(
         function or class, to be started anew where the environment allows no more than that.
     environment
         What this host offers; found out unless given.
+    decided
+        The verdict, if it was taken already: then it counts, and the environment is not asked.
 
     Returns
     -------
@@ -53,8 +66,9 @@ def unpack(
             f"only a verified bundle can be unpacked, not a {type(verified).__qualname__}: call its verify(trust) first"
         )
     manifest = verified.manifest
-    decided = verdict_on(verified, environment)
-    if decided.kind is Mobility.REFUSE or (not weak and _holds_back(manifest, decided)):
+    if decided is None:
+        decided = verdict_on(verified, environment)
+    if decided.kind is Mobility.REFUSE or not (weak or is_let_in(decided, state=_has_state(manifest))):
         raise EnvironmentRefused(decided)
     (code,) = verified.code
     namespace = open_namespace(code, manifest.code[0], limits)
@@ -66,24 +80,58 @@ def unpack(
     return unit
 
 
-def verdict_on(verified: VerifiedBundle, environment: Environment | None = None) -> Verdict:
+def verdict_on(
+    verified: VerifiedBundle,
+    environment: Environment | None = None,
+    *,
+    needs: Needs | None = None,
+    state: bool | None = None,
+) -> Verdict:
     """What this host can do for the unit of a bundle: strong, weak or refuse, with the reasons.
 
     Parameters
     ----------
     environment
         What this host offers; found out unless given.
+    needs, state
+        Judged instead of those of the bundle, for one that is to start anew.
     """
-    manifest, needs = verified.manifest, verified.manifest.needs
+    manifest = verified.manifest
+    needs = manifest.needs if needs is None else needs
+    state = _has_state(manifest) if state is None else state
     if environment is None:
         changing = needs.memory is not None or needs.accelerators
         environment = Environment.here() if changing else _lasting_environment()
     syntax = None
     if _minor(manifest.python) > _minor(environment.python):
         # Only then can the code be of a newer kind than what runs here.
-        segments = [CodeSegment.from_bytes(code) for code in verified.code]
-        syntax = oldest_python(module.source for segment in segments for module in segment.modules)
-    return verdict(needs, environment, state=manifest.unit is not UnitKind.FUNCTION, syntax=syntax)
+        syntax = oldest_python_of(verified.code)
+    return verdict(needs, environment, state=state, syntax=syntax)
+
+
+def oldest_python_of(segments: Iterable[bytes]) -> str:
+    """The oldest minor version of Python that compiles these code segments; see `mobility.environment.oldest_python`.
+
+    Raises
+    ------
+    CodeInvalid
+    """
+    read = [CodeSegment.from_bytes(code) for code in segments]
+    return oldest_python(module.source for segment in read for module in segment.modules)
+
+
+def is_let_in(decided: Verdict, *, state: bool) -> bool:
+    """Whether a unit can be decoded as it stands where this was decided.
+
+    Parameters
+    ----------
+    state
+        Whether it has a state to take over; a function's arguments can be decoded unless bytecode is among them.
+    """
+    if state:
+        return decided.kind is Mobility.STRONG
+    bound = any(reason.code is ReasonCode.PYTHON_MINOR for reason in decided.reasons)
+    return decided.kind is not Mobility.REFUSE and not bound
 
 
 @functools.cache
@@ -96,8 +144,5 @@ def _minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
 
 
-def _holds_back(manifest: Manifest, decided: Verdict) -> bool:
-    """Whether the state cannot be decoded here; a function's arguments can, unless bytecode is among them."""
-    if manifest.unit is not UnitKind.FUNCTION:
-        return decided.kind is not Mobility.STRONG
-    return any(reason.code is ReasonCode.PYTHON_MINOR for reason in decided.reasons)
+def _has_state(manifest: Manifest) -> bool:
+    return manifest.unit is not UnitKind.FUNCTION

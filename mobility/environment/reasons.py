@@ -133,6 +133,17 @@ class Reason:
             "sentence": self.sentence,
         }
 
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Reason:
+        """From what `as_data` gave.
+
+        Raises
+        ------
+        ValueError, KeyError
+        """
+        code, effect = ReasonCode(data["code"]), Mobility(data["effect"])
+        return cls(code, data["needed"], data["found"], effect, data["sentence"])
+
 
 _SUMMARY: Final = {
     Mobility.STRONG: "strong: the unit can go on here with its state",
@@ -167,3 +178,13 @@ class Verdict:
     def as_data(self) -> dict[str, Any]:
         """Plain data, for ``--format json``."""
         return {"kind": self.kind.value, "reasons": [reason.as_data() for reason in self.reasons]}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Verdict:
+        """From what `as_data` gave.
+
+        Raises
+        ------
+        ValueError, KeyError
+        """
+        return cls(Mobility(data["kind"]), tuple(map(Reason.from_data, data["reasons"])))

@@ -58,7 +58,7 @@ def collector(here, places):
 
 
 @pytest.mark.skipif(not OTHERS, reason="no other Python version has been prepared on this machine")
-@pytest.mark.parametrize("other", OTHERS[-1:], ids=str)
+@pytest.mark.parametrize("other", OTHERS, ids=str)
 @pytest.mark.timeout(240)
 def test_frozen_here_thawed_in_a_cluster_of_another_python(other: Interpreter, tmp_path: Path) -> None:
     """Its code, its data, its line, its open file and its passport; and it can be thawed there only once."""

@@ -200,31 +200,20 @@ def test_code_altered_on_the_way(platform):
 
 
 def test_requirement_missing_at_the_destination(platform, monkeypatch):
-    """The verdict on the environment is a refusal with its reasons."""
-    from mobility.bundle import unpacking
-    from mobility.environment import Mobility
+    """The verdict at the landing is a refusal with its reasons; those that are asked for before: test_unlike.py."""
+    from agents.place import judging
+    from mobility.environment import Mobility, Reason, ReasonCode, Verdict
 
     handle = platform.launch(resides, at="baku")
-    real = unpacking.verdict_on
-    from mobility.environment import Verdict
-    from mobility.environment.reasons import Reason, ReasonCode
-
-    monkeypatch.setattr(
-        unpacking,
-        "verdict_on",
-        lambda verified, environment=None: Verdict(
-            Mobility.REFUSE,
-            (
-                Reason(
-                    next(iter(ReasonCode)), "pandas>=2", None, Mobility.REFUSE, "it needs pandas>=2, and here is none"
-                ),
-            ),
-        ),
-    )
+    sentence = "it needs pandas>=2, and here is none"
+    reason = Reason(next(iter(ReasonCode)), "pandas>=2", None, Mobility.REFUSE, sentence)
+    decided = Verdict(Mobility.REFUSE, (reason,))
+    monkeypatch.setattr(judging, "verdict_on", lambda verified, environment, **rest: decided)
     with pytest.raises(MoveRefused) as raised:
         handle.move("oslo")
-    check_sentence(str(raised.value), "oslo refused the bundle", "pandas", "still runs on baku")
-    monkeypatch.setattr(unpacking, "verdict_on", real)
+    check_sentence(str(raised.value), "oslo cannot run it", "pandas", "still runs on baku")
+    assert raised.value.reasons == [reason.as_data()] and raised.value.verdict == "refuse"
+    monkeypatch.undo()
     handle.move("oslo")
 
 
