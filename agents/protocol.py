@@ -22,11 +22,14 @@ __all__ = [
     "NotHere",
     "PlaceReply",
     "PlaceRequest",
+    "ResourceElsewhere",
+    "ResourceUsed",
     "Taken",
     "Transfer",
     "TransferAccepted",
     "TransferPending",
     "TransferRefused",
+    "UseResource",
     "Verb",
 ]
 
@@ -117,7 +120,26 @@ class LooksAt:
     agents: bool = False
 
 
-PlaceRequest: TypeAlias = Transfer | Deliver | FetchCode | Control | LooksAt
+@dataclass(frozen=True, slots=True)
+class UseResource:
+    """Do this with a resource that you hold.
+
+    Attributes
+    ----------
+    resource
+        Its id, ``"place/name"`` of its origin.
+    method
+        Which method to call; None: its whole content is wanted.
+    arguments
+        Of the plain codec: positional ones, and keyword ones.
+    """
+
+    resource: str
+    method: str | None
+    arguments: bytes = field(repr=False, default=b"")
+
+
+PlaceRequest: TypeAlias = Transfer | Deliver | FetchCode | Control | LooksAt | UseResource
 
 
 # -- replies ----------------------------------------------------------------------------------------------------------
@@ -213,8 +235,25 @@ class Description:
     agents: tuple[Mapping[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ResourceUsed:
+    """What came of it, of the plain codec: what was returned, or what was raised, as of an agent's end."""
+
+    value: bytes = field(repr=False)
+    raised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceElsewhere:
+    """It has moved on; `place` is whereto."""
+
+    place: str
+
+
 PlaceReply: TypeAlias = (
-    TransferAccepted
+    ResourceUsed
+    | ResourceElsewhere
+    | TransferAccepted
     | TransferRefused
     | TransferPending
     | Taken

@@ -32,7 +32,17 @@ from agents._ray.membership import PLATFORM_NAMESPACE
 from agents.directory import Member
 from agents.directory_service import WAITING_METHODS
 from agents.errors import AgentsError, DirectoryUnreachable, PlaceUnreachable, UnknownPlace
-from agents.protocol import Control, Deliver, FetchCode, LooksAt, NotHere, PlaceReply, PlaceRequest, Transfer
+from agents.protocol import (
+    Control,
+    Deliver,
+    FetchCode,
+    LooksAt,
+    NotHere,
+    PlaceReply,
+    PlaceRequest,
+    Transfer,
+    UseResource,
+)
 from agents.sockets import Interrupted, NoConnection, SocketAddress, SocketCaller
 
 __all__ = ["DIRECTORY", "Buffer", "RayTransport", "to_bytes"]
@@ -53,6 +63,7 @@ _DOORS: Final[dict[type[Any], str]] = {
     FetchCode: "look",
     LooksAt: "look",
     Control: "control",
+    UseResource: "use",
 }
 
 

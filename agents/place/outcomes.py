@@ -13,7 +13,7 @@ from agents.errors import AgentFailed, AgentStopped, ResultNotPlain
 from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["RemoteTrace", "failed", "read_outcome", "returned", "stopped"]
+__all__ = ["RemoteTrace", "failed", "read_outcome", "remade", "returned", "stopped"]
 
 #: Larger arguments and attributes of an exception stay where they are.
 _MOST_BYTES: Final = 100_000
@@ -96,15 +96,18 @@ def read_outcome(agent: str, data: bytes) -> Any:
 
 
 def _again(agent: str, told: Mapping[str, Any]) -> BaseException:
+    return remade(told) or AgentFailed(agent, told["kind"], told["text"], told["trace"], told["places"])
+
+
+def remade(told: Mapping[str, Any]) -> Exception | None:
+    """The exception that `failed` has told of, if this process has its class, and it can be made here."""
     module, _, qualname = told["kind"].rpartition(".")
     found: Any = builtins if not module else sys.modules.get(_original(module))
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if not (isinstance(found, type) and issubclass(found, Exception)):
-        return AgentFailed(agent, told["kind"], told["text"], told["trace"], told["places"])
-    return _made(found, told["args"], told["attributes"]) or AgentFailed(
-        agent, told["kind"], told["text"], told["trace"], told["places"]
-    )
+        return None
+    return _made(found, told["args"], told["attributes"])
 
 
 def _made(kind: type[Exception], args: list[Any], attributes: Mapping[str, Any]) -> Exception | None:
