@@ -439,10 +439,10 @@ class ResourceGone(ResourceMissing):
 
     def __init__(self, place: str, name: str, to: str | None, *, leaving: bool = False) -> None:
         where = to or "another place"
+        how = f"just leaving {place} for" if leaving else f"no longer on {place}: it moved to"
         AgentsError.__init__(
             self,
-            f"the resource {name!r} is {f'just leaving {place} for' if leaving else f'no longer on {place}: it moved to'}"
-            f" {where}",
+            f"the resource {name!r} is {how} {where}",
             state="The agent goes on at that line if it handles this.",
             remedy=f"Go to {where} for it, or bind it there; release the binding to move without it.",
         )

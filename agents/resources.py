@@ -17,8 +17,8 @@
 
 Paths are relative to the file. Each may be declared further: how it is tied to its place (``attachment``), of which
 type it is (``type``), whether its content may leave (``may_leave``), and which of its methods may be called from other
-places (``exports``). One of which nothing is declared is fixed, has no type, does not leave and exports nothing: what an
-agent reads from it while it is there, it carries, and that is all.
+places (``exports``). One of which nothing is declared is fixed, has no type, does not leave and exports nothing: what
+an agent reads from it while it is there, it carries, and that is all.
 """
 
 from __future__ import annotations

@@ -24,7 +24,17 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["TABLE", "Attachment", "BindingKind", "Decision", "Movement", "Obstacle", "Situation", "alternatives", "decide"]
+__all__ = [
+    "TABLE",
+    "Attachment",
+    "BindingKind",
+    "Decision",
+    "Movement",
+    "Obstacle",
+    "Situation",
+    "alternatives",
+    "decide",
+]
 
 
 class Attachment(StrEnum):

@@ -15,6 +15,7 @@ from agents.eventlog import EventKind
 from agents.handoff import Event, Row, State, is_rubbish
 from agents.handoff import events as on
 from agents.place.asking import Asking
+from agents.place.binding import Binding, BindingPlan
 from agents.place.core import PlaceCore
 from agents.place.resident import Outbound, PendingControl, Resident
 from agents.protocol import (
@@ -45,11 +46,14 @@ class Moving:
     ----------
     run
         Steps a resident.
+    binding
+        Sees to the resources to which agents are bound.
     """
 
     core: PlaceCore
     asking: Asking
     run: Callable[[Resident], None]
+    binding: Binding
 
     # -- feeding the machine
 
@@ -121,6 +125,7 @@ class Moving:
         resident.luggage, resident.passport = staged.luggage, staged.passport
         if not staged.luggage.visited or staged.luggage.visited[-1] != self.core.name:
             staged.luggage.visited.append(self.core.name)
+        self.binding.arrived(resident, staged)
         visit = resident.machine.visit
         if staged.restored:
             kind = EventKind.RESTORED
@@ -156,6 +161,7 @@ class Moving:
         outbound, resident.outbound = resident.outbound, None
         if outbound is None or resident.luggage is None:
             return
+        self.binding.undo(outbound.plan, resident.agent)
         error = self._failure(outbound, reason)
         self.core.event(EventKind.MOVE_FAILED, resident.agent, resident.machine.visit.epoch, to=outbound.to, why=reason)
         if outbound.control is not None:
@@ -200,7 +206,10 @@ class Moving:
                 outbound.control.settle(Done(outbound.bundle if outbound.to is None else told))
         keep = outbound is not None and left and outbound.to is None
         resident.let_go()
-        if not keep:  # of a frozen agent the place keeps the bundle until it is thawed somewhere
+        if outbound is not None:
+            self.binding.left(outbound.plan, resident.agent, certain=outbound.accepted)
+        # Of a frozen agent the place keeps the bundle until it is thawed somewhere.
+        if not keep and self.binding.is_saved():
             self.core.forget(resident.agent, up_to=visit.stay)
 
     # -- what asks somebody
@@ -220,6 +229,7 @@ class Moving:
         reply = self.send(effect.to, request)
         match reply:
             case TransferAccepted():
+                outbound.accepted = True
                 return on.Accepted(effect.epoch)
             case TransferRefused():
                 outbound.refusal = reply
@@ -244,9 +254,19 @@ class Moving:
     # -- leaving
 
     def capture(
-        self, resident: Resident, to: str | None, standing: Standing, control: PendingControl | None = None
+        self,
+        resident: Resident,
+        to: str | None,
+        standing: Standing,
+        control: PendingControl | None = None,
+        plan: BindingPlan | None = None,
     ) -> Outbound:
         """Pack a resident, whose lock is held, for a place or a file; it stays as it is.
+
+        Parameters
+        ----------
+        plan
+            What becomes of its bindings, if it leaves.
 
         Raises
         ------
@@ -258,15 +278,18 @@ class Moving:
         kept = to is None or to == self.core.name
         epoch = None if kept else resident.machine.visit.epoch
         with capturing(to, self.core.name):
+            bindings = plan.records if plan is not None else self.binding.kept(resident)
             bundle = cell.pack(
                 by=self.core.identity,
                 passport=passport,
                 origin=self.core.name,
                 to=to,
-                luggage=replace(luggage, epoch=epoch, standing=standing).to_bytes(),
+                luggage=replace(luggage, epoch=epoch, standing=standing, bindings=bindings).to_bytes(),
                 preview=to is None,
             )
-        return self.outbound(bundle, to, started, began, control)
+        outbound = self.outbound(bundle, to, started, began, control)
+        outbound.plan = plan
+        return outbound
 
     def outbound(
         self, bundle: Bundle, to: str | None, started: float, began: float, control: PendingControl | None = None
@@ -302,14 +325,23 @@ class Moving:
 
         Raises
         ------
-        MoveFailed
-            It cannot be captured; it is as it was.
+        MoveFailed, StoreFailed
+            It cannot be captured, or not go with a binding that it has; it is as it was.
         """
-        with resident.lock:
-            if not resident.machine.visit.runs:
-                return False
-            resident.outbound = self.capture(resident, to, standing, control)
-            effects = resident.machine.handle(on.Departs(to))
-            resident.settled.notify_all()
+        self.binding.check_settled(resident.agent)
+        plan = self.binding.plan(resident, to)  # may ask the destination, so that no lock is held
+        try:
+            with resident.lock:
+                if not resident.machine.visit.runs:
+                    self.binding.undo(plan, resident.agent)
+                    return False
+                outbound = self.capture(resident, to, standing, control, plan)
+                self.binding.write(plan, resident.agent, resident.machine.visit.epoch, to)
+                resident.outbound = outbound
+                effects = resident.machine.handle(on.Departs(to))
+                resident.settled.notify_all()
+        except BaseException:
+            self.binding.undo(plan, resident.agent)
+            raise
         self.carry_out(resident, effects)
         return True

@@ -19,6 +19,8 @@ from mobility.trust import VerifiedPassport
 
 if TYPE_CHECKING:
     from agents.effects import Effect
+    from agents.place.binding import BindingPlan
+    from agents.place.ties import Tie
 
 __all__ = ["Ended", "Outbound", "PendingControl", "Resident", "Staged"]
 
@@ -48,6 +50,7 @@ class Staged:
     stay: int = NEVER
     own: bool = False
     restored: bool = False
+    ties: dict[str, Tie] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ class Outbound:
         What the destination has said.
     denied
         Whether the directory has said that it was not to be let go.
+    plan
+        What becomes of its bindings.
+    accepted
+        Whether the destination has said that it is there.
     """
 
     bundle: bytes
@@ -80,6 +87,8 @@ class Outbound:
     control: PendingControl | None = None
     refusal: TransferRefused | None = None
     denied: bool = False
+    plan: BindingPlan | None = None
+    accepted: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +129,8 @@ class Resident:
         By epoch: whoever waits to hear what became of a transfer.
     refusal
         Why it was not let in, for whoever sent it.
+    ties
+        Its bindings to resources, by their ids.
     came
         Of what was let in last: the epoch under which it was sent, when, and from where.
     ended
@@ -150,6 +161,7 @@ class Resident:
         "settled",
         "staged",
         "steps",
+        "ties",
         "unperformed",
         "wakes",
     )
@@ -175,6 +187,7 @@ class Resident:
         self.in_step = False
         self.calling = False
         self.steps = 0
+        self.ties: dict[str, Tie] = {}
         self.wakes: float | None = None
         self.unperformed: tuple[Effect | None] | None = None
         self._waiters: dict[int, list[Future[PlaceReply]]] | None = None
@@ -227,6 +240,7 @@ class Resident:
         self.ended = None
         self.unperformed = None
         self.calling = False
+        self.ties = {}
 
     def describe(self) -> dict[str, Any]:
         """A row for people: without a look into the agent."""
