@@ -35,7 +35,7 @@ from typing import Any
 from agents.errors import AgentsError, ResourceFileInvalid, ResourceMissing, ResourceUnusable
 from mobility.bindings import Attachment
 
-__all__ = ["Made", "Offered", "ResourceTerms", "Resources", "read_resource_file"]
+__all__ = ["Made", "Resource", "ResourceTerms", "Resources", "read_resource_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ _UNDECLARED = ResourceTerms(may_leave=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class Resource:
     """A resource with what is declared of it; see `ResourceTerms`.
 
     Attributes
@@ -96,7 +96,7 @@ class Offered:
     ValueError, TypeError
         If what is declared is none of what there is.
 
-    >>> Offered([21.4, 20.9], attachment="unattached", type="readings").terms.attachment
+    >>> Resource([21.4, 20.9], attachment="unattached", type="readings").terms.attachment
     <Attachment.UNATTACHED: 'unattached'>
     """
 
@@ -154,7 +154,7 @@ class Resources:
     place
         The place's name, for errors.
     given
-        By name: the resource itself, a `Made`, or either within an `Offered`.
+        By name: the resource itself, a `Made`, or either within a `Resource`.
     made
         By name: a function without arguments that makes it, called once, when it is first asked for.
     problem
@@ -191,7 +191,7 @@ class Resources:
 
     def _put(self, name: str, value: Any) -> None:
         self._terms.pop(name, None)
-        if isinstance(value, Offered):
+        if isinstance(value, Resource):
             self._terms[name] = value.terms
             value = value.value
         if isinstance(value, Made):

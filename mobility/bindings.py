@@ -13,7 +13,7 @@ Rules
    the cell has one, else a copy.
 5. A binding that is a reference already can stay one, and a copy that is carried can be carried on.
 
-Nothing here moves anything: `decide` says what may be done, `agents` does it.
+Nothing here moves anything: `decide_binding` says what may be done, `agents` does it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Final
 
 __all__ = [
-    "TABLE",
+    "CELLS",
     "Attachment",
     "BindingKind",
     "Decision",
@@ -33,7 +33,7 @@ __all__ = [
     "Obstacle",
     "Situation",
     "alternatives",
-    "decide",
+    "decide_binding",
 ]
 
 
@@ -84,7 +84,7 @@ class Movement(StrEnum):
 _MV, _GR, _CP, _RB = Movement.MOVE, Movement.REFERENCE, Movement.COPY, Movement.REBIND
 
 #: The nine cells; in each the preferred movement comes first.
-TABLE: Final[Mapping[tuple[BindingKind, Attachment], tuple[Movement, ...]]] = MappingProxyType(
+CELLS: Final[Mapping[tuple[BindingKind, Attachment], tuple[Movement, ...]]] = MappingProxyType(
     {
         (BindingKind.IDENTIFIER, Attachment.UNATTACHED): (_MV, _GR),
         (BindingKind.IDENTIFIER, Attachment.FASTENED): (_GR, _MV),
@@ -165,7 +165,7 @@ def alternatives(kind: BindingKind, attachment: Attachment, declared: Iterable[M
     ValueError
         If one is no movement, or none of the binding's cell.
     """
-    cell = TABLE[kind, attachment]
+    cell = CELLS[kind, attachment]
     found = tuple(Movement(each) for each in declared)
     for each in found:
         if each not in cell:
@@ -174,7 +174,7 @@ def alternatives(kind: BindingKind, attachment: Attachment, declared: Iterable[M
     return found
 
 
-def decide(
+def decide_binding(
     kind: BindingKind, attachment: Attachment, otherwise: Iterable[Movement | str], situation: Situation
 ) -> Decision:
     """What may be done with a binding on one move.
@@ -203,7 +203,7 @@ def decide(
 def _wanted(
     kind: BindingKind, attachment: Attachment, otherwise: tuple[Movement, ...], situation: Situation
 ) -> tuple[Movement, ...]:
-    cell = TABLE[kind, attachment]
+    cell = CELLS[kind, attachment]
     if situation.is_copy:
         return (_RB, _CP) if kind is BindingKind.TYPE else (_CP,)
     wanted = [cell[0], *otherwise]

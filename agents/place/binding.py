@@ -1,7 +1,7 @@
 """Bindings of agents to resources: made, used, and seen to when an agent leaves and when it arrives.
 
-Before an agent is captured, a *plan* says for each of its bindings what becomes of it (`mobility.bindings.decide`); a
-resource that goes along is reserved, so that nobody else uses or takes it. The plan travels in the luggage. The
+Before an agent is captured, a *plan* says for each of its bindings what becomes of it, as `mobility.bindings` decides;
+a resource that goes along is reserved, so that nobody else uses or takes it. The plan travels in the luggage. The
 destination looks at it again while the agent is dormant, and refuses what it cannot do. What comes of the move decides
 what becomes of the resources that were to go along; see `agents.place.holdings`.
 """
@@ -31,7 +31,7 @@ from agents.place.resident import Resident, Staged
 from agents.place.ties import Brought, Form, Tie, Travelling
 from agents.protocol import Description, LooksAt
 from agents.resources import ResourceTerms
-from mobility.bindings import TABLE, BindingKind, Movement, Obstacle, Situation, alternatives, decide
+from mobility.bindings import CELLS, BindingKind, Movement, Obstacle, Situation, alternatives, decide_binding
 from mobility.errors import MobilityError
 
 __all__ = ["Binding", "BindingPlan"]
@@ -91,7 +91,7 @@ class Binding:
             problem = f"it is of type {terms.type!r}, and not {type_!r}"
             raise BindingRefused(resource, place, problem, "Bind one of the type: here.bind(type=..., by='type').")
         if by is BindingKind.TYPE and terms.type is None:
-            remedy = "Declare its type where it is offered: Offered(value, type=...)."
+            remedy = "Declare its type where it is offered: Resource(value, type=...)."
             raise BindingRefused(resource, place, "it is of no type, and so there is none like it", remedy)
         if by is BindingKind.VALUE and not terms.may_leave:
             problem = f"it is {terms.attachment}, and its content may not leave {place}"
@@ -246,7 +246,7 @@ class Binding:
             is_reference=tie.form == "reference",
             is_copy=tie.form == "copy",
         )
-        decision = decide(tie.kind, tie.attachment, tie.declared, situation)
+        decision = decide_binding(tie.kind, tie.attachment, tie.declared, situation)
         options: list[Movement] = []
         content: Content | None = None
         brought: tuple[int, ResourceTerms] | None = None
@@ -308,7 +308,7 @@ class Binding:
             told = f"its content cannot travel: {type(problem).__name__}: {problem}"
         elif any(what is Obstacle.NONE_THERE for _, what in obstacles):
             told = f"there is none of type {tie.type!r} to rebind to"
-        rest = [one.value for one in TABLE[tie.kind, tie.attachment][1:] if one not in tie.declared]
+        rest = [one.value for one in CELLS[tie.kind, tie.attachment][1:] if one not in tie.declared]
         remedy = f"Declare an alternative (otherwise={rest}), or release the binding, and try again."
         if not rest:
             remedy = "Release the binding, and try again; or go elsewhere."

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from agents.place.holdings import Content
 from agents.resources import ResourceTerms
-from mobility.bindings import TABLE, Attachment, BindingKind, Movement
+from mobility.bindings import CELLS, Attachment, BindingKind, Movement
 
 __all__ = ["Brought", "Form", "Tie", "Travelling"]
 
@@ -71,7 +71,7 @@ class Tie:
     @property
     def declared(self) -> tuple[Movement, ...]:
         """The alternatives that its cell of the table has; the resource may be another one by now."""
-        return tuple(each for each in self.otherwise if each in TABLE[self.kind, self.attachment])
+        return tuple(each for each in self.otherwise if each in CELLS[self.kind, self.attachment])
 
     @property
     def name(self) -> str:
