@@ -1,0 +1,1 @@
+"""The whole vocabulary of code mobility, cell by cell, on real clusters."""
