@@ -39,7 +39,14 @@ class Surroundings(Protocol):
         ...
 
     def bind(
-        self, agent: str, name: str | None, kind: str, type_: str | None, otherwise: tuple[str, ...], seconds: float
+        self,
+        agent: str,
+        name: str | None,
+        kind: str,
+        type_: str | None,
+        prefer: str | None,
+        otherwise: tuple[str, ...],
+        seconds: float,
     ) -> str:
         """Bind an agent to a resource; the id of the binding. See `Here.bind`."""
         ...
@@ -114,6 +121,7 @@ class Here:
         *,
         by: str = "identifier",
         type: str | None = None,
+        prefer: str | None = None,
         otherwise: Iterable[str] = (),
         timeout: float = 30.0,
     ) -> Bound:
@@ -129,9 +137,11 @@ class Here:
             ``"identifier"``: exactly this one. ``"value"``: its content. ``"type"``: one like it, wherever that is.
         type
             Of which type it must be.
+        prefer
+            Which movement is wanted instead of the one that its cell of the table prefers: ``"move"``, ``"copy"``,
+            ``"reference"``; it must be in the cell.
         otherwise
-            Which alternatives of its cell of the table are accepted, in this order, where the preferred movement is not
-            possible: ``"move"``, ``"copy"``, ``"reference"``.
+            Which others of the cell are accepted, in this order, where that one is not possible.
         timeout
             Seconds that one use of it may take while it is at another place.
 
@@ -142,7 +152,8 @@ class Here:
         from agents.bindings import Bound
 
         declared = (otherwise,) if isinstance(otherwise, str) else tuple(map(str, otherwise))
-        return Bound(self, self._surroundings.bind(self.agent, name, str(by), type, declared, timeout))
+        first = None if prefer is None else str(prefer)
+        return Bound(self, self._surroundings.bind(self.agent, name, str(by), type, first, declared, timeout))
 
     def log(self, text: object) -> None:
         """Write a line to the log of the platform; ``sojourn logs`` shows it."""
@@ -194,7 +205,14 @@ class _Nowhere:
         return ()
 
     def bind(
-        self, agent: str, name: str | None, kind: str, type_: str | None, otherwise: tuple[str, ...], seconds: float
+        self,
+        agent: str,
+        name: str | None,
+        kind: str,
+        type_: str | None,
+        prefer: str | None,
+        otherwise: tuple[str, ...],
+        seconds: float,
     ) -> str:
         return str(self.resource(agent, name or f"of type {type_}"))
 

@@ -6,7 +6,8 @@ others are alternatives.
 
 Rules
 -----
-1. The preferred movement is tried first. Of the alternatives those are tried that the unit has declared, in its order.
+1. The cell's preferred movement is tried first, unless the unit wants another one of the cell instead. Of the
+   alternatives those are tried that the unit has declared, in its order.
 2. What is moved or copied leaves its place: only what is there, and may leave, can be.
 3. A binding by value is one to a content: where that may not leave, neither may a reference to it.
 4. Where the original stays, as in cloning or in a file, nothing is moved away from it: a move becomes a reference where
@@ -175,7 +176,12 @@ def alternatives(kind: BindingKind, attachment: Attachment, declared: Iterable[M
 
 
 def decide_binding(
-    kind: BindingKind, attachment: Attachment, otherwise: Iterable[Movement | str], situation: Situation
+    kind: BindingKind,
+    attachment: Attachment,
+    otherwise: Iterable[Movement | str],
+    situation: Situation,
+    *,
+    prefer: Movement | str | None = None,
 ) -> Decision:
     """What may be done with a binding on one move.
 
@@ -183,6 +189,8 @@ def decide_binding(
     ----------
     otherwise
         The alternatives that the unit declares, in its order; see `alternatives`.
+    prefer
+        What it wants instead of the cell's preferred movement.
 
     Raises
     ------
@@ -191,7 +199,8 @@ def decide_binding(
     """
     possible: list[Movement] = []
     obstacles: list[tuple[Movement, Obstacle]] = []
-    for movement in _wanted(kind, attachment, alternatives(kind, attachment, otherwise), situation):
+    first = (CELLS[kind, attachment][0] if prefer is None else prefer,)
+    for movement in _wanted(kind, attachment, alternatives(kind, attachment, (*first, *otherwise)), situation):
         obstacle = _obstacle(kind, movement, situation)
         if obstacle is None:
             possible.append(movement)
@@ -201,12 +210,12 @@ def decide_binding(
 
 
 def _wanted(
-    kind: BindingKind, attachment: Attachment, otherwise: tuple[Movement, ...], situation: Situation
+    kind: BindingKind, attachment: Attachment, accepted: tuple[Movement, ...], situation: Situation
 ) -> tuple[Movement, ...]:
     cell = CELLS[kind, attachment]
     if situation.is_copy:
         return (_RB, _CP) if kind is BindingKind.TYPE else (_CP,)
-    wanted = [cell[0], *otherwise]
+    wanted = list(accepted)
     if situation.original_stays:
         instead = _GR if _GR in cell else _CP
         wanted = [instead if each is _MV else each for each in wanted]

@@ -73,7 +73,14 @@ class Binding:
     # -- binding and using
 
     def bind(
-        self, agent: str, name: str | None, kind: str, type_: str | None, otherwise: tuple[str, ...], seconds: float
+        self,
+        agent: str,
+        name: str | None,
+        kind: str,
+        type_: str | None,
+        prefer: str | None,
+        otherwise: tuple[str, ...],
+        seconds: float,
     ) -> str:
         """Bind an agent that is here to a resource; the id of the binding.
 
@@ -98,12 +105,13 @@ class Binding:
             raise BindingRefused(resource, place, problem, "Bind it by identifier, and call what it exports.")
         try:
             accepted = alternatives(by, terms.attachment, otherwise)
+            first = None if prefer is None else alternatives(by, terms.attachment, (prefer,))[0]
         except ValueError as error:
             raise BindingRefused(resource, place, str(error), "Declare only alternatives of its cell.") from None
         form: Form = "local" if place == self.core.name else "reference"
         tie = Tie(
             f"{resource}#{secrets.token_hex(4)}",
-            *(by, accepted, resource, terms.attachment, terms.type, float(seconds), form, place),
+            *(by, first, accepted, resource, terms.attachment, terms.type, float(seconds), form, place),
         )
         self._ties(agent)[tie.id] = tie
         return tie.id
@@ -246,7 +254,7 @@ class Binding:
             is_reference=tie.form == "reference",
             is_copy=tie.form == "copy",
         )
-        decision = decide_binding(tie.kind, tie.attachment, tie.declared, situation)
+        decision = decide_binding(tie.kind, tie.attachment, tie.declared, situation, prefer=tie.preferred)
         options: list[Movement] = []
         content: Content | None = None
         brought: tuple[int, ResourceTerms] | None = None
@@ -308,7 +316,8 @@ class Binding:
             told = f"its content cannot travel: {type(problem).__name__}: {problem}"
         elif any(what is Obstacle.NONE_THERE for _, what in obstacles):
             told = f"there is none of type {tie.type!r} to rebind to"
-        rest = [one.value for one in CELLS[tie.kind, tie.attachment][1:] if one not in tie.declared]
+        wanted = tie.preferred or CELLS[tie.kind, tie.attachment][0]
+        rest = [one.value for one in CELLS[tie.kind, tie.attachment] if one not in (wanted, *tie.declared)]
         remedy = f"Declare an alternative (otherwise={rest}), or release the binding, and try again."
         if not rest:
             remedy = "Release the binding, and try again; or go elsewhere."

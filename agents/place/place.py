@@ -297,9 +297,16 @@ class Place:
         return self.binding.holdings.names
 
     def bind(
-        self, agent: str, name: str | None, kind: str, type_: str | None, otherwise: tuple[str, ...], seconds: float
+        self,
+        agent: str,
+        name: str | None,
+        kind: str,
+        type_: str | None,
+        prefer: str | None,
+        otherwise: tuple[str, ...],
+        seconds: float,
     ) -> str:
-        return self.binding.bind(agent, name, kind, type_, otherwise, seconds)
+        return self.binding.bind(agent, name, kind, type_, prefer, otherwise, seconds)
 
     def use_bound(
         self, agent: str, binding: str, method: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]

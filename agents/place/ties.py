@@ -39,8 +39,9 @@ class Tie:
 
     Attributes
     ----------
-    otherwise
-        The alternatives that the agent accepts, in its order.
+    prefer, otherwise
+        What the agent wants instead of what its cell of the table prefers, and the alternatives that it accepts, in its
+        order.
     resource
         Id of the resource.
     attachment, type
@@ -57,6 +58,7 @@ class Tie:
 
     id: str
     kind: BindingKind
+    prefer: Movement | None
     otherwise: tuple[Movement, ...]
     resource: str
     attachment: Attachment
@@ -72,6 +74,11 @@ class Tie:
     def declared(self) -> tuple[Movement, ...]:
         """The alternatives that its cell of the table has; the resource may be another one by now."""
         return tuple(each for each in self.otherwise if each in CELLS[self.kind, self.attachment])
+
+    @property
+    def preferred(self) -> Movement | None:
+        """The same of what it wants first."""
+        return self.prefer if self.prefer in CELLS[self.kind, self.attachment] else None
 
     @property
     def name(self) -> str:
@@ -134,6 +141,7 @@ class Travelling:
         row: dict[str, Any] = {
             "id": tie.id,
             "by": tie.kind.value,
+            "prefer": None if tie.prefer is None else tie.prefer.value,
             "otherwise": [each.value for each in tie.otherwise],
             "resource": tie.resource,
             "attachment": tie.attachment.value,
@@ -165,6 +173,7 @@ class Travelling:
         tie = Tie(
             str(row["id"]),
             BindingKind(row["by"]),
+            None if row["prefer"] is None else Movement(row["prefer"]),
             tuple(map(Movement, row["otherwise"])),
             row["resource"],
             Attachment(row["attachment"]),

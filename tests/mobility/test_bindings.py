@@ -126,6 +126,20 @@ def test_what_is_a_reference_or_a_copy_can_always_go_on():
             assert GR in found
 
 
+def test_what_the_unit_wants_instead_comes_first():
+    """Each movement of a cell can be had by asking for it; and nothing else then, unless it is declared."""
+    for (kind, attachment), cell in CELLS.items():
+        for prefer in Movement:
+            if prefer in cell:
+                found = decide_binding(kind, attachment, (), Situation(like_there=True), prefer=prefer)
+                assert found.movements == (prefer,)
+                both = decide_binding(kind, attachment, cell, Situation(like_there=True), prefer=prefer)
+                assert both.movements == tuple(dict.fromkeys((prefer, *cell)))
+            else:
+                with pytest.raises(ValueError):
+                    decide_binding(kind, attachment, (), Situation(), prefer=prefer)
+
+
 def test_a_fixed_resource_by_value_that_may_not_leave():
     decision = decide_binding(BindingKind.VALUE, Attachment.FIXED, (), Situation(may_leave=False))
     assert decision.movements == () and decision.obstacles == ((GR, Obstacle.MAY_NOT_LEAVE),)

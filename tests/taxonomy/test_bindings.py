@@ -13,7 +13,7 @@ import pytest
 
 from agents import Platform, agent, clone, connect, hop
 from agents._ray.cluster import Reached, reach
-from agents.errors import MoveFailed
+from agents.errors import MoveFailed, ResourceRefused
 from agents.resources import Resource
 from tests.support.ray_cluster import eventually
 
@@ -34,6 +34,9 @@ def resources() -> dict[str, dict[str, Any]]:
                 name = f"{kind}-{attachment}-{test}"
                 oslo[name] = Resource(list(CONTENT), attachment=attachment, type=name)
                 lima[f"like-{name}"] = Resource(list(LIKE), type=name)
+    oslo["closed"] = Resource(
+        list(CONTENT), attachment="unattached", may_leave=False, exports=("__getitem__", "__len__", "append", "copy")
+    )
     oslo["kept"] = Resource(list(CONTENT), may_leave=False)
     return {"oslo": oslo, "lima": lima}
 
@@ -52,9 +55,9 @@ def platform(cluster: Reached, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @agent
-def visits(here, name, by, otherwise, to):
+def visits(here, name, by, otherwise, to, prefer=None):
     """Binds at oslo, goes, and tells what became of it; what it appends tells whose content it has."""
-    bound = here.bind(name, by=by, otherwise=otherwise)
+    bound = here.bind(name, by=by, otherwise=otherwise, prefer=prefer)
     try:
         here = yield hop(to)
     except MoveFailed as error:
@@ -80,9 +83,9 @@ def clones(here, name, by, otherwise, to):
     return bound.how, bound.value, both.other.result(timeout=30)
 
 
-def went(platform: Platform, name: str, otherwise: list[str], to: str) -> dict[str, Any]:
+def went(platform: Platform, name: str, otherwise: list[str], to: str, prefer: str | None = None) -> dict[str, Any]:
     by = name.partition("-")[0]
-    told: dict[str, Any] = platform.launch(visits, name, by, otherwise, to, at="oslo").result(timeout=60)
+    told: dict[str, Any] = platform.launch(visits, name, by, otherwise, to, prefer, at="oslo").result(timeout=60)
     return told
 
 
@@ -91,27 +94,27 @@ def offered(platform: Platform, place: str, name: str) -> list[float] | None:
     return found
 
 
-def moved(platform: Platform, name: str, otherwise: list[str], to: str) -> None:
+def moved(platform: Platform, name: str, otherwise: list[str], to: str, prefer: str | None = None) -> None:
     """MV: it works there, and its old place has it no more."""
-    told = went(platform, name, otherwise, to)
+    told = went(platform, name, otherwise, to, prefer)
     assert (told["how"], told["place"], told["resource"]) == ("local", to, f"oslo/{name}")
     assert told["read"] == CONTENT
     assert offered(platform, to, name) == [*CONTENT, 99.0], "it stays when the agent has ended"
     assert eventually(lambda: offered(platform, "oslo", name) is None), "the old place has it no more"
 
 
-def referred(platform: Platform, name: str, otherwise: list[str], to: str) -> None:
+def referred(platform: Platform, name: str, otherwise: list[str], to: str, prefer: str | None = None) -> None:
     """GR: calls travel to the place that holds it."""
-    told = went(platform, name, otherwise, to)
+    told = went(platform, name, otherwise, to, prefer)
     assert (told["how"], told["place"], told["resource"]) == ("reference", "oslo", f"oslo/{name}")
     assert told["read"] == CONTENT and told["content"] == [*CONTENT, 99.0]
     assert offered(platform, "oslo", name) == [*CONTENT, 99.0], "what it did was done there"
     assert offered(platform, to, name) is None
 
 
-def copied(platform: Platform, name: str, otherwise: list[str], to: str) -> None:
+def copied(platform: Platform, name: str, otherwise: list[str], to: str, prefer: str | None = None) -> None:
     """CP: a content of its own."""
-    told = went(platform, name, otherwise, to)
+    told = went(platform, name, otherwise, to, prefer)
     assert told["how"] == "copy" and told["read"] == CONTENT and told["content"] == [*CONTENT, 99.0]
     assert offered(platform, "oslo", name) == CONTENT
     assert offered(platform, to, name) is None
@@ -139,10 +142,19 @@ def test_by_identifier_unattached_moves(platform: Platform) -> None:
     moved(platform, "identifier-unattached-preferred", [], "lima")
 
 
-def test_by_identifier_unattached_refers_where_a_clone_cannot_take_it(platform: Platform) -> None:
-    """The alternative: it stays with the original."""
-    name = "identifier-unattached-GR"
-    mine, value, its = platform.launch(clones, name, "identifier", ["reference"], "lima", at="oslo").result(timeout=60)
+def test_by_identifier_unattached_refers_where_it_may_not_leave(platform: Platform) -> None:
+    """The alternative, as the agent has declared it."""
+    handle = platform.launch(visits, "closed", "identifier", ["reference"], "lima", at="oslo")
+    with pytest.raises(ResourceRefused, match="its content may not leave") as raised:
+        handle.result(timeout=60)  # it has read and appended, and then asks for the whole
+    assert raised.value.place == "oslo"
+    assert offered(platform, "oslo", "closed") == [*CONTENT, 99.0]
+    assert went(platform, "identifier-unattached-GR", [], "lima", prefer="reference")["how"] == "reference"
+
+
+def test_by_identifier_unattached_stays_with_the_original_of_a_clone(platform: Platform) -> None:
+    name = "identifier-unattached-clone"
+    mine, value, its = platform.launch(clones, name, "identifier", [], "lima", at="oslo").result(timeout=60)
     assert (mine, value, its) == ("local", CONTENT, ("reference", CONTENT))
 
 
@@ -150,9 +162,8 @@ def test_by_identifier_fastened_refers(platform: Platform) -> None:
     referred(platform, "identifier-fastened-preferred", [], "lima")
 
 
-def test_by_identifier_fastened_moves_where_no_reference_is_kept(platform: Platform) -> None:
-    """A reference is preferred and always possible: the move is declared, and not needed."""
-    referred(platform, "identifier-fastened-MV", ["move"], "lima")
+def test_by_identifier_fastened_moves_if_that_is_wanted(platform: Platform) -> None:
+    moved(platform, "identifier-fastened-MV", [], "lima", prefer="move")
 
 
 def test_by_identifier_fixed_refers(platform: Platform) -> None:
@@ -164,6 +175,18 @@ def test_by_identifier_fixed_refers(platform: Platform) -> None:
 
 def test_by_value_unattached_copies(platform: Platform) -> None:
     copied(platform, "value-unattached-preferred", [], "lima")
+
+
+def test_by_value_unattached_moves_if_that_is_wanted(platform: Platform) -> None:
+    moved(platform, "value-unattached-MV", [], "lima", prefer="move")
+
+
+def test_by_value_unattached_refers_if_that_is_wanted(platform: Platform) -> None:
+    referred(platform, "value-unattached-GR", [], "lima", prefer="reference")
+
+
+def test_by_value_fastened_copies_if_that_is_wanted(platform: Platform) -> None:
+    copied(platform, "value-fastened-CP", [], "lima", prefer="copy")
 
 
 def test_by_value_fastened_refers(platform: Platform) -> None:

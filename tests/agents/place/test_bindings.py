@@ -148,6 +148,7 @@ def tries_to_bind(here, name, keywords):
         ("readings", {"by": "name"}, "ValueError", "name"),
         ("readings", {"otherwise": ["rebind"]}, "BindingRefused", "move (MV), reference (GR), and no rebind"),
         ("archive", {"by": "value", "otherwise": ["move"]}, "BindingRefused", "and no move"),
+        ("archive", {"prefer": "copy"}, "BindingRefused", "and no copy"),
         ("plain", {"otherwise": ["copy"]}, "BindingRefused", "a resource that is fixed"),
         ("readings", {"otherwise": ["fly"]}, "BindingRefused", "fly"),
         ("plain", {"by": "value"}, "BindingRefused", "its content may not leave oslo"),
@@ -574,7 +575,7 @@ def _tie(resource, place):
     from agents.place.ties import Tie
     from mobility.bindings import Attachment, BindingKind
 
-    return Tie("t", BindingKind.IDENTIFIER, (), resource, Attachment.FIXED, None, 5.0, "reference", place)
+    return Tie("t", BindingKind.IDENTIFIER, None, (), resource, Attachment.FIXED, None, 5.0, "reference", place)
 
 
 def test_a_resource_in_use_does_not_leave_meanwhile(platform):
