@@ -7,7 +7,8 @@ Rules
 2. It names the stay, the directory's epoch from which the agent is here. A checkpoint of an earlier stay is of no use.
 3. Messages that were acknowledged after it are in the journal, in order. A new checkpoint and the end of the journal
    are one transaction.
-4. What is neither agent nor code (what is published, which fragments are installed) is kept by room and key.
+4. Resources that came from or went to other places are kept by their ids: a record, and beside it the content. What
+   else there is (what is published, which fragments are installed) is kept by room and key.
 5. Code is kept by its SHA-256, once, and checked by whoever uses it.
 6. What the store has accepted survives the end of the process by ``kill -9``. Against loss of power, pass
    ``synchronous="FULL"``, which waits for the disk.
@@ -21,7 +22,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from agents.blackbox import BlackBox
 from agents.errors import StoreFailed
 from agents.mailbox import Message
 
-__all__ = ["LARGE", "Checkpoint", "CheckpointStore", "MemoryCheckpoints", "SqliteCheckpoints"]
+__all__ = ["LARGE", "Checkpoint", "CheckpointStore", "KeptResource", "MemoryCheckpoints", "SqliteCheckpoints"]
 
 #: Bundles of more bytes have a file of their own.
 LARGE: Final = 256 << 10
@@ -55,6 +56,23 @@ class Checkpoint:
     stay: int
     bundle: bytes = field(repr=False)
     journal: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResource:
+    """What is kept of one resource.
+
+    Attributes
+    ----------
+    record
+        How it stands, as `agents.place.holdings` writes it; None: it is to be forgotten.
+    content
+        Its bytes; None, in what is to be kept: those that are kept already.
+    """
+
+    resource: str
+    record: bytes | None
+    content: bytes | None = field(default=None, repr=False)
 
 
 @runtime_checkable
@@ -117,6 +135,14 @@ class CheckpointStore(Protocol):
         """Keep it no more."""
         ...
 
+    def keep_resources(self, kept: Iterable[KeptResource]) -> None:
+        """Keep the records of resources instead of those before, all or none."""
+        ...
+
+    def resources(self) -> tuple[KeptResource, ...]:
+        """Of all resources of which a record is kept."""
+        ...
+
     def step(self, agent: str) -> AbstractContextManager[None]:
         """While an agent is stepped: so that is known, should the process end within."""
         ...
@@ -139,6 +165,7 @@ class MemoryCheckpoints:
         self._codes: dict[bytes, bytes] = {}
         self._rooms: dict[tuple[str, str], bytes] = {}
         self._writers: set[str] = set()
+        self._resources: dict[str, KeptResource] = {}
 
     def sign_in(self, writer: str) -> frozenset[str]:
         with self._lock:
@@ -199,6 +226,18 @@ class MemoryCheckpoints:
         with self._lock:
             self._rooms.pop((room, key), None)
 
+    def keep_resources(self, kept: Iterable[KeptResource]) -> None:
+        with self._lock:
+            for each in kept:
+                before = self._resources.pop(each.resource, None)
+                if each.record is not None:
+                    content = before.content if each.content is None and before is not None else each.content
+                    self._resources[each.resource] = KeptResource(each.resource, each.record, content)
+
+    def resources(self) -> tuple[KeptResource, ...]:
+        with self._lock:
+            return tuple(self._resources.values())
+
     def step(self, agent: str) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -220,6 +259,9 @@ CREATE TABLE IF NOT EXISTS journal (
 CREATE INDEX IF NOT EXISTS journal_of ON journal (agent);
 CREATE TABLE IF NOT EXISTS deaths (agent TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS writers (writer TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS resources (
+    resource TEXT PRIMARY KEY, record BLOB NOT NULL, content BLOB
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS codes (digest BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rooms (
     room TEXT NOT NULL, key TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (room, key)
@@ -290,6 +332,23 @@ class SqliteCheckpoints:
             self._database.execute(
                 "INSERT INTO deaths VALUES (?, 1) ON CONFLICT (agent) DO UPDATE SET count = count + 1", (agent,)
             )
+
+    def keep_resources(self, kept: Iterable[KeptResource]) -> None:
+        with self._transaction() as database:
+            for each in kept:
+                if each.record is None:
+                    database.execute("DELETE FROM resources WHERE resource = ?", (each.resource,))
+                else:
+                    database.execute(
+                        "INSERT INTO resources VALUES (?, ?, ?) ON CONFLICT (resource) DO UPDATE"
+                        " SET record = excluded.record, content = coalesce(excluded.content, content)",
+                        (each.resource, each.record, each.content),
+                    )
+
+    def resources(self) -> tuple[KeptResource, ...]:
+        with self._guarded(), self._lock:
+            rows = self._database.execute("SELECT resource, record, content FROM resources").fetchall()
+        return tuple(KeptResource(*row) for row in rows)
 
     def step(self, agent: str) -> AbstractContextManager[None]:
         return self._box.step(agent)

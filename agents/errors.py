@@ -29,7 +29,13 @@
     ├── NotAnEffect          not-an-effect         it yielded something that is no effect
     ├── NotAnAgent           not-an-agent          what is to be launched is no function
     ├── ResourceMissing      resource-missing      this place has no such resource
+    │   └── ResourceGone     resource-gone         it was here, and has moved to another place
     ├── ResourceUnusable     resource-unusable     there is one, and it cannot be sent to its place, or made there
+    ├── ResourceUnreachable  resource-unreachable  the place that holds it does not answer
+    ├── ResourceRefused      resource-refused      its place does not let that be done with it
+    ├── ResourceFailed       resource-failed       it raised an exception of a kind that this process does not have
+    ├── BindingRefused       binding-refused       an agent cannot be bound to it in that way
+    ├── BindingReleased      binding-released      there is no such binding any more
     ├── ResourceFileInvalid  resource-file         a place's TOML file cannot be used
     ├── UnknownService       unknown-service       this place has no such service
     ├── ServiceUnusable      service-unusable      there is one, and it cannot be sent to its place, or loaded there
@@ -65,6 +71,8 @@ __all__ = [
     "AgentStopped",
     "AgentThawed",
     "AgentsError",
+    "BindingRefused",
+    "BindingReleased",
     "Busy",
     "DirectoryUnreachable",
     "EnvironmentInvalid",
@@ -81,8 +89,12 @@ __all__ = [
     "NotConnected",
     "NotPublishable",
     "PlaceUnreachable",
+    "ResourceFailed",
     "ResourceFileInvalid",
+    "ResourceGone",
     "ResourceMissing",
+    "ResourceRefused",
+    "ResourceUnreachable",
     "ResourceUnusable",
     "ResultNotPlain",
     "ServiceFailed",
@@ -576,6 +588,128 @@ class ResourceMissing(AgentsError):
         )
         self.place = place
         self.name = name
+
+
+class ResourceGone(ResourceMissing):
+    """It was here, and another agent has taken it along.
+
+    Attributes
+    ----------
+    to
+        The place to which it went, as far as is known here.
+    leaving
+        Whether it is only just leaving, so that it may yet stay.
+    """
+
+    slug = "resource-gone"
+
+    def __init__(self, place: str, name: str, to: str | None, *, leaving: bool = False) -> None:
+        where = to or "another place"
+        how = f"just leaving {place} for" if leaving else f"no longer on {place}: it moved to"
+        AgentsError.__init__(
+            self,
+            f"the resource {name!r} is {how} {where}",
+            state="The agent goes on at that line if it handles this.",
+            remedy=f"Go to {where} for it, or bind it there; release the binding to move without it.",
+        )
+        self.place = place
+        self.name = name
+        self.to = to
+        self.leaving = leaving
+
+
+class ResourceUnreachable(AgentsError):
+    """The place that holds it does not answer.
+
+    Attributes
+    ----------
+    unsent
+        Whether it is certain that nothing was done there.
+    """
+
+    slug = "resource-unreachable"
+
+    def __init__(self, resource: str, place: str, problem: str, *, unsent: bool = False) -> None:
+        done = "Nothing was done there." if unsent else "Whether it was done there is not known."
+        super().__init__(
+            f"the resource {resource} is on {place}, which cannot be asked: {problem}",
+            state=f"The agent is unharmed and goes on at that line if it handles this. {done}",
+            remedy=f"The reference works again as soon as {place} does; see: sojourn places",
+        )
+        self.resource = resource
+        self.place = place
+        self.problem = problem
+        self.unsent = unsent
+
+
+class ResourceRefused(AgentsError):
+    """Its place does not let that be done with it, or what is given or returned cannot cross."""
+
+    slug = "resource-refused"
+
+    def __init__(self, resource: str, place: str, problem: str, remedy: str) -> None:
+        super().__init__(
+            f"{place} refuses this of {resource}: {problem}",
+            state="The agent goes on at that line if it handles this.",
+            remedy=remedy,
+        )
+        self.resource = resource
+        self.place = place
+        self.problem = problem
+
+
+class ResourceFailed(AgentsError):
+    """A call of it raised an exception of a kind that this process does not have.
+
+    Attributes
+    ----------
+    kind, text, trace
+        The exception's type, message and traceback, as they were at the place.
+    """
+
+    slug = "resource-failed"
+
+    def __init__(self, resource: str, place: str, kind: str, text: str, trace: str) -> None:
+        super().__init__(
+            f"{resource} raised {kind}{f': {text}' if text else ''} on {place}",
+            state="The agent goes on at that line if it handles this.",
+            remedy="Its traceback is in the error's `trace`.",
+        )
+        self.resource = resource
+        self.place = place
+        self.kind = kind
+        self.text = text
+        self.trace = trace
+
+
+class BindingRefused(AgentsError):
+    """An agent cannot be bound to it in that way."""
+
+    slug = "binding-refused"
+
+    def __init__(self, resource: str, place: str, problem: str, remedy: str) -> None:
+        super().__init__(
+            f"{resource} on {place} cannot be bound so: {problem}",
+            state="The agent goes on at that line if it handles this; it is bound to nothing by this.",
+            remedy=remedy,
+        )
+        self.resource = resource
+        self.place = place
+        self.problem = problem
+
+
+class BindingReleased(AgentsError):
+    """There is no such binding any more."""
+
+    slug = "binding-released"
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(
+            f"{agent or 'the agent'} has no such binding here: it was released, or belongs to another agent",
+            state="The agent goes on at that line if it handles this.",
+            remedy="Bind the resource again with here.bind(...).",
+        )
+        self.agent = agent
 
 
 class ResourceUnusable(AgentsError):

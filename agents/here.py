@@ -7,14 +7,15 @@ arrives. The same object stays the present place when a move fails.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from agents.bindings import Bound
     from agents.itinerary import Way
 
-__all__ = ["Here", "Surroundings", "arriving", "arriving_at"]
+__all__ = ["Here", "Surroundings", "arriving", "arriving_at", "present"]
 
 
 class Surroundings(Protocol):
@@ -40,6 +41,33 @@ class Surroundings(Protocol):
 
     def way(self, agent: str) -> Way | None:
         """What is left of its itinerary; None: it has none."""
+        ...
+
+    def bind(
+        self,
+        agent: str,
+        name: str | None,
+        kind: str,
+        type_: str | None,
+        prefer: str | None,
+        otherwise: tuple[str, ...],
+        seconds: float,
+    ) -> str:
+        """Bind an agent to a resource; the id of the binding. See `Here.bind`."""
+        ...
+
+    def use_bound(
+        self, agent: str, binding: str, method: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call a method of what an agent is bound to; None: give the thing itself, or its content."""
+        ...
+
+    def tell_bound(self, agent: str, binding: str) -> Mapping[str, Any]:
+        """How a binding stands: ``how``, ``resource``, ``place``, ``by``, ``attachment``, ``type``."""
+        ...
+
+    def release_bound(self, agent: str, binding: str) -> None:
+        """End a binding."""
         ...
 
     def said(self, agent: str, text: str) -> None:
@@ -106,6 +134,46 @@ class Here:
         """For `agents.units.FetchedUnit`: the function or class of a published unit, as it is loaded here."""
         return self._surroundings.load_unit(name, version, digest, source)
 
+    def bind(
+        self,
+        name: str | None = None,
+        *,
+        by: str = "identifier",
+        type: str | None = None,
+        prefer: str | None = None,
+        otherwise: Iterable[str] = (),
+        timeout: float = 30.0,
+    ) -> Bound:
+        """Be bound to a resource that is offered here, wherever this agent goes on.
+
+        What becomes of the binding on a move is a matter of the table in `mobility.bindings`.
+
+        Parameters
+        ----------
+        name
+            Its name here, or its id; None: any one of the `type`.
+        by
+            ``"identifier"``: exactly this one. ``"value"``: its content. ``"type"``: one like it, wherever that is.
+        type
+            Of which type it must be.
+        prefer
+            Which movement is wanted instead of the one that its cell of the table prefers: ``"move"``, ``"copy"``,
+            ``"reference"``; it must be in the cell.
+        otherwise
+            Which others of the cell are accepted, in this order, where that one is not possible.
+        timeout
+            Seconds that one use of it may take while it is at another place.
+
+        Raises
+        ------
+        ResourceMissing, ResourceGone, BindingRefused
+        """
+        from agents.bindings import Bound
+
+        declared = (otherwise,) if isinstance(otherwise, str) else tuple(map(str, otherwise))
+        first = None if prefer is None else str(prefer)
+        return Bound(self, self._surroundings.bind(self.agent, name, str(by), type, first, declared, timeout))
+
     def log(self, text: object) -> None:
         """Write a line to the log of the platform; ``sojourn logs`` shows it."""
         self._surroundings.said(self.agent, str(text))
@@ -122,7 +190,7 @@ class Here:
         return hash((Here, self.agent))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _present, ()
+        return present, ()
 
 
 class _Arriving(threading.local):
@@ -163,6 +231,31 @@ class _Nowhere:
     def way(self, agent: str) -> Way | None:
         return None
 
+    def bind(
+        self,
+        agent: str,
+        name: str | None,
+        kind: str,
+        type_: str | None,
+        prefer: str | None,
+        otherwise: tuple[str, ...],
+        seconds: float,
+    ) -> str:
+        return str(self.resource(agent, name or f"of type {type_}"))
+
+    def use_bound(
+        self, agent: str, binding: str, method: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        self.release_bound(agent, binding)
+
+    def tell_bound(self, agent: str, binding: str) -> Mapping[str, Any]:
+        return {"how": "nowhere", "resource": "", "place": self.name}
+
+    def release_bound(self, agent: str, binding: str) -> None:
+        from agents.errors import BindingReleased
+
+        raise BindingReleased(agent)
+
     def said(self, agent: str, text: str) -> None:
         print(text)
 
@@ -175,5 +268,6 @@ class _Nowhere:
         raise UnknownUnit(self.name, f"{name!r} of version {version}", ())
 
 
-def _present() -> Here:
+def present() -> Here:
+    """Where what is decoded on this thread arrives."""
     return _arriving.here if _arriving.here is not None else Here(_Nowhere(), "")

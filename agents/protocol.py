@@ -30,12 +30,15 @@ __all__ = [
     "PublishUnit",
     "PullUnit",
     "RemoveFragment",
+    "ResourceElsewhere",
+    "ResourceUsed",
     "Taken",
     "Transfer",
     "TransferAccepted",
     "TransferPending",
     "TransferRefused",
     "UnitReply",
+    "UseResource",
     "Verb",
 ]
 
@@ -236,6 +239,25 @@ class Judges:
     syntax: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UseResource:
+    """Do this with a resource that you hold.
+
+    Attributes
+    ----------
+    resource
+        Its id, ``"place/name"`` of its origin.
+    method
+        Which method to call; None: its whole content is wanted.
+    arguments
+        Of the plain codec: positional ones, and keyword ones.
+    """
+
+    resource: str
+    method: str | None
+    arguments: bytes = field(repr=False, default=b"")
+
+
 PlaceRequest: TypeAlias = (
     Transfer
     | Deliver
@@ -248,6 +270,7 @@ PlaceRequest: TypeAlias = (
     | PullUnit
     | RemoveFragment
     | Judges
+    | UseResource
 )
 
 
@@ -372,8 +395,25 @@ class Description:
     agents: tuple[Mapping[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ResourceUsed:
+    """What came of it, of the plain codec: what was returned, or what was raised, as of an agent's end."""
+
+    value: bytes = field(repr=False)
+    raised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceElsewhere:
+    """It has moved on; `place` is whereto."""
+
+    place: str
+
+
 PlaceReply: TypeAlias = (
-    TransferAccepted
+    ResourceUsed
+    | ResourceElsewhere
+    | TransferAccepted
     | TransferRefused
     | TransferPending
     | Taken

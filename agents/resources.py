@@ -15,7 +15,10 @@
     [place.resources.matrix]
     npy = "data/matrix.npy"              # an array, mapped read-only
 
-Paths are relative to the file. A resource never leaves its place by this; what an agent reads from it, it carries.
+Paths are relative to the file. Each may be declared further: how it is tied to its place (``attachment``), of which
+type it is (``type``), whether its content may leave (``may_leave``), and which of its methods may be called from other
+places (``exports``). One of which nothing is declared is fixed, has no type, does not leave and exports nothing: what
+an agent reads from it while it is there, it carries, and that is all.
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import AgentsError, ResourceFileInvalid, ResourceMissing, ResourceUnusable
+from mobility.bindings import Attachment
 
-__all__ = ["Made", "Resources", "read_resource_file"]
+__all__ = ["Made", "Resource", "ResourceTerms", "Resources", "read_resource_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,107 @@ class Made:
     """A resource that is made at the place, by calling a function without arguments when it is first asked for."""
 
     function: Callable[[], Any]
+
+
+#: What does what ``resource[...]``, ``len(resource)`` and the like mean.
+_OPERATORS = frozenset({"__contains__", "__delitem__", "__getitem__", "__len__", "__setitem__"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceTerms:
+    """What is declared of a resource.
+
+    Attributes
+    ----------
+    attachment
+        How it is tied to its place.
+    type
+        Of which type it is, for bindings by type; None: of none.
+    may_leave
+        Whether its content may leave the place: moved, copied, or read as a whole from elsewhere.
+    exports
+        Which of its methods may be called from elsewhere; None: if it may leave, all public ones and ``[]``, ``len()``
+        and ``in``, else none.
+    """
+
+    attachment: Attachment = Attachment.FIXED
+    type: str | None = None
+    may_leave: bool = True
+    exports: tuple[str, ...] | None = None
+
+    def exported(self, method: str) -> bool:
+        """Whether a method may be called from another place."""
+        if method.startswith("_") and method not in _OPERATORS:
+            return False
+        return self.may_leave if self.exports is None else method in self.exports
+
+
+#: Of a resource of which nothing is declared.
+_UNDECLARED = ResourceTerms(may_leave=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource with what is declared of it; see `ResourceTerms`.
+
+    Attributes
+    ----------
+    value
+        The resource itself, or a `Made`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If what is declared is none of what there is.
+
+    >>> Resource([21.4, 20.9], attachment="unattached", type="readings").terms.attachment
+    <Attachment.UNATTACHED: 'unattached'>
+    """
+
+    value: Any
+    attachment: Attachment | str = Attachment.FIXED
+    type: str | None = None
+    may_leave: bool = True
+    exports: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self.terms  # noqa: B018  # it is checked where it is written
+
+    @property
+    def terms(self) -> ResourceTerms:
+        """What is declared."""
+        return _terms(self.attachment, self.type, self.may_leave, self.exports)
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What makes a resource of a file, and what the file declares of it."""
+
+    make: Callable[[], Any]
+    terms: ResourceTerms
+
+    def __call__(self) -> Any:
+        return self.make()
+
+
+def _terms(attachment: Any, type_: Any, may_leave: Any, exports: Any) -> ResourceTerms:
+    if attachment not in list(Attachment):
+        raise ValueError(f"attachment is {', '.join(Attachment)}, not {attachment!r}")
+    if type_ is not None and (not isinstance(type_, str) or not type_):
+        raise TypeError(f"type is a text, not {type_!r}")
+    if not isinstance(may_leave, bool):
+        raise TypeError(f"may_leave is true or false, not {may_leave!r}")
+    if isinstance(exports, str) or not all(isinstance(name, str) and name for name in exports or ()):
+        raise TypeError(f"exports is a list of names, not {exports!r}")
+    for name in exports or ():
+        if name.startswith("_") and name not in _OPERATORS:
+            raise ValueError(f"exports names {name!r}, which is not public")
+    return ResourceTerms(
+        attachment=Attachment(attachment),
+        type=type_,
+        may_leave=may_leave,
+        exports=None if exports is None else tuple(exports),
+    )
 
 
 class Resources:
@@ -49,7 +154,7 @@ class Resources:
     place
         The place's name, for errors.
     given
-        By name: the resource itself.
+        By name: the resource itself, a `Made`, or either within a `Resource`.
     made
         By name: a function without arguments that makes it, called once, when it is first asked for.
     problem
@@ -66,8 +171,11 @@ class Resources:
     ) -> None:
         self.place = place
         self.problem = problem
-        self._given = dict(given or {})
+        self._given: dict[str, Any] = {}
         self._made = dict(made or {})
+        self._terms = {name: make.terms for name, make in self._made.items() if isinstance(make, _Described)}
+        for name, value in (given or {}).items():
+            self._put(name, value)
         self._lock = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
 
@@ -79,7 +187,28 @@ class Resources:
     def offer(self, name: str, value: Any) -> None:
         """Add a resource, or replace it."""
         with self._lock:
+            self._put(name, value)
+
+    def _put(self, name: str, value: Any) -> None:
+        self._terms.pop(name, None)
+        if isinstance(value, Resource):
+            self._terms[name] = value.terms
+            value = value.value
+        if isinstance(value, Made):
+            self._given.pop(name, None)
+            self._made[name] = value.function
+        else:
             self._given[name] = value
+
+    def has(self, name: str) -> bool:
+        """Whether it is offered."""
+        with self._lock:
+            return name in self._given or name in self._made
+
+    def terms(self, name: str) -> ResourceTerms:
+        """What is declared of a resource."""
+        with self._lock:
+            return self._terms.get(name, _UNDECLARED)
 
     def withdraw(self, name: str) -> None:
         """Offer it no more.
@@ -157,10 +286,25 @@ def _maker(path: Path, name: str, entry: Any) -> Callable[[], Any]:
     known = [kind for kind in kinds if kind in entry]
     if len(known) != 1:
         raise ResourceFileInvalid(path, f"[place.resources.{name}] needs exactly one of {', '.join(kinds)}")
-    extra = set(entry) - {known[0], *(("arguments",) if known[0] == "factory" else ())}
+    extra = set(entry) - {known[0], *_DECLARED, *(("arguments",) if known[0] == "factory" else ())}
     if extra:
         raise ResourceFileInvalid(path, f"[place.resources.{name}] has the unknown key {sorted(extra)[0]!r}")
-    return kinds[known[0]](path, name, entry)
+    make = kinds[known[0]](path, name, entry)
+    if not any(key in entry for key in _DECLARED):
+        return make
+    try:
+        terms = _terms(
+            entry.get("attachment", Attachment.FIXED),
+            entry.get("type"),
+            entry.get("may_leave", True),
+            entry.get("exports"),
+        )
+    except (TypeError, ValueError) as error:
+        raise ResourceFileInvalid(path, f"[place.resources.{name}]: {error}") from None
+    return _Described(make, terms)
+
+
+_DECLARED = ("attachment", "type", "may_leave", "exports")
 
 
 def _value(path: Path, name: str, entry: Mapping[str, Any]) -> Callable[[], Any]:

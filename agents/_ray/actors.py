@@ -44,7 +44,7 @@ __all__ = ["DIRECTORY_OPTIONS", "PLACE_OPTIONS", "DirectoryActor", "PlaceActor",
 #: whole hop: the thread that is to step an agent waits for the one that brought it.
 _SWITCH: Final = 0.0005
 #: Threads of each kind of request.
-PLACE_GROUPS: Final = {"transfer": 16, "deliver": 32, "look": 8, "control": 32, "call": 128, "pull": 16}
+PLACE_GROUPS: Final = {"transfer": 16, "deliver": 32, "look": 8, "control": 32, "call": 128, "pull": 16, "use": 32}
 DIRECTORY_GROUPS: Final = {"wait": 128}
 #: Seconds for which a place waits for the disk of an earlier process.
 _PATIENCE: Final = 30.0
@@ -223,6 +223,11 @@ class PlaceActor:
         """A unit is to be got from a repository."""
         return to_bytes(self._place.serve(pickle.loads(request)))
 
+    @ray.method(concurrency_group="use")  # type: ignore[untyped-decorator]  # as above
+    def use(self, request: bytes) -> bytes:
+        """An agent elsewhere uses a resource that is here."""
+        return to_bytes(self._place.serve(pickle.loads(request)))
+
     def close(self) -> None:
         """Say goodbye; agents stay on disk."""
         self._place.close(timeout=5.0)
@@ -281,8 +286,6 @@ def _services(name: str, settings: PlatformSettings) -> dict[str, ServiceMaker]:
 def _resources(name: str, settings: PlatformSettings) -> Resources:
     from ray import cloudpickle
 
-    from agents.resources import Made
-
     found: dict[str, Any] = {}
     made: dict[str, Any] = {}
     problem: AgentsError | None = None
@@ -297,6 +300,4 @@ def _resources(name: str, settings: PlatformSettings) -> Resources:
         data = settings.resources.get(key)
         if data is not None:
             found |= cloudpickle.loads(data)
-    made |= {key: value.function for key, value in found.items() if isinstance(value, Made)}
-    given = {key: value for key, value in found.items() if not isinstance(value, Made)}
-    return Resources(name, given, made, problem=problem)
+    return Resources(name, found, made, problem=problem)

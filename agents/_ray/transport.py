@@ -47,6 +47,7 @@ from agents.protocol import (
     PullUnit,
     RemoveFragment,
     Transfer,
+    UseResource,
 )
 from agents.sockets import Interrupted, NoConnection, SocketAddress, SocketCaller
 
@@ -74,6 +75,7 @@ _DOORS: Final[dict[type[Any], str]] = {
     PullUnit: "pull",
     RemoveFragment: "control",
     Judges: "look",
+    UseResource: "use",
 }
 
 

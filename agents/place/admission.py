@@ -19,6 +19,7 @@ from agents.errors import DirectoryUnreachable, LandingRefused, StoreFailed
 from agents.handoff import NEVER, Row, Status, is_rubbish
 from agents.here import Here, Surroundings
 from agents.luggage import Luggage
+from agents.place.binding import Binding
 from agents.place.core import PlaceCore
 from agents.place.deferring import check_start
 from agents.place.judging import Judging
@@ -48,6 +49,7 @@ class Admission:
     surroundings: Surroundings
     judging: Judging
     meet: Callable[[], bool]
+    binding: Binding
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _fetching: dict[bytes, Future[bytes | None]] = field(default_factory=dict, init=False)
 
@@ -107,7 +109,10 @@ class Admission:
         """Both; at once if it is large, since the one mostly copies memory and the other waits for the system."""
 
         def decode() -> Staged:
-            return self._decoded(verified, bundle, luggage, landed, transfer.source, transfer.started)
+            ties = self.binding.landing(luggage.bindings, restored=False, by_place=bool(verified.passport.hops))
+            staged = self._decoded(verified, bundle, luggage, landed, transfer.source, transfer.started)
+            staged.ties = ties
+            return staged
 
         if len(transfer.bundle) <= LARGE or not memoryview(transfer.bundle).readonly:
             # First to disk: memory that can be written to is the agent's own once it is decoded.
@@ -154,6 +159,7 @@ class Admission:
             raise LandingRefused(self.core.name, landed.why, landed.problem, landed.remedy)
         staged = self._decoded(verified, bundle, luggage, landed, None, time.time())
         staged.restored = True
+        staged.ties = self.binding.landing(luggage.bindings, restored=True, by_place=True)
         staged.stay = checkpoint.stay
         last = verified.passport.hops[-1] if verified.passport.hops else None
         staged.own = last is not None and last.origin == self.core.name and last.destination in (None, self.core.name)

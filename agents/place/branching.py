@@ -49,6 +49,7 @@ class Branching:
             There is no clone.
         """
         started, began = time.time(), time.perf_counter()
+        plan = None if to == self.core.name else self.moving.binding.plan(resident, to, clone=True)
         with resident.lock:
             child = self._next_id(resident)
             cell, parent = resident.cell, resident.luggage
@@ -65,6 +66,7 @@ class Branching:
                 start=parent.start,
             )
             with capturing(to, self.core.name):
+                luggage.bindings = plan.records if plan is not None else self.moving.binding.kept(resident)
                 bundle = cell.pack(
                     by=self.core.identity,
                     passport=passport,

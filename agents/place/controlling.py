@@ -136,12 +136,14 @@ class Controlling:
         return place or ""
 
     def _freeze(self, resident: Resident, control: PendingControl) -> None:
+        self.moving.binding.check_settled(resident.agent)
+        plan = self.moving.binding.plan(resident, None)
         with resident.lock:
             if not resident.machine.visit.runs:
                 control.settle(HeldBack())
                 return
             assert resident.luggage is not None
-            outbound = self.moving.capture(resident, None, resident.luggage.standing, control)
+            outbound = self.moving.capture(resident, None, resident.luggage.standing, control, plan)
             self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)
             resident.outbound = outbound
         self.moving.feed(resident, on.Releases())

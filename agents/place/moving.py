@@ -15,6 +15,7 @@ from agents.eventlog import EventKind
 from agents.handoff import NEVER, Event, Row, State, is_rubbish
 from agents.handoff import events as on
 from agents.place.asking import Asking
+from agents.place.binding import Binding, BindingPlan
 from agents.place.core import PlaceCore
 from agents.place.resident import Outbound, PendingControl, Resident
 from agents.protocol import (
@@ -49,6 +50,8 @@ class Moving:
         Steps a resident.
     activated
         Told of each agent that begins to run here.
+    binding
+        Sees to the resources to which agents are bound.
     """
 
     core: PlaceCore
@@ -56,6 +59,7 @@ class Moving:
     run: Callable[[Resident], None]
     activated: Callable[[Resident], None]
     verdicts: Verdicts
+    binding: Binding
 
     # -- feeding the machine
 
@@ -127,6 +131,7 @@ class Moving:
         resident.luggage, resident.passport = staged.luggage, staged.passport
         if not staged.luggage.visited or staged.luggage.visited[-1] != self.core.name:
             staged.luggage.visited.append(self.core.name)
+        self.binding.arrived(resident, staged)
         visit = resident.machine.visit
         if staged.restored:
             kind = EventKind.RESTORED
@@ -163,6 +168,7 @@ class Moving:
         outbound, resident.outbound = resident.outbound, None
         if outbound is None or resident.luggage is None:
             return
+        self.binding.undo(outbound.plan, resident.agent)
         error = self._failure(outbound, reason)
         self.core.event(EventKind.MOVE_FAILED, resident.agent, resident.machine.visit.epoch, to=outbound.to, why=reason)
         if outbound.control is not None:
@@ -209,7 +215,10 @@ class Moving:
                 outbound.control.settle(Done(outbound.bundle if outbound.to is None else told))
         keep = outbound is not None and left and outbound.to is None
         resident.let_go()
-        if not keep:  # of a frozen agent the place keeps the bundle until it is thawed somewhere
+        if outbound is not None:
+            self.binding.left(outbound.plan, resident.agent, certain=outbound.accepted)
+        # Of a frozen agent the place keeps the bundle until it is thawed somewhere.
+        if not keep and self.binding.is_saved():
             self.core.forget(resident.agent, up_to=visit.stay)
 
     # -- what asks somebody
@@ -229,6 +238,7 @@ class Moving:
         reply = self.send(effect.to, request)
         match reply:
             case TransferAccepted():
+                outbound.accepted = True
                 return on.Accepted(effect.epoch)
             case TransferRefused():
                 outbound.refusal = reply
@@ -259,6 +269,7 @@ class Moving:
         to: str | None,
         standing: Standing,
         control: PendingControl | None = None,
+        plan: BindingPlan | None = None,
         *,
         anew: bool | None = None,
     ) -> Outbound:
@@ -266,6 +277,8 @@ class Moving:
 
         Parameters
         ----------
+        plan
+            What becomes of its bindings, if it leaves.
         anew
             Whether it is to start at its entry there; None: if it accepts nothing else, and does not stay here.
 
@@ -283,17 +296,19 @@ class Moving:
         anew = anew and luggage.start is not None
         standing = Fresh() if anew else standing
         with capturing(to, self.core.name):
+            bindings = plan.records if plan is not None else self.binding.kept(resident)
             bundle = cell.pack(
                 by=self.core.identity,
                 passport=passport,
                 origin=self.core.name,
                 to=to,
-                luggage=replace(luggage, epoch=epoch, standing=standing).to_bytes(),
+                luggage=replace(luggage, epoch=epoch, standing=standing, bindings=bindings).to_bytes(),
                 preview=to is None,
                 anew=luggage.start if anew else None,
             )
         outbound = self.outbound(bundle, to, started, began, control)
         outbound.anew = anew
+        outbound.plan = plan
         return outbound
 
     def outbound(
@@ -341,26 +356,42 @@ class Moving:
 
         Raises
         ------
-        MoveFailed
-            It cannot be captured, or the place would not let it in; it is as it was, and nothing was sent.
+        MoveFailed, StoreFailed
+            It cannot be captured, the place would not let it in, or it cannot go with a binding that it has; it is as
+            it was, and nothing was sent.
         """
+        self.binding.check_settled(resident.agent)
         anew: bool | None = None
         approved: Wanted | None = None
         while True:
-            with resident.lock:
-                if not resident.machine.visit.runs:
-                    return False
-                # Captured again where the place had to be asked: a message may have come in meanwhile.
-                outbound = self.capture(resident, to, standing, control, anew=anew)
-                outbound.failed = failed
-                wanted, luggage = outbound.wanted, resident.luggage
-                assert wanted is not None and luggage is not None
-                if wanted == approved or self.verdicts.known(to, wanted) is not None:
-                    resident.outbound = outbound
-                    effects = resident.machine.handle(on.Departs(to))
-                    resident.settled.notify_all()
-                    break
-            decided = self.verdict(to, wanted)
+            luggage = resident.luggage
+            if luggage is None:
+                return False
+            drops = anew or (luggage.terms.accepts == "weak" and luggage.start is not None)
+            # A function that starts at its entry has lost its hold of what it was bound to. To plan may ask the
+            # destination, so that no lock is held; what goes along is reserved from there on.
+            plan = BindingPlan() if drops else self.binding.plan(resident, to)
+            try:
+                with resident.lock:
+                    if not resident.machine.visit.runs or resident.luggage is not luggage:
+                        self.binding.undo(plan, resident.agent)
+                        return False
+                    # Captured again where the place had to be asked: a message may have come in meanwhile.
+                    outbound = self.capture(resident, to, standing, control, plan, anew=anew)
+                    outbound.failed = failed
+                    wanted = outbound.wanted
+                    assert wanted is not None
+                    if wanted == approved or self.verdicts.known(to, wanted) is not None:
+                        self.binding.write(plan, resident.agent, resident.machine.visit.epoch, to)
+                        resident.outbound = outbound
+                        effects = resident.machine.handle(on.Departs(to))
+                        resident.settled.notify_all()
+                        break
+                decided = self.verdict(to, wanted)
+            except BaseException:
+                self.binding.undo(plan, resident.agent)
+                raise
+            self.binding.undo(plan, resident.agent)  # while it was reserved, others could not use it
             if wanted.lets_in(decided):
                 approved = wanted
             elif luggage.terms.accepts == "either" and luggage.start is not None and not outbound.anew:

@@ -13,7 +13,7 @@ from agents.errors import AgentFailed, AgentStopped, ResultNotPlain
 from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["RemoteTrace", "error_of", "failed", "has_returned", "read_outcome", "returned", "stopped"]
+__all__ = ["RemoteTrace", "error_of", "failed", "has_returned", "read_outcome", "remade", "returned", "stopped"]
 
 #: Larger arguments and attributes of an exception stay where they are.
 _MOST_BYTES: Final = 100_000
@@ -110,6 +110,12 @@ def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
 
 def error_of(agent: str, told: Mapping[str, Any], package: str | None = None) -> BaseException:
     """The exception of an outcome that is one; `AgentFailed` if this process has no class of that name."""
+    found = remade(told, package)
+    return found or AgentFailed(agent, told["kind"], told["text"], told["trace"], told["places"])
+
+
+def remade(told: Mapping[str, Any], package: str | None = None) -> Exception | None:
+    """The exception that `failed` has told of, if this process has its class, and it can be made here."""
     module, _, qualname = told["kind"].rpartition(".")
     found: Any = None
     if package is not None and module:  # as the agent that reads it has it
@@ -119,10 +125,8 @@ def error_of(agent: str, told: Mapping[str, Any], package: str | None = None) ->
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if not (isinstance(found, type) and issubclass(found, Exception)):
-        return AgentFailed(agent, told["kind"], told["text"], told["trace"], told["places"])
-    return _made(found, told["args"], told["attributes"]) or AgentFailed(
-        agent, told["kind"], told["text"], told["trace"], told["places"]
-    )
+        return None
+    return _made(found, told["args"], told["attributes"])
 
 
 def _made(kind: type[Exception], args: list[Any], attributes: Mapping[str, Any]) -> Exception | None:

@@ -26,6 +26,7 @@ from agents.eventlog import EventKind
 from agents.itinerary import Way, way_of
 from agents.place.admission import Admission
 from agents.place.asking import Asking
+from agents.place.binding import Binding
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
@@ -33,6 +34,7 @@ from agents.place.deferring import Deferring
 from agents.place.expiring import Expiring
 from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
+from agents.place.holdings import Holdings
 from agents.place.judging import Judging
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
@@ -65,6 +67,7 @@ from agents.protocol import (
     PullUnit,
     RemoveFragment,
     Transfer,
+    UseResource,
 )
 from agents.resources import Resources
 from agents.services import ServiceMaker
@@ -153,8 +156,11 @@ class Place:
             cell_kind=cell_kind,
             about=self._about,
         )
-        self.moving = Moving(self.core, Asking(self.core), self._run, self._activated, Verdicts(transport))
-        admission = Admission(self.core, self, self.judging, self.refresh_members)
+        self.binding = Binding(self.core, Holdings(name, self._resources, store))
+        self.moving = Moving(
+            self.core, Asking(self.core), self._run, self._activated, Verdicts(transport), self.binding
+        )
+        admission = Admission(self.core, self, self.judging, self.refresh_members, self.binding)
         self.landing = Landing(self.core, admission, self.moving)
         branching = Branching(self.core, self.moving, self.landing)
         self.controlling = Controlling(self.core, self.moving, branching, self._run)
@@ -223,7 +229,9 @@ class Place:
         self._lease.start()
         self._expiring.start()
         self.core.event(EventKind.PLACE_JOINED, None, about={key: str(value) for key, value in self._about.items()})
-        return self._lease.take_back()
+        count = self._lease.take_back()
+        self.core.soon(self.binding.resolve)
+        return count
 
     def _registered(self, timeout: float) -> tuple[Registration, float]:
         """Become the place, after whoever is it now; and when that was asked."""
@@ -268,6 +276,10 @@ class Place:
                     self._failed(error)
             self._notebook.close(timeout / 4)
             self.core.let_go()
+            try:
+                self.binding.holdings.save_changes()
+            except MobilityError as error:
+                self._failed(error)
             self.core.store.close()
 
     def die(self) -> None:
@@ -312,6 +324,8 @@ class Place:
                     return Fetched(self.core.store.code(request.digest))
                 case Control():
                     return self.controlling.wish(request)
+                case UseResource():
+                    return self.binding.referring.serve(request)
                 case LooksAt():
                     return self.describe(agents=request.agents)
                 case CallService():
@@ -336,7 +350,9 @@ class Place:
         about = {
             **self._about,
             "agents": len(here),
-            "resources": list(self._resources.names),
+            "resources": list(self.binding.holdings.names),
+            "declared": self.binding.holdings.declared(),
+            "moved": self.binding.holdings.moved(),
             "services": list(self.serving.names),
             "units": self.repository.names,
             "threads": self.core.pool.threads,
@@ -355,10 +371,33 @@ class Place:
     # -- what an agent sees of it
 
     def resource(self, agent: str, name: str) -> Any:
-        return self._resources.get(name)
+        return self.binding.holdings.get(name)
 
     def resource_names(self) -> tuple[str, ...]:
-        return self._resources.names
+        return self.binding.holdings.names
+
+    def bind(
+        self,
+        agent: str,
+        name: str | None,
+        kind: str,
+        type_: str | None,
+        prefer: str | None,
+        otherwise: tuple[str, ...],
+        seconds: float,
+    ) -> str:
+        return self.binding.bind(agent, name, kind, type_, prefer, otherwise, seconds)
+
+    def use_bound(
+        self, agent: str, binding: str, method: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        return self.binding.use(agent, binding, method, args, kwargs)
+
+    def tell_bound(self, agent: str, binding: str) -> Mapping[str, Any]:
+        return self.binding.tell(agent, binding)
+
+    def release_bound(self, agent: str, binding: str) -> None:
+        self.binding.release(agent, binding)
 
     def way(self, agent: str) -> Way | None:
         resident = self.core.known(agent)

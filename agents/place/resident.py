@@ -24,6 +24,8 @@ from mobility.trust import VerifiedPassport
 
 if TYPE_CHECKING:
     from agents.effects import Effect
+    from agents.place.binding import BindingPlan
+    from agents.place.ties import Tie
 
 __all__ = ["Ended", "Outbound", "PendingControl", "Resident", "Staged"]
 
@@ -53,6 +55,7 @@ class Staged:
     stay: int = NEVER
     own: bool = False
     restored: bool = False
+    ties: dict[str, Tie] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,10 @@ class Outbound:
         What it asks of the place where it is to go.
     anew
         Whether it is to start at its entry there.
+    plan
+        What becomes of its bindings.
+    accepted
+        Whether the destination has said that it is there.
     """
 
     bundle: bytes
@@ -94,6 +101,8 @@ class Outbound:
     failed: Callable[[MoveFailed], Standing] = Raises
     wanted: Wanted | None = None
     anew: bool = False
+    plan: BindingPlan | None = None
+    accepted: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -134,6 +143,8 @@ class Resident:
         By epoch: whoever waits to hear what became of a transfer.
     refusal
         Why it was not let in, for whoever sent it.
+    ties
+        Its bindings to resources, by their ids.
     came
         Of what was let in last: the epoch under which it was sent, when, and from where.
     ended
@@ -164,6 +175,7 @@ class Resident:
         "settled",
         "staged",
         "steps",
+        "ties",
         "unperformed",
         "wakes",
     )
@@ -189,6 +201,7 @@ class Resident:
         self.in_step = False
         self.calling = False
         self.steps = 0
+        self.ties: dict[str, Tie] = {}
         self.wakes: float | None = None
         self.unperformed: tuple[Effect | None] | None = None
         self._waiters: dict[int, list[Future[PlaceReply]]] | None = None
@@ -241,6 +254,7 @@ class Resident:
         self.ended = None
         self.unperformed = None
         self.calling = False
+        self.ties = {}
 
     def describe(self) -> dict[str, Any]:
         """A row for people: without a look into the agent."""
