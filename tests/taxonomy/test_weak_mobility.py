@@ -1,4 +1,4 @@
-"""Weak mobility, each kind named as in the vocabulary, on a real cluster: code and data move, and execution starts anew."""
+"""Weak mobility, each kind by its name, on a real cluster: code and data move, and execution starts at the entry."""
 
 from __future__ import annotations
 

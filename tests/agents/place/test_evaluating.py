@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from agents import agent, checkpoint, hop, sleep
-from agents.errors import AgentFailed, MoveFailed, ResultNotPlain, UnknownPlace, WaitedTooLong
+from agents import agent, checkpoint, sleep
+from agents.errors import ResultNotPlain, UnknownPlace, WaitedTooLong
 from agents.paradigms import evaluate
 from agents.place import PlaceOptions
 from agents.protocol import Transfer

@@ -10,7 +10,6 @@ import pytest
 from agents import agent, hop
 from agents.cell import InlineCell
 from agents.errors import (
-    AgentFailed,
     DirectoryUnreachable,
     MoveFailed,
     MoveRefused,
@@ -22,12 +21,10 @@ from agents.errors import (
     UnknownService,
     UnknownUnit,
     ValueNotPlain,
-    WaitedTooLong,
 )
-from agents.paradigms import fetch, publish, pull, request
+from agents.paradigms import publish, pull, request
 from agents.place import PlaceOptions
-from agents.place.trusting import MemberTrust
-from agents.protocol import CallService, PullUnit, Transfer
+from agents.protocol import PullUnit
 from agents.testing.local import LocalPlatform
 from mobility.bundle import Birth
 from mobility.errors import MobilityError
