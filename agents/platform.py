@@ -16,6 +16,7 @@ from agents.errors import AgentsError
 from agents.eventlog import LogEvent
 from agents.handle import Handle
 from agents.remote import RemoteWork
+from agents.services import check_service_name
 from agents.status import AgentStatus, combined
 from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
@@ -112,6 +113,8 @@ class Platform(RemoteWork):
             It was not born.
         """
         where = place_name(at) if at is not None else None
+        if fragment is not None:
+            check_service_name(fragment)
         terms = LaunchTerms(
             accepts=mobility,
             needs=needs or Needs(),

@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -57,6 +58,8 @@ _DAY: Final = 24 * 60 * 60
 _ROOM: Final = "fetched"
 #: Bytes of bundles that one process holds in memory.
 _MOST_BYTES: Final = 64 << 20
+#: Seconds that a place has for its answer, however little is left.
+_LEAST: Final = 0.1
 #: Seconds for a unit that is fetched while an agent runs.
 _USE_SECONDS: Final = 30.0
 
@@ -372,19 +375,20 @@ class Units:
             return frozenset(digest for (_, named, _), digest in self._named.items() if named == name)
 
     def _asked(self, source: str | None, request: FetchUnit, timeout: float) -> tuple[bytes, str]:
-        place = source if source is not None else self._best(request, timeout)
-        reply = self._reply(place, request, timeout)
+        deadline = time.monotonic() + timeout
+        place = source if source is not None else self._best(request, deadline)
+        reply = self._reply(place, request, deadline)
         if reply.bundle is not None:
             return reply.bundle, place
         known = self._known(reply.digest) if reply.digest in request.have else None
         if known is None:  # it was pushed out meanwhile, or the place thinks that it is here and it is not
-            reply = self._reply(place, FetchUnit(request.name, reply.version, reply.digest), timeout)
+            reply = self._reply(place, FetchUnit(request.name, reply.version, reply.digest), deadline)
             known = reply.bundle
         if known is None:
             raise UnitMismatch(place, "nothing, though it says that it has it")
         return known, place
 
-    def _best(self, request: FetchUnit, timeout: float) -> str:
+    def _best(self, request: FetchUnit, deadline: float) -> str:
         """The place that has the newest; of several that have the same, the first by name."""
         what, known = f"{request.name or request.digest!r}", set[str]()
         best: tuple[Version, str] | None = None
@@ -393,7 +397,7 @@ class Units:
         for place in places:
             bare = FetchUnit(request.name, request.version, request.digest, bare=True)
             try:
-                reply = self._reply(place, bare, timeout)
+                reply = self._reply(place, bare, deadline)
             except UnknownUnit as error:
                 what, known = error.what, known | set(error.known)
             except PlaceUnreachable as error:
@@ -408,8 +412,8 @@ class Units:
             raise silent
         raise UnknownUnit(", ".join(places) or "no place", what, sorted(known))
 
-    def _reply(self, place: str, request: FetchUnit, timeout: float) -> UnitReply:
-        reply = self._transport.ask_place(place, request, timeout=timeout)
+    def _reply(self, place: str, request: FetchUnit, deadline: float) -> UnitReply:
+        reply = self._transport.ask_place(place, request, timeout=max(_LEAST, deadline - time.monotonic()))
         if isinstance(reply, UnitReply):
             return reply
         raise reply.error if isinstance(reply, Failure) else PlaceUnreachable(place, "it has no repository")

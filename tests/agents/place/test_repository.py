@@ -12,6 +12,7 @@ import pytest
 
 from agents import agent, hop, receive
 from agents.errors import (
+    MoveFailed,
     NotPublishable,
     PlaceUnreachable,
     UnitMismatch,
@@ -394,6 +395,24 @@ def test_two_versions_within_an_agent(platform):
     platform.publish(score, "score", version="1.0", at="lima")
     platform.publish(better_score, "score", version="1.1", at="baku")
     assert platform.launch(fetches_two, at="lima").result(timeout=10) == (3, 4, "1.0", "1.1")
+
+
+@agent
+def keeps_what_it_made(here, way):
+    """An object of a fetched class belongs to that code, and not to the agent's."""
+    made = (yield fetch("scorer"))(3)
+    try:
+        here = yield hop(way)
+    except MoveFailed as error:
+        return here.name, made(2), error.why, str(error)
+    return here.name, made(2)
+
+
+def test_what_a_fetched_class_made_stays(platform):
+    """It cannot travel within the agent, which is told so where it is, and goes on."""
+    platform.publish(Scorer, "scorer", at="lima")
+    where, value, why, text = platform.launch(keeps_what_it_made, "oslo", at="baku").result(timeout=10)
+    assert (where, value, why) == ("baku", 6, "foreign-code") and "Scorer" in text
 
 
 @pytest.mark.parametrize(
