@@ -30,6 +30,7 @@ from agents.units import FetchedUnit, publication, verified_unit
 from mobility.bundle import Birth, Bundle, pack
 from mobility.environment.versions import parse_version
 from mobility.errors import MobilityError
+from mobility.plain import encode
 from mobility.trust import Identity
 from tests.agents.place.conftest import until
 
@@ -532,8 +533,13 @@ def test_what_a_place_does_not_publish(platform):
     assert refused(platform, old.to_bytes()) == "expired"
     assert refused(platform, pack(score, by=owner, birth=Birth(home="lima")).to_bytes()) == "wrong-audience"
     assert refused(platform, pack(score, by=owner).to_bytes()) == "not-publishable"
-    assert refused(platform, pack(Scorer(3), by=owner).to_bytes()) == "not-publishable"
-    assert isinstance(reply_of(platform, good), object) and platform.running["lima"].repository.names == ["score 1.0"]
+    told = {"is": "sojourn.published-unit", "name": "score", "version": "1.0"}
+    assert refused(platform, pack(Scorer(3), by=owner, luggage=encode(told)).to_bytes()) == "not-publishable"
+    for wrong in ({"is": "another"}, {"name": "a b"}, {"version": "x"}, {"name": None}):
+        bundle = pack(score, by=owner, luggage=encode({**told, **wrong}))
+        assert refused(platform, bundle.to_bytes()) == "not-publishable", wrong
+    assert not isinstance(reply_of(platform, good), Failure)
+    assert platform.running["lima"].repository.names == ["score 1.0"]
 
 
 def test_a_published_bundle_is_no_agent(platform):
