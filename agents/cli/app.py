@@ -11,7 +11,7 @@ import typer
 import typer.core
 from typer.core import TyperGroup
 
-from agents.cli.call import call_service
+from agents.cli.call import call_command
 from agents.cli.clone import clone_agent
 from agents.cli.demo import demo
 from agents.cli.doctor import doctor
@@ -129,7 +129,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "freeze": freeze,
     "thaw": thaw,
     "stop": stop,
-    "call": call_service,
+    "call": call_command,
     "publish": publish_unit,
     "pull": pull_unit,
     "demo": demo,

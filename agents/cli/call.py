@@ -10,10 +10,10 @@ from agents.cli.home import HomeFolder
 from agents.cli.options import AddressOption, Format, FormatOption, HomeOption, TimeoutOption
 from agents.cli.screen import escaped_lines, write_json
 
-__all__ = ["call_service"]
+__all__ = ["call_command"]
 
 
-def call_service(
+def call_command(
     place: Annotated[str, typer.Argument(metavar="PLACE", help="Which place.", show_default=False)],
     service: Annotated[
         str, typer.Argument(metavar="SERVICE", help="One of its services; see: sojourn places", show_default=False)
