@@ -28,6 +28,7 @@ from agents.errors import (
     WaitedTooLong,
 )
 from agents.eventlog import EventKind, LogEvent
+from agents.fetching import Units
 from agents.handoff import NEVER, Holder, Status
 from agents.ids import check_agent_name, new_agent_id
 from agents.luggage import Luggage
@@ -52,7 +53,6 @@ from agents.sending import send_new, send_thawed
 from agents.standing import Fresh
 from agents.terms import LaunchTerms
 from agents.transport import Transport
-from agents.units import Units
 from mobility.bundle import Birth, Bundle, pack
 from mobility.plain import decode
 from mobility.trust import Identity, TrustList, TrustSource

@@ -22,6 +22,7 @@ from agents.checkpoints import CheckpointStore
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
+from agents.fetching import Units
 from agents.place.admission import Admission
 from agents.place.asking import Asking
 from agents.place.branching import Branching
@@ -61,7 +62,6 @@ from agents.protocol import (
 from agents.resources import Resources
 from agents.services import ServiceMaker
 from agents.transport import Transport
-from agents.units import Units
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustSource
 
