@@ -43,7 +43,7 @@ def killed(platform: Platform, place: str) -> None:
     os.kill(before, signal.SIGKILL)
 
     def back() -> bool:
-        row = next(one.about for one in platform.places(details=True) if one.name == place)
+        row = next((one.about for one in platform.places(details=True) if one.name == place), {})
         return row.get("pid") not in (None, before) and bool(row.get("leased"))
 
     assert eventually(back, 60)
