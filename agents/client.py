@@ -28,6 +28,7 @@ from agents.errors import (
     WaitedTooLong,
 )
 from agents.eventlog import EventKind, LogEvent
+from agents.fetching import Units
 from agents.gathering import gathered
 from agents.handoff import NEVER, Holder, Status
 from agents.ids import check_agent_name, new_agent_id
@@ -53,7 +54,6 @@ from agents.sending import IN_FILE, refused_move, send_new, send_thawed
 from agents.standing import Fresh
 from agents.terms import LaunchTerms
 from agents.transport import Transport
-from agents.units import Units
 from agents.verdicts import Verdicts, may_start_anew, start_of, wanted_of_unit
 from mobility.bundle import Birth, Bundle, pack
 from mobility.environment import Needs, Verdict

@@ -18,6 +18,7 @@ from agents.handle import Handle
 from agents.itinerary import planned
 from agents.protocol import Verb
 from agents.remote import RemoteWork
+from agents.services import check_service_name
 from agents.status import AgentStatus, combined
 from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
@@ -124,6 +125,8 @@ class Platform(RemoteWork):
             itinerary = birth.itinerary
         if itinerary is not None:
             birth, where = planned(itinerary, birth, where, self.client.transport.places())
+        if fragment is not None:
+            check_service_name(fragment)
         terms = LaunchTerms(
             accepts=mobility,
             needs=needs or Needs(),

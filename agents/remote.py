@@ -24,6 +24,8 @@ __all__ = ["RemoteWork"]
 
 _DAY: Final = 24 * 60 * 60
 _LONG: Final = 3600.0
+#: Seconds that a function has to arrive, however little time it has then.
+_ARRIVAL: Final = 5.0
 
 
 class RemoteWork:
@@ -75,7 +77,8 @@ class RemoteWork:
         Parameters
         ----------
         timeout
-            Seconds. Then it goes on there; its handle is ``platform.get(id)``, and the error names the id.
+            Seconds to wait for its end once it is there. Then it goes on; its handle is ``platform.get(id)``, and the
+            error names the id.
         process
             Whether it runs in a process of its own, not in that of the place.
 
@@ -87,7 +90,15 @@ class RemoteWork:
         """
         seconds = checked_seconds(timeout, "timeout")
         terms = LaunchTerms(process=process)
-        agent = self.client.launch(function, args, kwargs, at=place_name(place), owner=owner, terms=terms)
+        agent = self.client.launch(
+            function,
+            args,
+            kwargs,
+            at=place_name(place),
+            owner=owner,
+            terms=terms,
+            timeout=min(60.0, max(_ARRIVAL, seconds)),
+        )
         return self.client.result(agent, timeout=seconds)
 
     # -- code on demand

@@ -11,6 +11,7 @@ import typer
 import typer.core
 from typer.core import TyperGroup
 
+from agents.cli.call import call_command
 from agents.cli.clone import clone_agent
 from agents.cli.demo import demo
 from agents.cli.doctor import doctor
@@ -27,6 +28,8 @@ from agents.cli.move import move
 from agents.cli.options import wanted_format
 from agents.cli.places import places
 from agents.cli.ps import ps
+from agents.cli.publish import publish_unit
+from agents.cli.pull import pull_unit
 from agents.cli.result import result
 from agents.cli.run import run_file
 from agents.cli.stop import stop
@@ -126,6 +129,9 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "freeze": freeze,
     "thaw": thaw,
     "stop": stop,
+    "call": call_command,
+    "publish": publish_unit,
+    "pull": pull_unit,
     "demo": demo,
     "doctor": doctor,
     "inspect": inspect_file,

@@ -59,6 +59,10 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     # agents: places, the directory, and what they let in
     "UnknownPlace": NOT_FOUND,
     "UnknownAgent": NOT_FOUND,
+    "UnknownService": NOT_FOUND,
+    "UnknownUnit": NOT_FOUND,
+    "UnitMismatch": REFUSED,
+    "UnitOwned": REFUSED,
     "MoveRefused": REFUSED,
     "LandingRefused": REFUSED,
     "Busy": TIMED_OUT,

@@ -22,7 +22,7 @@ import typer
 from agents.cli.home import existing_file
 from agents.cli.platform_errors import FunctionMissing, NotLoadable
 
-__all__ = ["arguments_of", "load", "split_target"]
+__all__ = ["arguments_of", "load", "load_unit", "split_target", "values_of"]
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -31,6 +31,23 @@ def split_target(target: str) -> tuple[Path, str]:
     if not (path and colon and name):
         raise typer.BadParameter(f"{target!r} is not of the form FILE:FUNCTION, as in survey.py:survey")
     return Path(path), name
+
+
+def load_unit(target: str) -> Any:
+    """The function or class that is named, which needs no parameter for a place.
+
+    Raises
+    ------
+    FileMissing, FileUnusable, NotLoadable, FunctionMissing, mobility.errors.MobilityError
+    """
+    path, name = split_target(target)
+    module = _module(existing_file(path).resolve(), path)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise FunctionMissing(path, name, _candidates(module))
+    return found
 
 
 def load(target: str) -> Callable[..., Any]:
@@ -128,7 +145,7 @@ def arguments_of(function: Callable[..., Any], texts: Sequence[str]) -> list[Any
     A function that takes one argument gets several as one list, and so does one whose only parameter is called
     ``places``, however many are given.
     """
-    values = [_value(text) for text in texts]
+    values = values_of(texts)
     positional = _positional(function)[1:]
     takes_all = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in positional)
     if len(positional) == 1 and not takes_all:
@@ -142,6 +159,11 @@ def arguments_of(function: Callable[..., Any], texts: Sequence[str]) -> list[Any
         shape = ", ".join(str(parameter) for parameter in inspect.signature(function).parameters.values())
         raise typer.BadParameter(f"{name}({shape}) cannot be called with these: {error}", param_hint="ARGS") from None
     return values
+
+
+def values_of(texts: Sequence[str]) -> list[Any]:
+    """Arguments as they stand: JSON where a text is JSON, else the text itself."""
+    return [_value(text) for text in texts]
 
 
 def _value(text: str) -> Any:

@@ -181,9 +181,9 @@ class Performing:
     def _looks_again(self, resident: Resident, until: float) -> None:
         """Have a resident stepped at a time; at once if somebody has come to want something of it."""
         with resident.lock:
-            self._waits(resident, until)
-            wanted = bool(resident.controls)
-        if wanted:
+            over = self._waits(resident, until)  # by now
+            resident.scheduled = False
+        if over or resident.controls:
             self.core.schedule(resident, self.run)
 
     def _wake(self, resident: Resident, until: float) -> None:

@@ -23,6 +23,7 @@ from agents.declared import DeclaredEnvironment
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
+from agents.fetching import Units
 from agents.itinerary import Way, way_of
 from agents.place.admission import Admission
 from agents.place.asking import Asking
@@ -73,7 +74,6 @@ from agents.resources import Resources
 from agents.services import ServiceMaker
 from agents.sockets import traffic
 from agents.transport import Transport
-from agents.units import Units
 from agents.verdicts import Verdicts
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustSource

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 
 from agents.errors import AgentsError
+from agents.fetching import Units
 from agents.handoff import NEVER, Holder
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
@@ -20,7 +21,6 @@ from agents.sending import capturing, send_new
 from agents.standing import Fresh
 from agents.terms import TERMS, LaunchTerms
 from agents.transport import Transport
-from agents.units import Units
 from mobility.bundle import Branch, pack
 from mobility.errors import MobilityError
 from mobility.plain import decode

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agents.errors import UnitOwned, UnknownUnit, VersionTaken
+from agents.fetching import Units
 from agents.place.core import PlaceCore
 from agents.protocol import FetchUnit, UnitReply
-from agents.units import PublishedUnit, Units, VerifiedUnit, parsed_version, verified_unit
+from agents.units import PublishedUnit, VerifiedUnit, parsed_version, verified_unit
 from mobility.environment.versions import Version, parse_version
 from mobility.plain import decode, encode
 

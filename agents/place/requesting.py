@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from agents import effects as does
 from agents import standing as at
 from agents.errors import AgentEnded, AgentFrozen, AgentsError, DirectoryUnreachable, PlaceUnreachable, WaitedTooLong
+from agents.fetching import Units
 from agents.handoff import Status
 from agents.ids import new_agent_id
 from agents.paradigms import Evaluation, Publication, ServiceCall, UnitFetch, UnitPull
@@ -29,7 +30,7 @@ from agents.place.serving import arguments_to, read_answer
 from agents.protocol import CallService, Done, Failure, PullUnit
 from agents.terms import TERMS, LaunchTerms
 from agents.transport import Transport
-from agents.units import Units, publication
+from agents.units import publication
 from mobility.plain import encode
 
 __all__ = ["ErrandEffect", "Requesting", "call_service", "pull_request"]

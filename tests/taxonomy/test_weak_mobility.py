@@ -1,4 +1,4 @@
-"""Weak mobility, each kind named as in the vocabulary, on a real cluster: code and data move, and execution starts anew."""
+"""Weak mobility, each kind by its name, on a real cluster: code and data move, and execution starts at the entry."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def killed(platform: Platform, place: str) -> None:
     os.kill(before, signal.SIGKILL)
 
     def back() -> bool:
-        row = next(one.about for one in platform.places(details=True) if one.name == place)
+        row = next((one.about for one in platform.places(details=True) if one.name == place), {})
         return row.get("pid") not in (None, before) and bool(row.get("leased"))
 
     assert eventually(back, 60)

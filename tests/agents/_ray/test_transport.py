@@ -158,3 +158,16 @@ class TestRayTransport(TransportSuite):
             yield network
         finally:
             network.close()
+
+
+def test_each_request_has_a_door_that_the_actor_has() -> None:
+    """Where no connection of our own is possible, a request without one would fail only there."""
+    import typing
+
+    from agents._ray.actors import PLACE_GROUPS, PlaceActor
+    from agents._ray.transport import _DOORS
+    from agents.protocol import PlaceRequest
+
+    assert set(_DOORS) == set(typing.get_args(PlaceRequest))
+    assert set(_DOORS.values()) == set(PLACE_GROUPS)
+    assert all(callable(getattr(PlaceActor, door)) for door in PLACE_GROUPS)

@@ -63,7 +63,11 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("work")
     home = folder / "home"
     for number, place in enumerate(("baku", "oslo", "lima"), 1):
-        (folder / f"{place}.toml").write_text(f"[place.resources.reading]\nvalue = {number}\n", encoding="utf-8")
+        (folder / f"{place}.toml").write_text(
+            f"[place.resources.reading]\nvalue = {number}\n"
+            '[place.services.shown]\nfunction = "reprlib:repr"\n[place.services.broken]\nfunction = "os:fspath"\n',
+            encoding="utf-8",
+        )
     files = [f"--resources={place}={folder / place}.toml" for place in ("baku", "oslo", "lima")]
     agents = write_agents(folder)
     answer = sojourn("up", *files, "--format", "json", env={"SOJOURN_HOME": str(home)}, timeout=240)
@@ -120,6 +124,28 @@ def test_one_agent_through_all_commands(up: Up) -> None:
     assert up.data("stop", "watcher")["stopped"]
     up.error(1, "agent-ended", "stop", "watcher")
     assert not {agent, child["agent"]} & {row["agent"] for row in up.data("ps")}
+
+
+def test_services_and_published_units(up: Up) -> None:
+    """Called, published and pulled, run or as a fragment."""
+    assert up.data("call", "oslo", "shown")["result"] == "<Here: oslo>"
+    assert up.command("call", "oslo", "shown").stdout == "'<Here: oslo>'\n"
+    assert "shown" in up.error(4, "unknown-service", "call", "oslo", "nothing")["message"]
+    up.error(4, "unknown-place", "call", "nowhere", "shown")
+    raised = up.command("call", "oslo", "broken")
+    assert raised.returncode == 1 and "raised TypeError" in raised.stderr and "defect" not in raised.stderr
+    unit = f"{up.agents.name}:single"
+    told = up.data("publish", unit, "--as", "one", "--version", "1.1", "--at", "lima")
+    assert (told["name"], told["version"], told["place"], len(told["digest"])) == ("one", "1.1", "lima", 64)
+    up.error(1, "version-taken", "publish", f"{up.agents.name}:pair", "--as", "one", "--version", "1.1", "--at", "lima")
+    up.error(1, "not-publishable", "publish", unit, "--version", "x")
+    assert up.data("pull", "oslo", "one", "5", "--from", "lima", "--wait")["result"] == {"here": "oslo", "value": 5}
+    up.error(4, "unknown-unit", "pull", "oslo", "two")
+    up.data("pull", "baku", "one", "--fragment", "ones", "--wait")
+    assert up.data("call", "baku", "ones", "[1]")["result"] == {"here": "baku", "value": [1]}
+    up.error(1, "agent-failed", "pull", "baku", "one", "--fragment", "ones", "--wait")
+    up.data("pull", "baku", "one", "--fragment", "ones", "--replace", "--wait")
+    assert up.command("pull", "baku", "one", "--fragment", "a b").returncode == 2
 
 
 def test_an_owner_is_let_in_once_it_is_trusted(up: Up) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from agents import agent, hop, receive
 from agents.errors import (
+    MoveFailed,
     NotPublishable,
     PlaceUnreachable,
     UnitMismatch,
@@ -29,6 +30,7 @@ from agents.units import FetchedUnit, publication, verified_unit
 from mobility.bundle import Birth, Bundle, pack
 from mobility.environment.versions import parse_version
 from mobility.errors import MobilityError
+from mobility.plain import encode
 from mobility.trust import Identity
 from tests.agents.place.conftest import until
 
@@ -396,6 +398,24 @@ def test_two_versions_within_an_agent(platform):
     assert platform.launch(fetches_two, at="lima").result(timeout=10) == (3, 4, "1.0", "1.1")
 
 
+@agent
+def keeps_what_it_made(here, way):
+    """An object of a fetched class belongs to that code, and not to the agent's."""
+    made = (yield fetch("scorer"))(3)
+    try:
+        here = yield hop(way)
+    except MoveFailed as error:
+        return here.name, made(2), error.why, str(error)
+    return here.name, made(2)
+
+
+def test_what_a_fetched_class_made_stays(platform):
+    """It cannot travel within the agent, which is told so where it is, and goes on."""
+    platform.publish(Scorer, "scorer", at="lima")
+    where, value, why, text = platform.launch(keeps_what_it_made, "oslo", at="baku").result(timeout=10)
+    assert (where, value, why) == ("baku", 6, "foreign-code") and "Scorer" in text
+
+
 @pytest.mark.parametrize(
     ("name", "version", "place", "kind"),
     [
@@ -513,8 +533,13 @@ def test_what_a_place_does_not_publish(platform):
     assert refused(platform, old.to_bytes()) == "expired"
     assert refused(platform, pack(score, by=owner, birth=Birth(home="lima")).to_bytes()) == "wrong-audience"
     assert refused(platform, pack(score, by=owner).to_bytes()) == "not-publishable"
-    assert refused(platform, pack(Scorer(3), by=owner).to_bytes()) == "not-publishable"
-    assert isinstance(reply_of(platform, good), object) and platform.running["lima"].repository.names == ["score 1.0"]
+    told = {"is": "sojourn.published-unit", "name": "score", "version": "1.0"}
+    assert refused(platform, pack(Scorer(3), by=owner, luggage=encode(told)).to_bytes()) == "not-publishable"
+    for wrong in ({"is": "another"}, {"name": "a b"}, {"version": "x"}, {"name": None}):
+        bundle = pack(score, by=owner, luggage=encode({**told, **wrong}))
+        assert refused(platform, bundle.to_bytes()) == "not-publishable", wrong
+    assert not isinstance(reply_of(platform, good), Failure)
+    assert platform.running["lima"].repository.names == ["score 1.0"]
 
 
 def test_a_published_bundle_is_no_agent(platform):

@@ -93,7 +93,8 @@ def asks_around(here, way):
     seen = []
     for place in way:
         here = yield hop(place)
-        seen.append((here.name, (yield request("oslo", "mean", "readings", scale=2.0)), (yield request("lima", "mean"))))
+        oslo = yield request("oslo", "mean", "readings", scale=2.0)
+        seen.append((here.name, oslo, (yield request("lima", "mean"))))
     return seen
 
 
@@ -116,9 +117,10 @@ def test_the_function_runs_at_the_place_beside_its_resource(platform):
     assert about == {"baku": ["echo"], "lima": ["echo", "mean"], "oslo": ["echo", "hangs", "mean", "odd", "raises"]}
 
 
+TEXT = st.text(st.characters(codec="utf-8"))
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")) | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner) | st.tuples(inner, inner),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner) | st.tuples(inner, inner),
     max_leaves=12,
 )
 
@@ -199,8 +201,8 @@ def test_one_that_hangs_keeps_nobody_else_waiting(platform):
     for caller in callers:
         caller.join(10)
     assert len(heard) == 8
-    states = sorted(error.state for error in heard)
-    assert sum("had not begun" in state for state in states) == 5 and sum("still runs" in state for state in states) == 3
+    states = [error.state for error in heard]
+    assert [sum(text in state for state in states) for text in ("had not begun", "still runs")] == [5, 3]
     GATE.set()
     assert until(lambda: platform.call("oslo", "hangs", "again", timeout=2) == "again")
     assert RUNNING.count("first") == 3, "what had not begun is not begun later"
