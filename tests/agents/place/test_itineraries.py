@@ -293,7 +293,7 @@ def test_moving_who_waits_is_its_next_stop(quick, monkeypatch):
 def test_a_way_that_cannot_be_read(platform, way):
     """What travels beside an agent is not believed blindly: an error at the yield."""
     handle = platform.launch(waits_then_tells_its_error, itinerary=["oslo", "lima"], at="baku")
-    assert until(lambda: handle.place() == "oslo", 10)
+    assert until(lambda: handle.place() == "oslo" and handle.status().state == "waiting", 10)
     platform.running["oslo"].core.known(handle.agent).luggage.way = way
     handle.send("go")
     assert handle.result(timeout=20) == ("luggage-invalid", "oslo")
@@ -302,7 +302,7 @@ def test_a_way_that_cannot_be_read(platform, way):
 def test_a_way_that_lies(platform):
     """It leads nowhere where the owner has not allowed it to lead."""
     handle = platform.launch(waits_then_tells_its_error, itinerary=["oslo", "lima"], at="baku")
-    assert until(lambda: handle.place() == "oslo", 10)
+    assert until(lambda: handle.place() == "oslo" and handle.status().state == "waiting", 10)
     lie = Course((ordered("baku"),), hops=1).to_plain()
     platform.running["oslo"].core.known(handle.agent).luggage.way = lie
     handle.send("go")
