@@ -361,6 +361,53 @@ def test_on_failure_home_and_home_is_down_too(quick):
     assert found[2] is None
 
 
+def test_a_failed_way_home_is_forgotten(quick):
+    """When home is the next stop later on, it is a stop like any other."""
+    quick.kill("oslo")
+    way = ordered("lima", alternatives(visit("oslo", on_failure="home"), "baku"), "lima")
+    handle = quick.launch(tries_again, itinerary=way, at="baku")
+    assert until(lambda: handle.place() == "lima", 10)
+    quick.kill("baku")
+    handle.send("go")
+    assert until(lambda: any(event.data.get("text") == "blocked" for event in quick.logs()), 20)
+    quick.start("baku")
+    handle.send("go")
+    assert handle.result(timeout=30) == (["lima", "baku", "lima"], None)
+
+
+@agent
+def tries_again(here):
+    yield onward()
+    been = [here.name]
+    yield receive()
+    while True:
+        try:
+            if (yield onward()) is None:
+                return been, here.way.turned_back
+            been.append(here.name)
+        except MoveFailed:
+            here.log("blocked")
+            yield receive()
+
+
+def test_a_clone_knows_what_was_skipped(quick):
+    """And does not try it again."""
+    way = ordered(visit("rome", on_failure="skip"), "oslo", "lima")
+    handle = quick.launch(clones_after_a_skip, itinerary=way, at="baku")
+    twin = handle.result(timeout=30)
+    assert quick.get(twin).result(timeout=30) == (["lima"], [("rome", "unknown-place")])
+
+
+@agent
+def clones_after_a_skip(here):
+    yield onward()
+    made = yield clone()
+    been = []
+    while (yield onward()) is not None:
+        been.append(here.name)
+    return (been, [(one.place, one.why) for one in here.way.skipped]) if made.is_clone else made.other.agent
+
+
 @agent
 def waits_then_tells(here):
     yield onward()

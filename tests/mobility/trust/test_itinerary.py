@@ -495,12 +495,13 @@ def test_attack_a_term_with_exponentially_many_residuals() -> None:
     assert time.perf_counter() - began < 20.0
 
 
-def test_a_loop_with_an_optional_stop_stays_small() -> None:
+@pytest.mark.parametrize("times", [300, 1000])
+def test_a_loop_with_an_optional_stop_stays_small(times: int) -> None:
     """To stay may be a visit in any of the rounds; of these only the one with the most rounds left is kept."""
-    walk = Walk.begun(loop(ordered("oslo", visit("lima", on_failure="skip")), 1000), HOME)
+    walk = Walk.begun(loop(ordered("oslo", visit("lima", on_failure="skip")), times), HOME)
     for place in ("oslo", "lima", "oslo", "lima"):
         walk = walk.to(place)
-        assert 0 < len(walk.left) < 3
+        assert 0 < len(walk.left) < 6
 
 
 @pytest.mark.parametrize("mixed", [False, True])
