@@ -157,8 +157,15 @@ def _from_plain(told: Any) -> Course:
         raise LuggageInvalid(f"what is left of its itinerary cannot be read: {error}") from error
 
 
-def course_of(passport: VerifiedPassport, kept: Any) -> Course | None:
+def course_of(passport: VerifiedPassport, here: str, kept: Any) -> Course | None:
     """How far an agent has come, by what travels beside it and the hops since then; None: it has no itinerary.
+
+    Parameters
+    ----------
+    here
+        The place where it is.
+    kept
+        `Luggage.way`.
 
     Raises
     ------
@@ -167,9 +174,10 @@ def course_of(passport: VerifiedPassport, kept: Any) -> Course | None:
     certificate = passport.birth.certificate
     if certificate.itinerary is None:
         return None
-    places = [certificate.home, *(hop.destination for hop in passport.hops if not hop.stays)]
-    if certificate.home is None and passport.hops:
-        places[0] = passport.hops[0].origin
+    moves = [hop for hop in passport.hops if not hop.stays]
+    # Where each hop began, and where it is now: out of a file it may have come elsewhere than it went in.
+    places = [certificate.home or (moves[0].origin if moves else here), *(hop.origin for hop in moves[1:]), here]
+    places = places if moves else places[:1]
     begun = Course((spelled_out(certificate.itinerary),))
     course = begun if kept is None else _from_plain(kept)
     if course.hops == len(places) - 1:
@@ -181,20 +189,21 @@ def course_of(passport: VerifiedPassport, kept: Any) -> Course | None:
     return found
 
 
-def _walked(course: Course, places: Sequence[str | None], home: str | None) -> Course | None:
+def _walked(course: Course, places: Sequence[str], home: str | None) -> Course | None:
     """The same after all hops; None if they do not fit: the agent went by itself to a stop that it had skipped."""
     left = course.left
     for before, place in zip(places[course.hops :], places[course.hops + 1 :], strict=False):
-        left = Walk(left, before, home).to(place or "").left
+        if place != before:
+            left = Walk(left, before, home).to(place).left
     if not left:
         return None
     over = course.homeward if places[-1] == home else None
     return replace(course, left=left, hops=len(places) - 1, homeward=None, over=course.over or over)
 
 
-def way_of(passport: VerifiedPassport, kept: Any) -> Way | None:
+def way_of(passport: VerifiedPassport, here: str, kept: Any) -> Way | None:
     """What an agent sees of its way; None: it has no itinerary."""
-    course = course_of(passport, kept)
+    course = course_of(passport, here, kept)
     itinerary = passport.birth.certificate.itinerary
     if course is None or itinerary is None:
         return None

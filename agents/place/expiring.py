@@ -72,12 +72,13 @@ class Expiring:
 
     def _left(self, resident: Resident) -> float | None:
         passport = resident.passport
-        return None if passport is None else passport.birth.certificate.not_after - time.time()
+        # The last second is within, so that it lives no shorter than its owner has said.
+        return None if passport is None else passport.birth.certificate.not_after + 1 - time.time()
 
     def is_over(self, resident: Resident) -> bool:
         """Whether its lifetime is over, by the clock of this place."""
         left = self._left(resident)
-        return left is not None and left < 0
+        return left is not None and left <= 0
 
     def end(self, resident: Resident) -> None:
         """End it; nothing more of it runs."""

@@ -151,7 +151,8 @@ class Performing:
                 case at.Sleeps() as sleeps:
                     return self._waits(resident, sleeps.until), None, None
                 case at.Travels() as travels:
-                    return self._waits(resident, travels.again), None, None
+                    moved = travels.place != self.core.name
+                    return moved or self._waits(resident, travels.again), None, None
                 case at.Receives() as receives:
                     return self._received(resident, luggage, receives)
                 case at.Asks() as asks:

@@ -406,7 +406,7 @@ class Place:
         with resident.lock:
             if resident.passport is None or resident.luggage is None:
                 return None
-            return way_of(resident.passport, resident.luggage.way)
+            return way_of(resident.passport, self.name, resident.luggage.way)
 
     def said(self, agent: str, text: str) -> None:
         self.core.event(EventKind.SAID, agent, text=text[:10_000])

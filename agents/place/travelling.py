@@ -70,7 +70,7 @@ class Travelling:
     def _course(self, resident: Resident, luggage: Luggage) -> Course:
         with resident.lock:
             passport = resident.passport
-            course = course_of(passport, luggage.way) if passport is not None else None
+            course = course_of(passport, self.core.name, luggage.way) if passport is not None else None
         if course is None:
             raise NoItinerary(resident.agent, self.core.name)
         return course

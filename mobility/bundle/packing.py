@@ -54,7 +54,7 @@ class Birth:
     capabilities
         What it may ask for.
     lifetime
-        Seconds for which places accept it.
+        Seconds for which places accept it; where it is when they are over, its place ends it.
     hop_limit
         How many hops it may make.
     itinerary

@@ -6,6 +6,7 @@
 `Envelope`           a signed body; `verify` makes the `VerifiedEnvelope` from which alone a body is read
 `BirthCertificate`   what the owner signs, once
 `Passport`           birth certificate and hops (`HopRecord`); `verify` makes a `VerifiedPassport`
+`itinerary`          the module of what an owner may sign about an agent's way; `walk`: what is left of it
 `seal`, `unseal`     a stream for one recipient
 `Limits`             how much is accepted
 ===================  ==================================================================================

@@ -66,7 +66,7 @@ def sender_of(
     return sender
 
 
-def check_way(certificate: BirthCertificate, hops: tuple[HopRecord, ...]) -> None:
+def check_way(certificate: BirthCertificate, hops: tuple[HopRecord, ...], audience: str | None = None) -> None:
     here = certificate.home
     stop = 0
     for hop in hops:
@@ -80,7 +80,7 @@ def check_way(certificate: BirthCertificate, hops: tuple[HopRecord, ...]) -> Non
             raise OffItinerary(agent=hop.agent, place=hop.destination, allowed=allowed, hop=hop.epoch)
         here = hop.destination
     if certificate.itinerary is not None and hops:
-        _check_itinerary(certificate, hops)
+        _check_itinerary(certificate, hops, audience)
 
 
 #: By the digest of a link: how far its agent has walked. A chain comes again with each hop, one record longer; a digest
@@ -89,21 +89,30 @@ _MOST_WALKS: Final = 16_384
 _walks: dict[bytes, Walk] = {}
 
 
-def _check_itinerary(certificate: BirthCertificate, hops: tuple[HopRecord, ...]) -> None:
+def _check_itinerary(certificate: BirthCertificate, hops: tuple[HopRecord, ...], audience: str | None) -> None:
     """That the chain is a walk; its links are known to follow each other."""
     assert certificate.itinerary is not None
     done = next((number for number in range(len(hops) - 1, 0, -1) if hops[number].previous in _walks), 0)
     walk = _walks[hops[done].previous] if done else Walk.begun(certificate.itinerary, certificate.home)
     for hop in hops[done:]:
         _remember(hop.previous, walk)
-        if hop.stays:
-            continue
-        if walk.here is None:  # a certificate without a home: the agent was born where it is sent from
-            walk = Walk(walk.left, hop.origin, None)
-        after = walk.to(hop.destination) if hop.destination is not None else None
-        if after is None or not after.left:
-            raise OffItinerary(agent=hop.agent, place=hop.destination, allowed=walk.leads_to(), hop=hop.epoch)
-        walk = after
+        walk = _at(walk, hop.origin, hop)  # elsewhere than before, if it came out of a file
+        if hop.destination is not None:
+            walk = _at(walk, hop.destination, hop)
+    if hops[-1].destination is None and audience is not None:
+        _at(walk, audience, hops[-1])
+
+
+def _at(walk: Walk, place: str, hop: HopRecord) -> Walk:
+    """At a place, to which a hop leads unless it is there; without a home, the first hop says where it begins."""
+    if walk.here is None:
+        return Walk(walk.left, place, None)
+    if place == walk.here:
+        return walk
+    after = walk.to(place)
+    if not after.left:
+        raise OffItinerary(agent=hop.agent, place=place, allowed=walk.leads_to(), hop=hop.epoch)
+    return after
 
 
 def _remember(link: bytes, walk: Walk) -> None:

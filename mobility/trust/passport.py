@@ -20,7 +20,8 @@ Rules
 10. A record that stays where it is, of a branch or of a checkpoint from which the agent goes on, leads to no stop of
    the itinerary and uses none up.
 11. Where the owner has signed an itinerary, the chain as a whole, from the agent's birth on and through all branches,
-   is a walk of it (`mobility.trust.itinerary`), and no hop leads to whoever has the bundle.
+   is a walk of it (`mobility.trust.itinerary`). What is sent to whoever has it may go on where it was, or where a hop
+   might lead; it is refused elsewhere.
 
 Not handled: which of two chains of the same epoch came first, and whether a child's id is that of an agent of another
 line. The directory decides that, by compare-and-swap.
@@ -244,7 +245,7 @@ class Passport:
             sender_of(hop, link, trusted, now if hop is hops[-1] else None, limits)
             for hop, link in zip(hops, links, strict=True)
         )
-        check_way(verified.certificate, hops)
+        check_way(verified.certificate, hops, audience)
         check_times(verified.certificate, hops, now, limits)
         check_audience(verified.certificate, hops, audience)
         check_fence(agent, digests, last_epoch, last_record, next_only)

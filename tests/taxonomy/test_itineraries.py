@@ -1,4 +1,4 @@
-"""Itineraries on a real cluster: in order, in any order, alternatives, loops, nested; signed; what a failure leads to."""
+"""Itineraries on a real cluster: orders, alternatives, loops, nesting; signed; what a stop that fails leads to."""
 
 from __future__ import annotations
 
@@ -6,31 +6,35 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents import Platform, alternatives, any_order, connect, loop, ordered, visit
 from agents._ray.cluster import reach
-from agents.errors import AgentEnded, AgentExpired, MoveFailed, MoveRefused, UnknownPlace
+from agents.errors import AgentEnded, AgentExpired, MoveRefused, UnknownPlace
 from mobility.bundle import Birth
-from mobility.trust import Identity, TrustStore
+from mobility.trust import Passport
 from mobility.trust.errors import ItineraryInvalid
 from tests.support.ray_cluster import eventually
 from tests.taxonomy import travellers_by_itinerary as travellers
 
 pytestmark = pytest.mark.timeout(180)
-PLACES = ("baku", "oslo", "lima")
+#: The last one trusts no owner.
+PLACES = ("baku", "oslo", "lima", "wary")
 READINGS: dict[str, Any] = {place: {"reading": number} for number, place in enumerate(PLACES)}
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    home = tmp_path_factory.mktemp("home")
-    with reach("local", places=PLACES) as _:
-        with connect(resources=READINGS, home=home, lease_seconds=3.0, progress=lambda line: None) as made:
-            yield made
+    home, nobody = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("nobody")
+    with (
+        reach("local", places=PLACES),
+        connect(
+            resources=READINGS, home=home, trusts={"wary": nobody}, lease_seconds=3.0, progress=lambda line: None
+        ) as made,
+    ):
+        yield made
 
 
 def moves(handle: Any) -> list[str | None]:
@@ -38,6 +42,12 @@ def moves(handle: Any) -> list[str | None]:
     trail = handle.trail()
     assert trail.verified, trail.problem
     return [link.destination for link in trail]
+
+
+def kill(platform: Platform, place: str) -> None:
+    """As ``kill -9``; Ray starts it again."""
+    about = {one.name: one.about for one in platform.places(details=True)}
+    os.kill(int(about[place]["pid"]), signal.SIGKILL)
 
 
 def toured(platform: Platform, way: Any, *args: Any, at: str | None = "baku") -> tuple[dict[str, Any], Any]:
@@ -73,6 +83,27 @@ def test_itinerary_alternatives_when_a_stop_is_unknown(platform: Platform) -> No
     assert names(found) == moves(handle) == ["lima", "oslo"]
 
 
+def test_itinerary_alternatives_when_a_stop_refuses(platform: Platform) -> None:
+    """A place that does not trust the owner counts as one that is down; alone, its refusal is raised."""
+    found, handle = toured(platform, ordered(alternatives("wary", "lima"), "oslo"))
+    assert names(found) == moves(handle) == ["lima", "oslo"]
+    found, handle = toured(platform, ["lima", "wary"])
+    assert names(found) == moves(handle) == ["lima"] and found["stopped"] == ["move-refused", "untrusted-signer"]
+
+
+def test_itinerary_alternatives_when_a_stop_is_down(platform: Platform) -> None:
+    """Its process was killed just now: it goes elsewhere at once, or there when it is back; never to both."""
+    handle = platform.launch(travellers.waits_at_each_stop, itinerary=ordered("oslo", alternatives("lima", "baku")))
+    assert eventually(lambda: handle.status().state == "waiting")
+    kill(platform, "lima")
+    handle.send("go")
+    assert eventually(lambda: handle.place() != "oslo", 60)
+    handle.send("go")
+    been = handle.result(timeout=60)
+    assert been == ["oslo", *moves(handle)] and been[1:] in (["lima"], ["baku"])
+    assert eventually(lambda: all("pid" in place.about for place in platform.places(details=True)), 60)
+
+
 def test_itinerary_loop(platform: Platform) -> None:
     """So many times, and no more."""
     found, handle = toured(platform, loop(ordered("oslo", "lima"), 2))
@@ -92,8 +123,6 @@ def test_itinerary_signed_by_the_owner(platform: Platform) -> None:
     handle = platform.launch(travellers.waits_at_each_stop, itinerary=["oslo"], at="baku")
     assert eventually(lambda: handle.place() == "oslo")
     entry = platform.client.find(handle.agent)
-    from mobility.trust import Passport
-
     verified = Passport.from_bytes(entry.passport or b"").verify(platform.client.trust, now=time.time(), audience=None)
     assert str(verified.birth.certificate.itinerary) == "(oslo)"
     assert verified.owner.name == handle.trail().owner.removeprefix("owner:")
@@ -152,8 +181,7 @@ def test_itinerary_on_failure_wait_while_its_own_place_is_killed(platform: Platf
     way = ordered("oslo", visit("rome", on_failure="wait", patience=8))
     handle = platform.launch(travellers.tours, itinerary=way, at="baku")
     assert eventually(lambda: handle.place() == "oslo" and handle.status().state == "waiting")
-    about = {place.name: place.about for place in platform.places(details=True)}
-    os.kill(int(about["oslo"]["pid"]), signal.SIGKILL)
+    kill(platform, "oslo")
     assert eventually(lambda: handle.status().state == "waiting", 60)
     found = handle.result(timeout=90)
     assert names(found) == ["oslo"] and found["stopped"] == ["itinerary-blocked", "unknown-place"]
@@ -176,22 +204,3 @@ def test_itinerary_time_to_live(platform: Platform) -> None:
     with pytest.raises(AgentEnded):
         handle.send("too late")
     assert eventually(lambda: any("in order" in event.data.get("text", "") for event in handle.logs()))
-
-
-def test_itinerary_alternatives_when_a_stop_refuses(tmp_path: Path) -> None:
-    """A place that does not trust the owner of the agent counts as one that is down."""
-    lists = {name: tmp_path / name for name in PLACES}
-    owner = Identity.generate("surveyor", "owner")
-    for name in ("baku", "lima"):
-        TrustStore(lists[name]).trust(owner.public)
-    TrustStore(lists["oslo"])
-    with reach("local", places=PLACES) as _:
-        with connect(
-            resources=READINGS, home=tmp_path / "home", place_trust=lists, owner=owner, progress=lambda line: None
-        ) as platform:
-            found, handle = toured(platform, ordered(alternatives("oslo", "lima"), "baku"))
-            assert names(found) == moves(handle) == ["lima", "baku"]
-            found, handle = toured(platform, ["lima", "oslo"])
-            assert names(found) == ["lima"] and found["stopped"] == ["move-refused", "untrusted-signer"]
-            with pytest.raises(MoveFailed):
-                platform.launch(travellers.tours, itinerary=["oslo"])

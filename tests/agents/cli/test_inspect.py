@@ -510,7 +510,8 @@ def test_a_passport_that_deviates_from_its_itinerary(world: World, monkeypatch: 
     from mobility.trust import passport
 
     with monkeypatch.context() as patch:
-        patch.setattr(passport, "check_way", lambda certificate, hops: None)  # as places that do not look
+        # as places that do not look
+        patch.setattr(passport, "check_way", lambda certificate, hops, audience=None: None)
         path = world.travelled(units.counting, [5, 7], itinerary=ordered("oslo", "baku"))
     report = told(world, path)
     assert not report["verified"] and report["refusal"]["error"] == "off-itinerary"

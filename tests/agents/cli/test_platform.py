@@ -97,6 +97,17 @@ def test_a_surveyor_from_a_file_to_its_result(up: Up) -> None:
     assert table.stdout.count("verified") == 1 + 3 and "place:baku" in table.stdout
 
 
+def test_an_itinerary_of_the_command_line(up: Up) -> None:
+    """In order, with alternatives; one that cannot be met is not launched, and no text that is none."""
+    up.launch("tour", "--via", "oslo, rome|lima,baku", "--name", "tourist")
+    assert up.data("result", "tourist", "--timeout", "60")["result"] == ["oslo", "lima", "baku"]
+    assert [link["destination"] for link in up.data("trail", "tourist")["links"]] == ["lima", "baku"]
+    up.error(4, "unknown-place", "launch", f"{up.agents.name}:tour", "--via", "oslo,rome")
+    for text in ("", "oslo,,lima", "oslo|", "a/b"):
+        answer = up.command("launch", f"{up.agents.name}:tour", "--via", text)
+        assert answer.returncode == 2 and "--via" in answer.stderr
+
+
 def test_one_agent_through_all_commands(up: Up) -> None:
     """Moved, cloned, frozen, looked at, thawed and stopped, by processes that know its name alone."""
     agent = up.launch("watch", "0.2", "--name", "watcher", "--at", "baku")["agent"]

@@ -7,7 +7,7 @@ from pathlib import Path
 __all__ = ["write_agents"]
 
 AGENTS = '''
-from agents import agent, hop, sleep
+from agents import agent, hop, onward, sleep
 from beside import doubled
 
 print("loading")  # must not come between the data
@@ -21,6 +21,14 @@ def survey(here, places):
         seen[here.name] = doubled(here.resource("reading"))
         here.log(f"seen \\x1b[31m{here.name}")
     return seen
+
+
+@agent
+def tour(here):
+    been = []
+    while (yield onward()) is not None:
+        been.append(here.name)
+    return been
 
 
 @agent

@@ -22,6 +22,7 @@ from agents import (
     visit,
 )
 from agents.errors import (
+    AgentsError,
     AgentStopped,
     ItineraryBlocked,
     MoveFailed,
@@ -29,11 +30,13 @@ from agents.errors import (
     NoItinerary,
     UnknownPlace,
 )
+from agents.itinerary import Course
 from agents.place import PlaceOptions
+from agents.place import travelling as of_travelling
 from agents.protocol import Transfer
 from agents.testing.local import LocalPlatform
 from mobility.bundle import Birth
-from mobility.trust import TrustList
+from mobility.trust import Passport, TrustList
 from mobility.trust.errors import ItineraryInvalid, OffItinerary
 from tests.agents.place.conftest import PLACES, until
 
@@ -266,6 +269,56 @@ def test_who_waits_can_be_moved_along_its_way(quick):
     assert sorted(handle.result(timeout=30)[0]) == ["lima", "oslo"]
 
 
+def test_moving_who_waits_is_its_next_stop(quick, monkeypatch):
+    """The place is back, and somebody sends it there before it tries again."""
+    monkeypatch.setattr(of_travelling, "_PAUSE", 60.0)
+    quick.kill("oslo")
+    handle = quick.launch(goes_round, itinerary=ordered("lima", visit("oslo", on_failure="wait"), "lima"), at="baku")
+    assert until(lambda: handle.place() == "lima" and handle.status().state == "waiting", 10)
+    quick.start("oslo")
+    handle.move("oslo")
+    assert handle.result(timeout=30) == (["lima", "oslo", "lima"], "lima", [], None)
+    assert hops(handle) == ["lima", "oslo", "lima"]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"left": [b"junk"], "hops": 1, "skipped": [], "homeward": None, "over": None},
+        {"left": [], "hops": "many", "skipped": [], "homeward": None, "over": None},
+        {"left": [None]},
+        7,
+    ],
+)
+def test_a_way_that_cannot_be_read(platform, way):
+    """What travels beside an agent is not believed blindly: an error at the yield."""
+    handle = platform.launch(waits_then_tells_its_error, itinerary=["oslo", "lima"], at="baku")
+    assert until(lambda: handle.place() == "oslo" and handle.status().state == "waiting", 10)
+    platform.running["oslo"].core.known(handle.agent).luggage.way = way
+    handle.send("go")
+    assert handle.result(timeout=20) == ("luggage-invalid", "oslo")
+
+
+def test_a_way_that_lies(platform):
+    """It leads nowhere where the owner has not allowed it to lead."""
+    handle = platform.launch(waits_then_tells_its_error, itinerary=["oslo", "lima"], at="baku")
+    assert until(lambda: handle.place() == "oslo" and handle.status().state == "waiting", 10)
+    lie = Course((ordered("baku"),), hops=1).to_plain()
+    platform.running["oslo"].core.known(handle.agent).luggage.way = lie
+    handle.send("go")
+    assert handle.result(timeout=20) == ("off-itinerary", "oslo")
+
+
+@agent
+def waits_then_tells_its_error(here):
+    yield onward()
+    yield receive()
+    try:
+        yield onward()
+    except AgentsError as error:
+        return getattr(error, "why", error.slug), here.name
+
+
 def test_who_waits_survives_a_crash_of_its_place(quick):
     """It comes back from its checkpoint and waits again."""
     quick.kill("oslo")
@@ -306,6 +359,53 @@ def test_on_failure_home_and_home_is_down_too(quick):
     found = handle.result(timeout=30)
     assert found[0] == "lima" and "baku" in found[1] and "oslo" in found[1]
     assert found[2] is None
+
+
+def test_a_failed_way_home_is_forgotten(quick):
+    """When home is the next stop later on, it is a stop like any other."""
+    quick.kill("oslo")
+    way = ordered("lima", alternatives(visit("oslo", on_failure="home"), "baku"), "lima")
+    handle = quick.launch(tries_again, itinerary=way, at="baku")
+    assert until(lambda: handle.place() == "lima", 10)
+    quick.kill("baku")
+    handle.send("go")
+    assert until(lambda: any(event.data.get("text") == "blocked" for event in quick.logs()), 20)
+    quick.start("baku")
+    handle.send("go")
+    assert handle.result(timeout=30) == (["lima", "baku", "lima"], None)
+
+
+@agent
+def tries_again(here):
+    yield onward()
+    been = [here.name]
+    yield receive()
+    while True:
+        try:
+            if (yield onward()) is None:
+                return been, here.way.turned_back
+            been.append(here.name)
+        except MoveFailed:
+            here.log("blocked")
+            yield receive()
+
+
+def test_a_clone_knows_what_was_skipped(quick):
+    """And does not try it again."""
+    way = ordered(visit("rome", on_failure="skip"), "oslo", "lima")
+    handle = quick.launch(clones_after_a_skip, itinerary=way, at="baku")
+    twin = handle.result(timeout=30)
+    assert quick.get(twin).result(timeout=30) == (["lima"], [("rome", "unknown-place")])
+
+
+@agent
+def clones_after_a_skip(here):
+    yield onward()
+    made = yield clone()
+    been = []
+    while (yield onward()) is not None:
+        been.append(here.name)
+    return (been, [(one.place, one.why) for one in here.way.skipped]) if made.is_clone else made.other.agent
 
 
 @agent
@@ -378,8 +478,6 @@ def test_a_move_from_outside_off_the_itinerary_is_refused(platform):
     with pytest.raises(MoveRefused) as caught:
         handle.move("baku")
     assert caught.value.why == "off-itinerary" and "still runs on oslo" in str(caught.value)
-    with pytest.raises(MoveFailed):
-        handle.freeze()
     with pytest.raises(MoveRefused):
         handle.clone("baku")
     assert handle.place() == "oslo"
@@ -413,25 +511,40 @@ def test_children_go_on_with_the_way_of_their_parent(platform):
     assert platform.get(kid).result(timeout=20)[0] == ["baku"]
 
 
+@pytest.mark.parametrize("where", ["oslo", "lima"])
+def test_it_is_thawed_where_it_was_or_at_its_next_stop(platform, where):
+    """Nowhere else; and goes on with what is left."""
+    handle = platform.launch(waits_on_its_way, itinerary=["oslo", "lima", "oslo"], at="baku")
+    assert until(lambda: handle.place() == "oslo", 10)
+    bundle = handle.freeze()
+    with pytest.raises(MoveRefused) as caught:
+        platform.thaw(bundle, at="baku")
+    assert caught.value.why == "off-itinerary"
+    again = platform.thaw(bundle, at=where)
+    again.send("go")
+    assert again.result(timeout=20) == (["lima", "oslo"] if where == "oslo" else ["oslo"])
+    assert again.trail().verified
+
+
 def test_a_passport_that_deviates_is_told_as_such(platform, monkeypatch):
-    """A place that does not look at the itinerary signs a hop off it: the next one refuses, and the trail says so."""
+    """Places that do not look at the itinerary have signed a hop off it: the trail says so, and who looks refuses."""
     from mobility.trust import passport as of_passports
 
     handle = platform.launch(waits_on_its_way, itinerary=["oslo", "lima"], at="baku")
     assert until(lambda: handle.place() == "oslo", 10)
-    honest = of_passports.check_way
     with monkeypatch.context() as patch:
-        patch.setattr(of_passports, "check_way", lambda certificate, hops: None)
-        bundle = handle.freeze()
+        patch.setattr(of_passports, "check_way", lambda certificate, hops, audience=None: None)
+        handle.move("baku")
     trail = handle.trail()
     assert not trail.verified and "off-itinerary" in trail.problem and "off-itinerary" in str(trail)
-    with pytest.raises(OffItinerary) as caught:
-        bundle.passport.verify(platform.client.trust, now=time.time(), audience=None)
-    assert caught.value.place is None
     with pytest.raises(MoveRefused) as refused:
-        platform.thaw(bundle, at="baku")
+        handle.move("lima")
     assert refused.value.why == "off-itinerary"
-    assert honest is of_passports.check_way
+    passport = Passport.from_bytes(platform.client.find(handle.agent).passport)
+    with pytest.raises(OffItinerary) as caught:
+        passport.verify(platform.client.trust, now=time.time(), audience=None)
+    assert (caught.value.place, tuple(caught.value.allowed)) == ("baku", ("lima",))
+    handle.stop()
 
 
 # -- limits, bad input

@@ -29,9 +29,9 @@ def lives(here, doing):
         elif doing == "travels":
             yield onward()
         elif doing == "calls":
-            yield call(time.sleep, 1.5)
+            yield call(time.sleep, 2.5)
         elif doing == "computes":
-            until_then = time.time() + 1.5
+            until_then = time.time() + 2.5
             while time.time() < until_then:
                 pass
             yield hop("oslo")
@@ -54,7 +54,7 @@ def test_it_ends_at_its_next_suspension(platform, doing):
     handle = platform.launch(lives, doing, at="baku", birth=SHORT, itinerary=way, name="short")
     with pytest.raises(AgentExpired) as caught:
         handle.result(timeout=10)
-    assert 0 < time.time() - began < 4
+    assert 1 <= time.time() - began < 5
     error = caught.value
     assert error.agent == handle.agent and error.place == "baku" and error.problem == ""
     assert "agent-expired" in str(error) and "lifetime" in str(error)
@@ -121,7 +121,7 @@ def test_a_place_that_comes_back_ends_it():
         handle = platform.launch(writes_down, at="baku", birth=SHORT)
         assert until(lambda: said(platform, "written"))
         platform.kill("baku")
-        time.sleep(1.2)
+        time.sleep(2.2)
         platform.start("baku")
         with pytest.raises(AgentExpired):
             handle.result(timeout=15)
@@ -165,7 +165,7 @@ def test_no_place_takes_in_what_has_expired(monkeypatch, platform):
 @agent
 def tries_late(here):
     yield sleep(0)
-    until_then = time.time() + 2.0
+    until_then = time.time() + 2.5
     while time.time() < until_then:
         pass
     try:
