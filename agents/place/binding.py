@@ -214,6 +214,7 @@ class Binding:
         made = BindingPlan()
         if not resident.ties:
             return made
+        self.keep_changes(resident)
         there = self._types_at(resident, to)
         try:
             for tie in list(resident.ties.values()):
@@ -222,6 +223,15 @@ class Binding:
             self.holdings.unreserve(list(made.departing))
             raise
         return made
+
+    def keep_changes(self, resident: Resident) -> None:
+        """Write down what an agent may have changed of resources that were brought here, as far as that is possible."""
+        used = {tie.resource for tie in resident.ties.values() if tie.form == "local"}
+        if used:
+            try:
+                self.holdings.save_changes(used)
+            except StoreFailed as error:  # they stay here in any case, and only a crash would undo the change
+                self.core.failed(error)
 
     def _types_at(self, resident: Resident, to: str | None) -> frozenset[str] | None:
         """Of which types a place has resources; None if nobody wants to know, or it is a file."""

@@ -9,14 +9,14 @@ Rules
 3. When the agent's move has come about, a mark stays that says whereto; when it has not, the resource is here again. A
    place that was killed in between learns from the directory which of the two it was (`came_about`).
 4. What came in is written down before it is used, and outlives the agent and the process. Changes made to it since are
-   written down when the place closes, when an agent here takes a checkpoint, and when it moves on.
+   written down when an agent that is bound to it takes a checkpoint, leaves or ends, and when the place closes.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -484,8 +484,8 @@ class Holdings:
                 self._write(dict(waiting), contents)
                 self._unsaved -= set(waiting)
 
-    def save_changes(self) -> None:
-        """Write down what was changed of what was brought here, as far as it can be.
+    def save_changes(self, resources: Collection[str] | None = None) -> None:
+        """Write down what was changed of what was brought here, or of some of it, as far as it can be.
 
         Raises
         ------
@@ -495,7 +495,8 @@ class Holdings:
             made = [
                 (each, self._values[each], holding)
                 for each, holding in self._known.items()
-                if each in self._values and holding.brought and self._is_here(each)
+                if (resources is None or each in resources)
+                and (each in self._values and holding.brought and self._is_here(each))
             ]
         for resource, value, holding in made:
             try:

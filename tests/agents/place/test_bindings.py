@@ -758,6 +758,21 @@ def test_what_an_agent_changed_stays_changed(platform):
     assert platform.running["baku"].resource("x", "readings") == [1, 2, "changed"]
 
 
+@agent
+def takes_changes_and_ends(here):
+    bound = here.bind("readings")
+    here = yield hop("lima")
+    bound.append("changed")
+    return bound.how
+
+
+def test_what_an_agent_changed_before_it_ended_stays_changed(platform):
+    assert platform.launch(takes_changes_and_ends, at="oslo").result(timeout=20) == "local"
+    platform.kill("lima")
+    platform.start("lima")
+    assert platform.running["lima"].resource("x", "readings") == [1, 2, "changed"]
+
+
 def test_a_closed_place_has_written_down_what_was_changed(tmp_path):
     with LocalPlatform(PLACES, resources=offered(), options=QUICK, folder=tmp_path) as platform:
         assert went(platform, "readings", "identifier", [], "lima")[0] == "local"
