@@ -112,6 +112,7 @@ class Binding:
         tie = Tie(
             f"{resource}#{secrets.token_hex(4)}",
             *(by, first, accepted, resource, terms.attachment, terms.type, float(seconds), form, place),
+            origin=resource,
         )
         self._ties(agent)[tie.id] = tie
         return tie.id
@@ -465,7 +466,7 @@ class Binding:
                     tie.place = self.core.name if here else tie.place
                     return tie
                 case Movement.REBIND:
-                    found = self.holdings.of_type(tie.type or "", tie.name)
+                    found = self.holdings.of_type(tie.type or "", tie.origin)
                     if found is not None:
                         tie.resource, tie.form, tie.place, tie.content = found, "local", self.core.name, None
                         tie.attachment = self.holdings.terms(found).attachment

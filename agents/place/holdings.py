@@ -243,10 +243,11 @@ class Holdings:
                 if holding.state is _State.GONE and holding.to is not None
             }
 
-    def of_type(self, kind: str, name: str = "") -> str | None:
-        """One of a type that is here: of that name if there is one, else the first by name."""
+    def of_type(self, kind: str, like: str = "") -> str | None:
+        """One of a type that is here: that of this id if it is here, else one of its name, else the first by id."""
         found = [row["resource"] for row in self.declared().values() if row["type"] == kind]
-        found.sort(key=lambda each: (each.partition("/")[2] != name, each))
+        name = like.partition("/")[2]
+        found.sort(key=lambda each: (each != like, each.partition("/")[2] != name, each))
         return found[0] if found else None
 
     def _is_here(self, resource: str) -> bool:
