@@ -25,7 +25,7 @@ from agents.errors import (
 )
 from agents.luggage import LuggageInvalid
 from agents.place.core import PlaceCore
-from agents.place.holdings import Content, Holdings, came_about, id_of
+from agents.place.holdings import Content, Holdings, came_about
 from agents.place.referring import Referring
 from agents.place.resident import Resident, Staged
 from agents.place.ties import Brought, Form, Tie, Travelling
@@ -126,9 +126,9 @@ class Binding:
             if found is None:
                 raise ResourceMissing(self.core.name, f"of type {type_}", self.holdings.names)
             return found, self.core.name, self.holdings.terms(found)
-        resource = id_of(self.core.name, name)
+        resource = self.holdings.id_of(name)
         elsewhere = resource.partition("/")[0] != self.core.name or self.holdings.whereto(resource) is not None
-        if "/" in name and by is BindingKind.IDENTIFIER and elsewhere and not self.holdings.has(resource):
+        if resource == name and by is BindingKind.IDENTIFIER and elsewhere and not self.holdings.has(resource):
             return resource, *self.referring.found(resource)
         resource = self.holdings.find(name)
         return resource, self.core.name, self.holdings.terms(resource)

@@ -30,7 +30,7 @@ from mobility.bindings import Attachment
 from mobility.plain import NotPlain, decode, encode
 from mobility.state import dumps, loads
 
-__all__ = ["Content", "Holding", "Holdings", "came_about", "id_of"]
+__all__ = ["Content", "Holding", "Holdings", "came_about"]
 
 
 class _State(StrEnum):
@@ -128,11 +128,6 @@ def came_about(row: Row | None, epoch: int) -> bool | None:
     return row.since > epoch
 
 
-def id_of(place: str, name: str) -> str:
-    """The id of a resource of a place's own; an id stays as it is."""
-    return name if "/" in name else f"{place}/{name}"
-
-
 #: Seconds for which a resource that is to leave waits until nobody uses it any more.
 _PATIENCE: Final = 5.0
 
@@ -167,16 +162,20 @@ class Holdings:
 
     # -- what there is
 
+    def id_of(self, name: str) -> str:
+        """The id of a resource of this place's own; an id stays as it is."""
+        return name if "/" in name and not self._resources.has(name) else f"{self.place}/{name}"
+
     @property
     def names(self) -> tuple[str, ...]:
         """Of what is here: own ones by their names, others by name, or by id where the name stands for another one."""
         with self._changed:
-            own = [name for name in self._resources.names if self._is_here(id_of(self.place, name))]
+            own = [name for name in self._resources.names if self._is_here(self.id_of(name))]
             brought = [each for each, holding in self._known.items() if holding.brought and self._is_here(each)]
         names = set(own)
         for resource in brought:
             name = resource.partition("/")[2]
-            names.add(resource if name in names and id_of(self.place, name) != resource else name)
+            names.add(resource if name in names and self.id_of(name) != resource else name)
         return tuple(sorted(names))
 
     def find(self, name: str) -> str:
@@ -186,14 +185,13 @@ class Holdings:
         ------
         ResourceMissing, ResourceGone
         """
-        own = id_of(self.place, name)
+        own = self.id_of(name)
         with self._changed:
             if self._is_here(own):
                 return own
-            if "/" not in name:
-                for resource, holding in self._known.items():
-                    if holding.brought and resource.partition("/")[2] == name and self._is_here(resource):
-                        return resource
+            for resource, holding in self._known.items():
+                if holding.brought and resource.partition("/")[2] == name and self._is_here(resource):
+                    return resource
             if own in self._known or own in self._leaving:
                 raise self._gone(own)
         if own.partition("/")[0] == self.place:

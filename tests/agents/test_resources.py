@@ -211,7 +211,8 @@ def test_a_factory_that_does_not_exist_is_told_to_who_asks(tmp_path, factory):
 
 
 def test_the_example_of_the_reference_makes_resources(tmp_path):
-    (example,) = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
+    example, declared = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
+    assert from_file(written(tmp_path, declared)).terms("readings").exports == ("mean", "__len__")
     resources = from_file(written(tmp_path, example))
     assert resources.names == ("limits", "matrix", "readings", "table")
     assert resources.get("limits") == {"most": 10, "least": 1}

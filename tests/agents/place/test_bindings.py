@@ -179,6 +179,38 @@ def test_one_elsewhere_is_bound_by_its_id(platform):
     assert handle.result(timeout=20) == (("reference", "oslo", 2), "local", [1, 2])
 
 
+@agent
+def uses_a_path(here):
+    bound = here.bind("data/table", by="identifier")
+    here = yield hop("lima")
+    return bound.how, bound.resource, bound.value, here.resources
+
+
+def test_a_name_with_a_stroke_in_it(platform):
+    """As it could always be called."""
+    platform.running["oslo"]._resources.offer("data/table", Resource([7], attachment="unattached"))
+    assert platform.running["oslo"].resource("x", "data/table") == [7]
+    how, resource, value, names = platform.launch(uses_a_path, at="oslo").result(timeout=20)
+    assert (how, resource, value, names) == ("local", "oslo/data/table", [7], ("data/table", "local"))
+    assert holders(platform, "oslo/data/table") == ["lima"]
+    for name in ("data/table", "oslo/data/table"):
+        assert platform.running["lima"].resource("x", name) == [7]
+    assert platform.running["lima"].binding.holdings.declared()["data/table"]["resource"] == "oslo/data/table"
+
+
+@agent
+def uses_an_array(here):
+    bound = here.bind("matrix")
+    here = yield hop("lima")
+    return bound.how, bound.sum(), bound[1], bound[1:3].tolist(), len(bound)
+
+
+def test_arrays(platform):
+    numpy = pytest.importorskip("numpy")
+    platform.running["oslo"]._resources.offer("matrix", Resource(numpy.arange(4), attachment="fastened"))
+    assert platform.launch(uses_an_array, at="oslo").result(timeout=20) == ("reference", 6, 1, [1, 2], 4)
+
+
 # -- what a move is refused for ---------------------------------------------------------------------------------------
 
 
