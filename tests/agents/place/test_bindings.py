@@ -107,6 +107,13 @@ def waits(platform, handle):
     return None
 
 
+def launched(platform, function, *args):
+    """An agent at oslo that has bound what it binds, and waits."""
+    handle = platform.launch(function, *args, at="oslo")
+    assert until(lambda: waits(platform, handle))
+    return handle
+
+
 @agent
 def told(here, name, by, otherwise, to, method=None, args=()):
     """Binds, goes, and tells what has become of it."""
@@ -726,7 +733,7 @@ def is_frozen(here, name, by, otherwise):
 )
 def test_a_frozen_agent_takes_nothing_out_of_its_place(platform, name, by, otherwise, at, expected):
     """A file is no place: what would move is referred to, and what is copied lies in the file."""
-    handle = platform.launch(is_frozen, name, by, otherwise, at="oslo")
+    handle = launched(platform, is_frozen, name, by, otherwise)
     bundle = handle.freeze()
     assert holders(platform, f"oslo/{name}") == ["oslo"]
     thawed = platform.thaw(bundle if isinstance(bundle, Bundle) else Bundle.from_bytes(bundle), at=at)
@@ -735,7 +742,7 @@ def test_a_frozen_agent_takes_nothing_out_of_its_place(platform, name, by, other
 
 
 def test_a_file_that_cannot_be_thawed_where_there_is_none_like_it(platform):
-    bundle = platform.launch(is_frozen, "readings", "type", [], at="oslo").freeze()
+    bundle = launched(platform, is_frozen, "readings", "type", []).freeze()
     with pytest.raises(MoveRefused, match="no resource of type 'readings'"):
         platform.thaw(bundle, at="baku")
     thawed = platform.thaw(bundle, at="lima")
@@ -744,7 +751,7 @@ def test_a_file_that_cannot_be_thawed_where_there_is_none_like_it(platform):
 
 
 def test_a_resource_that_cannot_be_copied_keeps_its_agent_from_being_frozen(platform):
-    handle = platform.launch(is_frozen, "lock", "value", [], at="oslo")
+    handle = launched(platform, is_frozen, "lock", "value", [])
     with pytest.raises(MoveFailed, match="cannot go to a file"):
         handle.freeze()
     handle.stop()
@@ -864,7 +871,7 @@ def is_moved(here):
 
 def test_who_is_moved_by_somebody_else_takes_it_along_too(platform):
     """An operator, a balancer, a place that is drained."""
-    handle = platform.launch(is_moved, at="oslo")
+    handle = launched(platform, is_moved)
     handle.move("lima")
     handle.send("go")
     assert handle.result(timeout=20) == ("local", "lima", [1, 2])
@@ -872,7 +879,7 @@ def test_who_is_moved_by_somebody_else_takes_it_along_too(platform):
 
 
 def test_a_move_by_somebody_else_that_a_binding_forbids(platform):
-    handle = platform.launch(is_frozen, "archive", "type", [], at="oslo")
+    handle = launched(platform, is_frozen, "archive", "type", [])
     with pytest.raises(MoveFailed, match="none of type 'readings'"):
         handle.move("baku")
     handle.send("go")
