@@ -323,7 +323,7 @@ def test_two_agents_that_take_the_same_resource_along(platform, otherwise):
         return deliver()
 
     handles = [
-        platform.launch(waits_and_goes, "readings", "identifier", otherwise, to, at="oslo") for to in ("lima", "baku")
+        launched(platform, waits_and_goes, "readings", "identifier", otherwise, to) for to in ("lima", "baku")
     ]
     platform.net.tamper = holds_the_first
     handles[0].send("go")
@@ -352,7 +352,7 @@ def races(here, to):
 
 
 def test_many_agents_that_take_the_same_resource_along(platform):
-    handles = [platform.launch(races, PLACES[2 * (number % 2)], at="oslo") for number in range(12)]
+    handles = [launched(platform, races, PLACES[2 * (number % 2)]) for number in range(12)]
     for handle in handles:
         handle.send("go")
     results = [handle.result(timeout=30) for handle in handles]
