@@ -46,7 +46,7 @@ def place_row(place: PlaceInfo) -> tuple[object, ...]:
     about = place.about
     if "problem" in about:
         return (place.name, "-", f"does not answer ({about['problem']})", "-", "-", "-")
-    resources = ", ".join(map(str, about.get("resources", ()))) or "none"
+    resources = ", ".join(_with_attachment(str(name), about) for name in about.get("resources", ())) or "none"
     halted = "" if about.get("leased", True) else " (halted: no lease)"
     return (
         place.name,
@@ -56,6 +56,12 @@ def place_row(place: PlaceInfo) -> tuple[object, ...]:
         about.get("python"),
         resources,
     )
+
+
+def _with_attachment(name: str, about: Mapping[str, Any]) -> str:
+    """A resource, and how it is tied to its place unless it is fixed, as most are."""
+    attachment = about.get("declared", {}).get(name, {}).get("attachment", "fixed")
+    return name if attachment == "fixed" else f"{name} ({attachment})"
 
 
 def place_as_data(place: PlaceInfo) -> dict[str, Any]:

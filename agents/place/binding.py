@@ -25,7 +25,7 @@ from agents.errors import (
 )
 from agents.luggage import LuggageInvalid
 from agents.place.core import PlaceCore
-from agents.place.holdings import Content, Holdings, came_about, id_of
+from agents.place.holdings import Content, Holdings, came_about
 from agents.place.referring import Referring
 from agents.place.resident import Resident, Staged
 from agents.place.ties import Brought, Form, Tie, Travelling
@@ -112,6 +112,7 @@ class Binding:
         tie = Tie(
             f"{resource}#{secrets.token_hex(4)}",
             *(by, first, accepted, resource, terms.attachment, terms.type, float(seconds), form, place),
+            origin=resource,
         )
         self._ties(agent)[tie.id] = tie
         return tie.id
@@ -125,9 +126,9 @@ class Binding:
             if found is None:
                 raise ResourceMissing(self.core.name, f"of type {type_}", self.holdings.names)
             return found, self.core.name, self.holdings.terms(found)
-        resource = id_of(self.core.name, name)
+        resource = self.holdings.id_of(name)
         elsewhere = resource.partition("/")[0] != self.core.name or self.holdings.whereto(resource) is not None
-        if "/" in name and by is BindingKind.IDENTIFIER and elsewhere and not self.holdings.has(resource):
+        if resource == name and by is BindingKind.IDENTIFIER and elsewhere and not self.holdings.has(resource):
             return resource, *self.referring.found(resource)
         resource = self.holdings.find(name)
         return resource, self.core.name, self.holdings.terms(resource)
@@ -214,6 +215,7 @@ class Binding:
         made = BindingPlan()
         if not resident.ties:
             return made
+        self.keep_changes(resident)
         there = self._types_at(resident, to)
         try:
             for tie in list(resident.ties.values()):
@@ -222,6 +224,15 @@ class Binding:
             self.holdings.unreserve(list(made.departing))
             raise
         return made
+
+    def keep_changes(self, resident: Resident) -> None:
+        """Write down what an agent may have changed of resources that were brought here, as far as that is possible."""
+        used = {tie.resource for tie in resident.ties.values() if tie.form == "local"}
+        if used:
+            try:
+                self.holdings.save_changes(used)
+            except StoreFailed as error:  # they stay here in any case, and only a crash would undo the change
+                self.core.failed(error)
 
     def _types_at(self, resident: Resident, to: str | None) -> frozenset[str] | None:
         """Of which types a place has resources; None if nobody wants to know, or it is a file."""
@@ -455,7 +466,7 @@ class Binding:
                     tie.place = self.core.name if here else tie.place
                     return tie
                 case Movement.REBIND:
-                    found = self.holdings.of_type(tie.type or "", tie.name)
+                    found = self.holdings.of_type(tie.type or "", tie.origin)
                     if found is not None:
                         tie.resource, tie.form, tie.place, tie.content = found, "local", self.core.name, None
                         tie.attachment = self.holdings.terms(found).attachment

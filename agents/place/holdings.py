@@ -9,14 +9,14 @@ Rules
 3. When the agent's move has come about, a mark stays that says whereto; when it has not, the resource is here again. A
    place that was killed in between learns from the directory which of the two it was (`came_about`).
 4. What came in is written down before it is used, and outlives the agent and the process. Changes made to it since are
-   written down when the place closes, when an agent here takes a checkpoint, and when it moves on.
+   written down when an agent that is bound to it takes a checkpoint, leaves or ends, and when the place closes.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -30,7 +30,7 @@ from mobility.bindings import Attachment
 from mobility.plain import NotPlain, decode, encode
 from mobility.state import dumps, loads
 
-__all__ = ["Content", "Holding", "Holdings", "came_about", "id_of"]
+__all__ = ["Content", "Holding", "Holdings", "came_about"]
 
 
 class _State(StrEnum):
@@ -128,11 +128,6 @@ def came_about(row: Row | None, epoch: int) -> bool | None:
     return row.since > epoch
 
 
-def id_of(place: str, name: str) -> str:
-    """The id of a resource of a place's own; an id stays as it is."""
-    return name if "/" in name else f"{place}/{name}"
-
-
 #: Seconds for which a resource that is to leave waits until nobody uses it any more.
 _PATIENCE: Final = 5.0
 
@@ -167,16 +162,20 @@ class Holdings:
 
     # -- what there is
 
+    def id_of(self, name: str) -> str:
+        """The id of a resource of this place's own; an id stays as it is."""
+        return name if "/" in name and not self._resources.has(name) else f"{self.place}/{name}"
+
     @property
     def names(self) -> tuple[str, ...]:
         """Of what is here: own ones by their names, others by name, or by id where the name stands for another one."""
         with self._changed:
-            own = [name for name in self._resources.names if self._is_here(id_of(self.place, name))]
+            own = [name for name in self._resources.names if self._is_here(self.id_of(name))]
             brought = [each for each, holding in self._known.items() if holding.brought and self._is_here(each)]
         names = set(own)
         for resource in brought:
             name = resource.partition("/")[2]
-            names.add(resource if name in names and id_of(self.place, name) != resource else name)
+            names.add(resource if name in names and self.id_of(name) != resource else name)
         return tuple(sorted(names))
 
     def find(self, name: str) -> str:
@@ -186,14 +185,13 @@ class Holdings:
         ------
         ResourceMissing, ResourceGone
         """
-        own = id_of(self.place, name)
+        own = self.id_of(name)
         with self._changed:
             if self._is_here(own):
                 return own
-            if "/" not in name:
-                for resource, holding in self._known.items():
-                    if holding.brought and resource.partition("/")[2] == name and self._is_here(resource):
-                        return resource
+            for resource, holding in self._known.items():
+                if holding.brought and resource.partition("/")[2] == name and self._is_here(resource):
+                    return resource
             if own in self._known or own in self._leaving:
                 raise self._gone(own)
         if own.partition("/")[0] == self.place:
@@ -243,10 +241,11 @@ class Holdings:
                 if holding.state is _State.GONE and holding.to is not None
             }
 
-    def of_type(self, kind: str, name: str = "") -> str | None:
-        """One of a type that is here: of that name if there is one, else the first by name."""
+    def of_type(self, kind: str, like: str = "") -> str | None:
+        """One of a type that is here: that of this id if it is here, else one of its name, else the first by id."""
         found = [row["resource"] for row in self.declared().values() if row["type"] == kind]
-        found.sort(key=lambda each: (each.partition("/")[2] != name, each))
+        name = like.partition("/")[2]
+        found.sort(key=lambda each: (each != like, each.partition("/")[2] != name, each))
         return found[0] if found else None
 
     def _is_here(self, resource: str) -> bool:
@@ -484,8 +483,8 @@ class Holdings:
                 self._write(dict(waiting), contents)
                 self._unsaved -= set(waiting)
 
-    def save_changes(self) -> None:
-        """Write down what was changed of what was brought here, as far as it can be.
+    def save_changes(self, resources: Collection[str] | None = None) -> None:
+        """Write down what was changed of what was brought here, or of some of it, as far as it can be.
 
         Raises
         ------
@@ -495,7 +494,8 @@ class Holdings:
             made = [
                 (each, self._values[each], holding)
                 for each, holding in self._known.items()
-                if each in self._values and holding.brought and self._is_here(each)
+                if (resources is None or each in resources)
+                and (each in self._values and holding.brought and self._is_here(each))
             ]
         for resource, value, holding in made:
             try:

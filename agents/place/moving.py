@@ -324,6 +324,7 @@ class Moving:
 
     def finish(self, resident: Resident) -> None:
         """Tell the directory that a resident has ended; without a lease, later."""
+        self.binding.keep_changes(resident)
         with resident.lock:
             if not resident.machine.visit.runs:
                 return

@@ -347,7 +347,7 @@ class Performing:
             self.post.write(agent, luggage, effect.to, body, timeout=effect.timeout, answers=effect.question)
 
     def _checkpoint(self, resident: Resident) -> None:
-        self.moving.binding.holdings.save_changes()
+        self.moving.binding.keep_changes(resident)
         with resident.lock:
             outbound = self.moving.capture(resident, self.core.name, at.Gives())
             self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)

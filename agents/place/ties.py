@@ -54,6 +54,8 @@ class Tie:
         Of a copy that was not made yet.
     brought
         The resource itself, while the agent that brings it lies dormant.
+    origin
+        Id of the resource that was bound first: of several like it, that one is taken where it is.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Tie:
     place: str
     content: Content | None = None
     brought: Brought | None = None
+    origin: str = ""
     made: Any = field(default=_NOTHING, repr=False)
 
     @property
@@ -79,11 +82,6 @@ class Tie:
     def preferred(self) -> Movement | None:
         """The same of what it wants first."""
         return self.prefer if self.prefer in CELLS[self.kind, self.attachment] else None
-
-    @property
-    def name(self) -> str:
-        """Of the resource, at its origin."""
-        return self.resource.partition("/")[2]
 
     def value(self) -> Any:
         """The agent's own copy, or what it brings, made when it is first asked for.
@@ -147,6 +145,7 @@ class Travelling:
             "attachment": tie.attachment.value,
             "type": tie.type,
             "seconds": tie.seconds,
+            "origin": tie.origin,
             "form": tie.form,
             "place": tie.place,
             "options": [each.value for each in self.options],
@@ -181,6 +180,7 @@ class Travelling:
             float(row["seconds"]),
             form,
             str(row["place"]),
+            origin=str(row["origin"]),
         )
         content, brought = None, None
         if "content" in row:

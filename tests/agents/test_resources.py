@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agents.errors import ResourceFileInvalid, ResourceMissing, ResourceUnusable
-from agents.resources import Resources, read_resource_file
+from agents.resources import Made, Resource, Resources, read_resource_file
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference-resources.md"
 
@@ -107,6 +107,63 @@ def test_all_kinds_of_a_file(tmp_path, monkeypatch):
     sys.modules.pop("stations_of_a_test", None)
 
 
+def test_what_is_declared_in_a_file_and_in_python_is_the_same(tmp_path):
+    text = """
+    [place.resources.rows]
+    value = [1, 2]
+    attachment = "unattached"
+    type = "rows"
+    may_leave = false
+    exports = ["count", "__getitem__"]
+    [place.resources.plain]
+    value = 1
+    [place.resources.open]
+    value = 1
+    attachment = "fastened"
+    """
+    described = from_file(written(tmp_path, text))
+    declared = Resource([1, 2], "unattached", "rows", False, ("count", "__getitem__"))
+    given = Resources("oslo", {"rows": declared, "open": Resource(Made(lambda: 1), attachment="fastened"), "plain": 1})
+    for name in ("rows", "plain", "open"):
+        assert described.terms(name) == given.terms(name) and described.get(name) == given.get(name)
+    terms = given.terms("rows")
+    assert (terms.attachment, terms.type, terms.may_leave) == ("unattached", "rows", False)
+    assert [name for name in ("count", "__getitem__", "append", "__len__") if terms.exported(name)] == [
+        *("count", "__getitem__")
+    ]
+    open_ = given.terms("open")
+    assert open_.exported("count") and open_.exported("__len__")
+    assert not open_.exported("_x") and not open_.exported("__class__") and not open_.exported("__reduce__")
+
+
+def test_of_what_nothing_is_declared_nothing_leaves():
+    """As before there were declarations."""
+    resources = Resources("oslo", {"a": 1}, {"b": lambda: 2})
+    for name in ("a", "b"):
+        terms = resources.terms(name)
+        assert (terms.attachment, terms.type, terms.may_leave) == ("fixed", None, False)
+        assert not terms.exported("bit_length")
+    resources.offer("a", Resource(3, type="number"))
+    assert resources.get("a") == 3 and resources.terms("a").type == "number"
+    resources.offer("a", 4)
+    assert resources.terms("a").type is None, "what was declared of the one before is of no weight"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error"),
+    [
+        ({"attachment": "loose"}, ValueError),
+        ({"type": 3}, TypeError),
+        ({"may_leave": 1}, TypeError),
+        ({"exports": "mean"}, TypeError),
+        ({"exports": ["__init__"]}, ValueError),
+    ],
+)
+def test_a_wrong_declaration_is_told_where_it_is_written(keywords, error):
+    with pytest.raises(error):
+        Resource([1], **keywords)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -122,6 +179,13 @@ def test_all_kinds_of_a_file(tmp_path, monkeypatch):
         ("[place.resources.x]\nfactory = ':b'", "not module:function"),
         ("[place.resources.x]\nfactory = 'a:b'\narguments = 1", "not module:function with arguments"),
         ("[place.resources.x]\ncsv = 1", "csv of [place.resources.x] is no text"),
+        ("[place.resources.x]\nvalue = 1\nattachment = 'loose'", "is unattached, fastened, fixed, not 'loose'"),
+        ("[place.resources.x]\nvalue = 1\ntype = 1", "type is a text, not 1"),
+        ("[place.resources.x]\nvalue = 1\ntype = ''", "type is a text"),
+        ("[place.resources.x]\nvalue = 1\nmay_leave = 'no'", "may_leave is true or false"),
+        ("[place.resources.x]\nvalue = 1\nexports = 'mean'", "exports is a list of names"),
+        ("[place.resources.x]\nvalue = 1\nexports = [1]", "exports is a list of names"),
+        ("[place.resources.x]\nvalue = 1\nexports = ['_x']", "exports names '_x', which is not public"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path, text, words):
@@ -147,7 +211,8 @@ def test_a_factory_that_does_not_exist_is_told_to_who_asks(tmp_path, factory):
 
 
 def test_the_example_of_the_reference_makes_resources(tmp_path):
-    example, *_ = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
+    example, declared, *_ = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
+    assert from_file(written(tmp_path, declared)).terms("readings").exports == ("mean", "__len__")
     resources = from_file(written(tmp_path, example))
     assert resources.names == ("limits", "matrix", "readings", "table")
     assert resources.get("limits") == {"most": 10, "least": 1}

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from agents.checkpoints import KeptResource
 from agents.mailbox import Message
 
 __all__ = ["CheckpointsSuite"]
@@ -13,6 +14,10 @@ __all__ = ["CheckpointsSuite"]
 
 def message(number: int, sender: str = "a") -> Message:
     return Message(sender, number, b"value %d" % number, f"q{number}" if number % 2 else None, None)
+
+
+def found(store):
+    return {each.resource: (each.record, each.content) for each in store.resources()}
 
 
 class CheckpointsSuite:
@@ -80,6 +85,18 @@ class CheckpointsSuite:
         store.give_up("a", "x")
         assert store.kept("a", "x") is None and store.keys("a") == ["w"] and store.kept("b", "x") == b"2"
 
+    def test_resources_are_kept_by_their_ids(self, store):
+        assert store.resources() == ()
+        store.keep_resources([KeptResource("a/x", b"one", b"content"), KeptResource("b/x", b"two")])
+        assert found(store) == {"a/x": (b"one", b"content"), "b/x": (b"two", None)}
+        store.keep_resources([KeptResource("a/x", b"changed")])
+        assert found(store)["a/x"] == (b"changed", b"content"), "without a content, the one that is kept stays"
+        store.keep_resources([KeptResource("a/x", b"gone", b""), KeptResource("b/x", None)])
+        assert found(store) == {"a/x": (b"gone", b"")}
+        store.keep_resources([])
+        store.drop("a/x")  # an agent of that name is something else
+        assert len(found(store)) == 1
+
     def test_many_threads(self, store):
         def work(name):
             for number in range(20):
@@ -108,9 +125,11 @@ class LastingCheckpointsSuite(CheckpointsSuite):
         store.keep("room", "key", b"kept")
         store.keep("room", "other", b"given up")
         store.give_up("room", "other")
+        store.keep_resources([KeptResource("a/x", b"record", bytes(300_000)), KeptResource("b/x", b"gone", b"")])
         for number in range(3):
             store.note("x", message(number))
         again = reopen()
+        assert found(again) == {"a/x": (b"record", bytes(300_000)), "b/x": (b"gone", b"")}
         assert again.agents() == {"x": 3, "y": 4}
         assert again.load("x").journal == tuple(message(number) for number in range(3))
         assert again.keys("room") == ["key"] and again.kept("room", "key") == b"kept"

@@ -5,15 +5,17 @@ Each test has resources of its own, as some are moved: the places offer one of e
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agents import Platform, agent, clone, connect, hop
+from agents import Platform, agent, clone, connect, hop, receive, reply
 from agents._ray.cluster import Reached, reach
-from agents.errors import MoveFailed, ResourceRefused
+from agents.errors import MoveFailed, ResourceRefused, ResourceUnreachable
 from agents.resources import Resource
 from tests.support.ray_cluster import eventually
 
@@ -249,3 +251,61 @@ def test_by_type_fixed_refers_where_there_is_none(platform: Platform) -> None:
 
 def test_by_type_fixed_is_refused_where_there_is_none(platform: Platform) -> None:
     refused(platform, "type-fixed-refused", "baku")
+
+
+# -- processes that are killed ----------------------------------------------------------------------------------------
+
+
+@agent
+def refers(here, name):
+    """Uses it at each message; what each use gave."""
+    bound = here.bind(name, prefer="reference", timeout=5.0)
+    here = yield hop("lima")
+    got = []
+    while (message := (yield receive())).value != "end":
+        try:
+            got.append(bound[0])
+        except ResourceUnreachable as error:
+            got.append(error.slug)
+        yield reply(message, got[-1])
+    return got, here.name
+
+
+def killed(platform: Platform, place: str) -> None:
+    """``kill -9`` of a place's process; back when another one serves."""
+    before = pid_of(platform, place)
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    assert eventually(lambda: pid_of(platform, place) not in (None, before), 60)
+
+
+def pid_of(platform: Platform, place: str) -> int | None:
+    for one in platform.places(details=True):
+        if one.name == place and "pid" in one.about:
+            return int(one.about["pid"])
+    return None
+
+
+def test_a_reference_works_again_when_its_place_is_back(platform: Platform) -> None:
+    """While it is not, there is a clear error or a late answer, and an agent that goes on."""
+    handle = platform.launch(refers, "identifier-unattached-refused", at="oslo")
+    assert handle.ask("use", timeout=60) == CONTENT[0]
+    before = pid_of(platform, "oslo")
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    assert handle.ask("use", timeout=60) in ("resource-unreachable", CONTENT[0])
+    assert eventually(lambda: pid_of(platform, "oslo") not in (None, before), 60)
+    assert eventually(lambda: handle.ask("use", timeout=60) == CONTENT[0], 60)
+    handle.send("end")
+    got, place = handle.result(timeout=60)
+    assert place == "lima" and got[0] == CONTENT[0]
+
+
+def test_what_has_moved_stays_moved_when_all_processes_are_killed(platform: Platform) -> None:
+    """It was given in Python, and is not offered again by its old place; the new one still has it."""
+    name = "value-unattached-refused"
+    moved(platform, name, [], "baku", prefer="move")
+    for place in ("oslo", "baku"):
+        killed(platform, place)
+    assert eventually(lambda: offered(platform, "baku", name) == [*CONTENT, 99.0], 60), "as the agent has left it"
+    assert offered(platform, "oslo", name) is None

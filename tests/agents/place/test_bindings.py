@@ -107,6 +107,13 @@ def waits(platform, handle):
     return None
 
 
+def launched(platform, function, *args):
+    """An agent at oslo that has bound what it binds, and waits."""
+    handle = platform.launch(function, *args, at="oslo")
+    assert until(lambda: waits(platform, handle))
+    return handle
+
+
 @agent
 def told(here, name, by, otherwise, to, method=None, args=()):
     """Binds, goes, and tells what has become of it."""
@@ -177,6 +184,38 @@ def binds_one_elsewhere(here):
 def test_one_elsewhere_is_bound_by_its_id(platform):
     handle = platform.launch(binds_one_elsewhere, at="lima")
     assert handle.result(timeout=20) == (("reference", "oslo", 2), "local", [1, 2])
+
+
+@agent
+def uses_a_path(here):
+    bound = here.bind("data/table", by="identifier")
+    here = yield hop("lima")
+    return bound.how, bound.resource, bound.value, here.resources
+
+
+def test_a_name_with_a_stroke_in_it(platform):
+    """As it could always be called."""
+    platform.running["oslo"]._resources.offer("data/table", Resource([7], attachment="unattached"))
+    assert platform.running["oslo"].resource("x", "data/table") == [7]
+    how, resource, value, names = platform.launch(uses_a_path, at="oslo").result(timeout=20)
+    assert (how, resource, value, names) == ("local", "oslo/data/table", [7], ("data/table", "local"))
+    assert holders(platform, "oslo/data/table") == ["lima"]
+    for name in ("data/table", "oslo/data/table"):
+        assert platform.running["lima"].resource("x", name) == [7]
+    assert platform.running["lima"].binding.holdings.declared()["data/table"]["resource"] == "oslo/data/table"
+
+
+@agent
+def uses_an_array(here):
+    bound = here.bind("matrix")
+    here = yield hop("lima")
+    return bound.how, bound.sum(), bound[1], bound[1:3].tolist(), len(bound)
+
+
+def test_arrays(platform):
+    numpy = pytest.importorskip("numpy")
+    platform.running["oslo"]._resources.offer("matrix", Resource(numpy.arange(4), attachment="fastened"))
+    assert platform.launch(uses_an_array, at="oslo").result(timeout=20) == ("reference", 6, 1, [1, 2], 4)
 
 
 # -- what a move is refused for ---------------------------------------------------------------------------------------
@@ -284,7 +323,7 @@ def test_two_agents_that_take_the_same_resource_along(platform, otherwise):
         return deliver()
 
     handles = [
-        platform.launch(waits_and_goes, "readings", "identifier", otherwise, to, at="oslo") for to in ("lima", "baku")
+        launched(platform, waits_and_goes, "readings", "identifier", otherwise, to) for to in ("lima", "baku")
     ]
     platform.net.tamper = holds_the_first
     handles[0].send("go")
@@ -313,7 +352,7 @@ def races(here, to):
 
 
 def test_many_agents_that_take_the_same_resource_along(platform):
-    handles = [platform.launch(races, PLACES[2 * (number % 2)], at="oslo") for number in range(12)]
+    handles = [launched(platform, races, PLACES[2 * (number % 2)]) for number in range(12)]
     for handle in handles:
         handle.send("go")
     results = [handle.result(timeout=30) for handle in handles]
@@ -694,7 +733,7 @@ def is_frozen(here, name, by, otherwise):
 )
 def test_a_frozen_agent_takes_nothing_out_of_its_place(platform, name, by, otherwise, at, expected):
     """A file is no place: what would move is referred to, and what is copied lies in the file."""
-    handle = platform.launch(is_frozen, name, by, otherwise, at="oslo")
+    handle = launched(platform, is_frozen, name, by, otherwise)
     bundle = handle.freeze()
     assert holders(platform, f"oslo/{name}") == ["oslo"]
     thawed = platform.thaw(bundle if isinstance(bundle, Bundle) else Bundle.from_bytes(bundle), at=at)
@@ -703,7 +742,7 @@ def test_a_frozen_agent_takes_nothing_out_of_its_place(platform, name, by, other
 
 
 def test_a_file_that_cannot_be_thawed_where_there_is_none_like_it(platform):
-    bundle = platform.launch(is_frozen, "readings", "type", [], at="oslo").freeze()
+    bundle = launched(platform, is_frozen, "readings", "type", []).freeze()
     with pytest.raises(MoveRefused, match="no resource of type 'readings'"):
         platform.thaw(bundle, at="baku")
     thawed = platform.thaw(bundle, at="lima")
@@ -712,7 +751,7 @@ def test_a_file_that_cannot_be_thawed_where_there_is_none_like_it(platform):
 
 
 def test_a_resource_that_cannot_be_copied_keeps_its_agent_from_being_frozen(platform):
-    handle = platform.launch(is_frozen, "lock", "value", [], at="oslo")
+    handle = launched(platform, is_frozen, "lock", "value", [])
     with pytest.raises(MoveFailed, match="cannot go to a file"):
         handle.freeze()
     handle.stop()
@@ -756,6 +795,21 @@ def test_what_an_agent_changed_stays_changed(platform):
     platform.start("baku")
     assert holders(platform, "oslo/readings") == ["baku"]
     assert platform.running["baku"].resource("x", "readings") == [1, 2, "changed"]
+
+
+@agent
+def takes_changes_and_ends(here):
+    bound = here.bind("readings")
+    here = yield hop("lima")
+    bound.append("changed")
+    return bound.how
+
+
+def test_what_an_agent_changed_before_it_ended_stays_changed(platform):
+    assert platform.launch(takes_changes_and_ends, at="oslo").result(timeout=20) == "local"
+    platform.kill("lima")
+    platform.start("lima")
+    assert platform.running["lima"].resource("x", "readings") == [1, 2, "changed"]
 
 
 def test_a_closed_place_has_written_down_what_was_changed(tmp_path):
@@ -817,7 +871,7 @@ def is_moved(here):
 
 def test_who_is_moved_by_somebody_else_takes_it_along_too(platform):
     """An operator, a balancer, a place that is drained."""
-    handle = platform.launch(is_moved, at="oslo")
+    handle = launched(platform, is_moved)
     handle.move("lima")
     handle.send("go")
     assert handle.result(timeout=20) == ("local", "lima", [1, 2])
@@ -825,7 +879,7 @@ def test_who_is_moved_by_somebody_else_takes_it_along_too(platform):
 
 
 def test_a_move_by_somebody_else_that_a_binding_forbids(platform):
-    handle = platform.launch(is_frozen, "archive", "type", [], at="oslo")
+    handle = launched(platform, is_frozen, "archive", "type", [])
     with pytest.raises(MoveFailed, match="none of type 'readings'"):
         handle.move("baku")
     handle.send("go")

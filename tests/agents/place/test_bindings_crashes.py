@@ -28,7 +28,8 @@ def offered():
 
 def holders(platform, resource=ID):
     """The places at which it can be used."""
-    return sorted(name for name, place in platform.running.items() if place.binding.holdings.has(resource))
+    running = list(platform.running.items())  # which others change meanwhile
+    return sorted(name for name, place in running if place.binding.holdings.has(resource))
 
 
 def check_exactly_one(platform, at=None, content=(1, 2, 3)):
