@@ -12,6 +12,7 @@ from agents.cli.options import (
     Format,
     FormatOption,
     HomeOption,
+    MobilityChoice,
     PassphraseFileOption,
 )
 from agents.cli.screen import Screen, escaped, write_json
@@ -19,6 +20,7 @@ from agents.cli.screen import Screen, escaped, write_json
 if TYPE_CHECKING:
     from agents.errors import MoveRefused
     from agents.handle import Handle
+    from mobility.environment import Needs
     from mobility.trust import Identity
 
 __all__ = ["launch"]
@@ -49,6 +51,14 @@ def launch(
         str | None,
         typer.Option("--owner", metavar="KEY", help="Your key that signs it; else the key owner.", show_default=False),
     ] = None,
+    mobility: Annotated[
+        MobilityChoice,
+        typer.Option("--mobility", help="Go on at its line, start anew at each place, or so only where it has to."),
+    ] = MobilityChoice.STRONG,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="How much it needs, such as 8GiB.", show_default=False),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and write its result.")] = False,
     passphrase_file: PassphraseFileOption = None,
     address: AddressOption = None,
@@ -73,6 +83,7 @@ def launch(
     from agents.errors import MoveRefused
 
     folder = HomeFolder.of(home)
+    needs = _needs(memory)
     function = load(target)
     values = arguments_of(function, args or [])
     deadline = Deadline(timeout if timeout is not None else 3600.0 if wait else 60.0)
@@ -80,7 +91,15 @@ def launch(
         folder, address, deadline, output, owner=lambda: folder.launching_key(owner, passphrase_file)
     ) as platform:
         try:
-            handle = platform.launch(function, *values, at=at, name=name, timeout=deadline.left(60.0))
+            handle = platform.launch(
+                function,
+                *values,
+                at=at,
+                name=name,
+                mobility=mobility.value,
+                needs=needs,
+                timeout=deadline.left(60.0),
+            )
         except ValueError as error:  # of the name
             raise typer.BadParameter(str(error), param_hint="--name") from None
         except MoveRefused as error:
@@ -95,6 +114,18 @@ def launch(
         write_json({"agent": handle.agent, "name": handle.name, "place": place})
     else:
         Screen().line(_launched(handle, place))
+
+
+def _needs(memory: str | None) -> Needs | None:
+    from agents.declared import bytes_of
+    from mobility.environment import Needs
+
+    if memory is None:
+        return None
+    try:
+        return Needs(memory=bytes_of(memory))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from None
 
 
 def _launched(handle: Handle, place: str | None) -> str:

@@ -127,7 +127,7 @@ def test_each_command_has_a_file_of_its_own() -> None:
         ["launch"],
         ["launch", "survey.py"],
         ["launch", ":survey"],
-        ["move", "surveyor"],
+        ["move", "verdict", "surveyor"],
         ["freeze", "surveyor"],
         ["trail"],
         ["logs", "--last", "-1"],
