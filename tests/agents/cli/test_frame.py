@@ -23,7 +23,7 @@ KEYS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"]]
 FILES = [["inspect"], ["verify"], ["run"]]
 PLATFORM = [
     *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"]),
-    *(["move"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["demo"], ["doctor"]),
+    *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["demo"], ["doctor"]),
 ]
 COMMANDS = [*KEYS, *FILES, *PLATFORM]
 
@@ -127,7 +127,7 @@ def test_each_command_has_a_file_of_its_own() -> None:
         ["launch"],
         ["launch", "survey.py"],
         ["launch", ":survey"],
-        ["move", "verdict", "surveyor"],
+        ["move", "surveyor"],
         ["freeze", "surveyor"],
         ["trail"],
         ["logs", "--last", "-1"],
