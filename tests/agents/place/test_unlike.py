@@ -484,6 +484,19 @@ def test_either_thawed_where_its_state_does_not_fit(made, tmp_path):
     assert raised.value.verdict == "weak"
 
 
+def test_a_clone_accepts_what_its_original_accepts(made):
+    """And has the arguments with which that was launched."""
+    platform = made(lima={"implementation": "PyPy"})
+    handle = platform.launch(starts, "nowhere", at="baku", mobility="either", mark="both")
+    assert until(lambda: handle.status().steps == 1)
+    twin = handle.clone("oslo")
+    assert twin.move("lima")["mobility"] == "weak"
+    for one in (twin, handle):
+        one.send("x")
+    assert twin.result(timeout=10) == ("told", "lima", "lima", "both", "x")
+    assert handle.result(timeout=10) == ("told", "baku", "baku", "both", "x")
+
+
 def test_weak_frozen_holds_no_state(made, tmp_path):
     platform = made()
     handle = platform.launch(starts, "nowhere", at="baku", mobility="weak")
@@ -538,8 +551,11 @@ def test_what_was_refused_is_asked_again(made):
     needs = Needs(distributions=(Distribution("sojourn-no-such-package", "1.0"),))
     platform = made(baku=GOOD)
     handle = platform.launch(waits, at="baku", needs=needs)
-    with pytest.raises(MoveRefused):
-        handle.move("oslo")
+    wire = Wire(platform)
+    for _ in range(2):
+        with pytest.raises(MoveRefused):
+            handle.move("oslo")
+    assert len(wire.to("oslo", Judges)) == 2 and not wire.to("oslo", Transfer)
     judging = platform.running["oslo"].judging
     judging.declared = DeclaredEnvironment.of("oslo", GOOD)
     handle.move("oslo")
