@@ -6,21 +6,32 @@ with inline cells says so, and admits nobody else.
 
 from __future__ import annotations
 
-import inspect
 import traceback
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
+from agents.breaking import Breakable, Broken
+from agents.errors import AgentsError
 from agents.here import Here, arriving
 from agents.terms import LaunchTerms
 from mobility.bundle import Branch, Bundle, VerifiedBundle, pack, unpack
-from mobility.resumable.plan import plan_of
-from mobility.state import discard
 from mobility.trust import Identity, VerifiedPassport
 
-__all__ = ["Cell", "CellKind", "InlineCell", "Look", "Outcome", "Raised", "Returned", "Yielded", "describe"]
+__all__ = [
+    "Cell",
+    "CellKind",
+    "InlineCell",
+    "Look",
+    "Mortal",
+    "Outcome",
+    "Raised",
+    "Returned",
+    "Yielded",
+    "called",
+    "describe",
+    "trace_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,11 @@ class Cell(Protocol):
     Implementations are tested by ``tests/conformance/cell.py``.
     """
 
+    @property
+    def weak(self) -> bool:
+        """Whether it starts anew wherever it arrives: what its ``yield`` was to give is dropped then."""
+        ...
+
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
         """Let it run to its next ``yield`` or its end: begin, give it a value, or raise at its ``yield``."""
         ...
@@ -98,6 +114,17 @@ class Cell(Protocol):
         """
         ...
 
+    def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        """Run a function that it has yielded by `agents.effects.call`, beside its steps; never `Yielded`."""
+        ...
+
+    def break_off(self) -> None:
+        """It has ended whatever it does: have the step, the function or the closing that runs end as soon as may be.
+
+        The only method that another thread may call meanwhile, and more than once; nothing of it is used after.
+        """
+        ...
+
     def leave(self) -> None:
         """It goes on elsewhere: let go of it, and run nothing of it."""
         ...
@@ -108,6 +135,15 @@ class Cell(Protocol):
 
     def look(self) -> Look:
         """Where it is suspended, and its variables."""
+        ...
+
+
+@runtime_checkable
+class Mortal(Protocol):
+    """A cell that can end by itself, whatever its agent does."""
+
+    def watch(self, died: Callable[[Cell, AgentsError], None]) -> None:
+        """Call that once it has; at once if it has already."""
         ...
 
 
@@ -134,27 +170,27 @@ class InlineCell:
     """
 
     def __init__(self, verified: VerifiedBundle, here: Here, terms: LaunchTerms) -> None:
-        self._here = here
+        from agents.body import body_of  # it needs what is defined above
+
         self._terms = terms
+        self._breakable = Breakable()
         with arriving(here):
-            self._unit: Any = unpack(verified)
-        self._begun = isinstance(self._unit, types.GeneratorType)
+            self._body = body_of(unpack(verified), here)
+
+    @property
+    def weak(self) -> bool:
+        return self._body.weak
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
-        try:
-            if not self._begun:
-                self._begun = True
-                made = self._unit.func(self._here, *self._unit.args, **self._unit.keywords)
-                if not isinstance(made, types.GeneratorType):
-                    return Returned(made)
-                self._unit = made
-            if error is not None:
-                return Yielded(self._unit.throw(error))
-            return Yielded(self._unit.send(value if inspect.getgeneratorstate(self._unit) != "GEN_CREATED" else None))
-        except StopIteration as end:
-            return Returned(end.value)
-        except BaseException as raised:  # SystemExit and KeyboardInterrupt of an agent end the agent, not the place
-            return Raised(raised, _trace(raised))
+        outcome = self._breakable.run(lambda: self._body.advance(value, error))
+        return outcome if outcome is not None else _BROKEN_OFF
+
+    def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        outcome = self._breakable.run(lambda: called(function, args, kwargs))
+        return outcome if outcome is not None else _BROKEN_OFF
+
+    def break_off(self) -> None:
+        self._breakable.break_off()
 
     def pack(
         self,
@@ -167,11 +203,7 @@ class InlineCell:
         branch: Branch | None = None,
         preview: bool = False,
     ) -> Bundle:
-        args: Sequence[Any] = ()
-        kwargs: Mapping[str, Any] = {}
-        unit = self._unit
-        if not isinstance(unit, types.GeneratorType):
-            unit, args, kwargs = unit.func, unit.args, unit.keywords
+        unit, args, kwargs = self._body.parts()
         return pack(
             unit,
             by=by,
@@ -187,41 +219,35 @@ class InlineCell:
         )
 
     def leave(self) -> None:
-        if isinstance(self._unit, types.GeneratorType):
-            discard(self._unit)
-        self._unit = None
+        self._body.leave()
 
     def close(self) -> Raised | None:
-        if not isinstance(self._unit, types.GeneratorType):
-            return None
-        try:
-            self._unit.close()
-        except BaseException as raised:
-            return Raised(raised, _trace(raised))
-        return None
+        return self._breakable.run(self._body.close)
 
     def look(self) -> Look:
-        from mobility.bundle.preview import preview_of
-        from mobility.plain import decode
-
-        unit = self._unit
-        if not isinstance(unit, types.GeneratorType) or unit.gi_frame is None:
-            name = getattr(getattr(unit, "func", unit), "__qualname__", type(unit).__qualname__)
-            return Look(name, "", 0, "", ())
-        plan = plan_of(unit.gi_code)
-        if plan is None:
-            return Look(unit.__qualname__, unit.gi_code.co_filename, unit.gi_frame.f_lineno, "", ())
-        rows = plan.source.text.split("\n")
-        line = unit.gi_frame.f_lineno
-        text = rows[line - plan.source.node.lineno].strip() if 0 <= line - plan.source.node.lineno < len(rows) else ""
-        told = decode(preview_of(unit))
-        return Look(plan.qualname, plan.filename, line, text, tuple((n, k, t) for n, k, t in told["locals"]))
+        return self._body.look()
 
 
-def _trace(error: BaseException) -> str:
+#: Of a step that was broken off: nobody is interested in it any more.
+_BROKEN_OFF: Final = Raised(Broken(), "Broken")
+
+
+def called(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+    """What a function that an agent has called has come to."""
+    try:
+        return Returned(function(*args, **kwargs))
+    except BaseException as raised:  # as for a step
+        return Raised(raised, trace_of(raised))
+
+
+#: Whose frames are not shown to those who look for an agent's mistake.
+_OURS: Final = frozenset({__name__, "agents.body", "agents.breaking"})
+
+
+def trace_of(error: BaseException) -> str:
     """The traceback without the frames of the platform."""
     shown = error.__traceback__
-    while shown is not None and shown.tb_frame.f_globals.get("__name__") == __name__:
+    while shown is not None and shown.tb_frame.f_globals.get("__name__") in _OURS:
         shown = shown.tb_next
     try:
         return "".join(traceback.format_exception(type(error), error, shown)).rstrip()

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from agents.classes import check_class
 from mobility.resumable import resumable
 from mobility.resumable.plan import plan_of
 
@@ -29,17 +30,21 @@ def agent(function: Any = None) -> Any:
     ...     for place in places:
     ...         here = yield hop(place)
 
-    A function without ``yield`` is an agent too: it is born at a place, and ends there.
+    A function without ``yield`` is an agent too: it is born at a place, and ends there. A class is one if it has
+    ``arrive(self, here)``: its attributes travel, and ``arrive`` starts anew at each place (see `agents.body`).
 
     Raises
     ------
     mobility.errors.ResumableError
         For a construct that cannot be suspended; says which, where, and what to write instead.
     TypeError
-        If it has no parameter for the place, or is no function.
+        If it has no parameter for the place, or is no function; of a class, if it has no ``arrive(self, here)``.
     """
     if function is None:
         return agent
+    if isinstance(function, type):
+        check_class(function)
+        return function
     if not callable(function):
         raise TypeError(f"a function can be an agent, not a {type(function).__qualname__}")
     parameters = list(inspect.signature(function).parameters.values())

@@ -16,6 +16,7 @@ effect            does                                                   value o
 `sleep`           waits                                                  None
 `checkpoint`      writes the present state down                          None
 `call`            runs a function that blocks, beside the place's loop   what it returns
+`done`            ends the agent with a result                           (it goes on no more)
 ================  =====================================================  ===========================================
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "TakeCheckpoint",
     "Clone",
     "CloneTo",
+    "Conclude",
     "Effect",
     "Hop",
     "Received",
@@ -45,6 +47,7 @@ __all__ = [
     "checked_seconds",
     "checkpoint",
     "clone",
+    "done",
     "hop",
     "place_name",
     "receive",
@@ -138,7 +141,14 @@ class Call:
     kwargs: Mapping[str, Any]
 
 
-Effect: TypeAlias = Hop | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """See `done`."""
+
+    value: Any = None
+
+
+Effect: TypeAlias = Hop | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call | Conclude
 
 
 # -- what comes back --------------------------------------------------------------------------------------------------
@@ -309,3 +319,8 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Call:
     if not callable(function):
         raise TypeError(f"a function is called, not a {type(function).__qualname__}")
     return Call(function, args, kwargs)
+
+
+def done(value: Any = None) -> Conclude:
+    """End with a result: what the ``arrive`` of a class agent returns; to yield it is the same as to return."""
+    return Conclude(value)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from agents.cell import Cell, Mortal
 from agents.errors import AgentsError, MoveFailed, StoreFailed
 from agents.eventlog import EventKind
 from agents.handoff import Event, Row, State, is_rubbish
@@ -28,7 +29,7 @@ from agents.protocol import (
     TransferRefused,
 )
 from agents.sending import capturing, refused_move
-from agents.standing import Raises, Standing
+from agents.standing import Fresh, Raises, Standing
 from mobility.bundle import Bundle
 from mobility.errors import MobilityError
 
@@ -118,6 +119,8 @@ class Moving:
         staged, resident.staged = resident.staged, None
         assert staged is not None
         resident.cell, resident.here = staged.cell, staged.here
+        if isinstance(staged.cell, Mortal):
+            staged.cell.watch(lambda cell, error: self._died(resident, cell, error))
         resident.luggage, resident.passport = staged.luggage, staged.passport
         if not staged.luggage.visited or staged.luggage.visited[-1] != self.core.name:
             staged.luggage.visited.append(self.core.name)
@@ -139,6 +142,16 @@ class Moving:
             thaw_ms=round(staged.thaw_ms, 3),
             total_ms=round((time.time() - staged.started) * 1000, 3),
         )
+        self.core.schedule(resident, self.run)
+
+    def _died(self, resident: Resident, cell: Cell, error: AgentsError) -> None:
+        """The process of an agent has ended while it waited: it is told at its next step, which is now."""
+        with resident.lock:
+            if resident.cell is not cell or resident.luggage is None or resident.ended is not None:
+                return
+            if not resident.in_step and not resident.calling:  # else that finds out
+                resident.luggage.standing = Raises(error)
+                resident.unperformed = None
         self.core.schedule(resident, self.run)
 
     def _drop(self, resident: Resident, row: Row | None) -> None:
@@ -177,7 +190,8 @@ class Moving:
     def _discard(self, resident: Resident) -> None:
         visit = resident.machine.visit
         cell, outbound, luggage, ended = resident.cell, resident.outbound, resident.luggage, resident.ended
-        if cell is not None and ended is None and not resident.in_step:  # else whoever steps it leaves it
+        closed = ended is not None and not ended.forced
+        if cell is not None and not closed and not resident.in_step:  # else whoever steps it leaves it
             try:
                 cell.leave()
             except MobilityError as error:
@@ -252,8 +266,8 @@ class Moving:
         ------
         MoveFailed
         """
-        cell, luggage, passport = resident.cell, resident.luggage, resident.passport
-        assert cell is not None and luggage is not None and passport is not None
+        cell, luggage, passport = resident.parts()
+        standing = Fresh() if cell.weak else standing
         started, began = time.time(), time.perf_counter()
         kept = to is None or to == self.core.name
         epoch = None if kept else resident.machine.visit.epoch

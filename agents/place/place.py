@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from agents.breaking import Shielded
 from agents.cell import CellKind, InlineCell
 from agents.checkpoints import CheckpointStore
 from agents.directory import Registration, WriterOver
@@ -27,6 +28,7 @@ from agents.place.asking import Asking
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
+from agents.place.forcing import Forcing
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
@@ -124,9 +126,9 @@ class Place:
             about=self._about,
         )
         self.moving = Moving(self.core, Asking(self.core), self._run)
-        self.landing = Landing(self.core, Admission(self.core, self, self.refresh_members), self.moving)
+        self.landing = Landing(self.core, Admission(self.core, Shielded(self), self.refresh_members), self.moving)
         branching = Branching(self.core, self.moving, self.landing)
-        self.controlling = Controlling(self.core, self.moving, branching, self._run)
+        self.controlling = Controlling(self.core, self.moving, branching, Forcing(self.core, self.moving), self._run)
         self.post = Post(self.core, self._run)
         self._performing = Performing(self.core, self.moving, branching, self.controlling, self.post, handle_of)
         self._lease: Lease | None = None
