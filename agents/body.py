@@ -22,6 +22,7 @@ from agents.classes import is_class_agent
 from agents.effects import Conclude, Hop
 from agents.errors import BadArrival
 from agents.here import Here
+from mobility.code import namespace_of
 from mobility.resumable.plan import plan_of
 from mobility.state import discard
 
@@ -72,6 +73,7 @@ class FunctionBody:
                 made = self._unit.func(self._here, *self._unit.args, **self._unit.keywords)
                 if not isinstance(made, types.GeneratorType):
                     return Returned(made)
+                _keep_code(self._unit, made)
                 self._unit = made
             if error is not None:
                 return self._yielded(self._unit.throw(error))
@@ -124,8 +126,9 @@ class ObjectBody:
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
         try:
             if not self._made:
-                self._unit = self._unit.func(*self._unit.args, **self._unit.keywords)
-                self._made = True
+                made = self._unit.func(*self._unit.args, **self._unit.keywords)
+                _keep_code(self._unit, made)
+                self._unit, self._made = made, True
             hopping, self._hopping = self._hopping, False
             if hopping and error is None:  # to the place where it is: it arrives
                 self._drop()
@@ -205,6 +208,13 @@ class ObjectBody:
         if where is None:
             return Look(name, "", 0, "", rows)
         return Look(where.function, where.file, where.line, where.text, rows)
+
+
+def _keep_code(unit: functools.partial[Any], made: Any) -> None:
+    """See to it that the modules of a function or class stay for what it has made."""
+    namespace = namespace_of(getattr(unit.func, "__module__", None) or "")
+    if namespace is not None:
+        namespace.serve(made)
 
 
 def _attributes(thing: Any) -> dict[str, Any]:

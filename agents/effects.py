@@ -27,6 +27,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from agents.classes import is_class_agent
+
 __all__ = [
     "Ask",
     "Call",
@@ -246,8 +248,9 @@ def clone(place: Any = None, *, name: str | None = None) -> CloneTo:
     return CloneTo(None if place is None else place_name(place), name)
 
 
-def spawn(function: Callable[..., Any], *args: Any, at: Any = None, name: str | None = None, **kwargs: Any) -> Spawn:
-    """Start another agent, a function of the code that this agent brought along; its `here` is added.
+def spawn(function: Any, *args: Any, at: Any = None, name: str | None = None, **kwargs: Any) -> Spawn:
+    """Start another agent, a function of the code that this agent brought along; its `here` is added. Or a class agent,
+    as a class with arguments or as an object, which is copied.
 
     Parameters
     ----------
@@ -259,7 +262,7 @@ def spawn(function: Callable[..., Any], *args: Any, at: Any = None, name: str | 
     MoveRefused, MoveFailed
         At the ``yield``.
     """
-    if not callable(function):
+    if not callable(function) and not is_class_agent(type(function)):
         raise TypeError(f"a function is spawned, not a {type(function).__qualname__}")
     return Spawn(function, args, kwargs, None if at is None else place_name(at), name)
 
