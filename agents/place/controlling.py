@@ -61,6 +61,8 @@ class Controlling:
             return self._frozen_before(control.agent) if control.verb is Verb.FREEZE else NotHere()
         pending = PendingControl(control.verb, control.argument)
         with resident.lock:
+            if control.force:
+                self.forcing.wait_for(resident, control)
             visit = resident.machine.visit
             if visit.state in (State.GONE, State.ENDED, State.ABSENT):
                 if control.verb is Verb.FREEZE and visit.state is State.GONE and visit.to is None:

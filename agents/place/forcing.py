@@ -26,6 +26,9 @@ __all__ = ["Begun", "Forcing"]
 #: Seconds until a step that has not ended is broken off once more, at first and at most: its code may have handled it.
 _AGAIN: Final = 0.1
 _SELDOM: Final = 5.0
+#: Seconds for which an agent is waited for that is arriving or leaving.
+_PASSING: Final = 1.0
+_BETWEEN: Final = frozenset({State.ADMITTING, State.STAGED, State.FROZEN, State.RECLAIMING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,12 @@ class Forcing:
 
     core: PlaceCore
     moving: Moving
+
+    def wait_for(self, resident: Resident, control: Control) -> None:
+        """While a resident, whose lock is held, is arriving or leaving: see where it ends up, to catch it there."""
+        deadline = time.monotonic() + min(control.seconds, _PASSING)
+        while resident.machine.state in _BETWEEN and resident.settled.wait(max(0.0, deadline - time.monotonic())):
+            pass
 
     def begin(self, resident: Resident) -> Begun | None:
         """End a resident, whose lock is held; None if it is leaving, or ends by itself at this moment."""

@@ -118,9 +118,9 @@ def computes_for(here, seconds):
 def test_a_step_that_ends_at_the_same_moment(platform):
     """It has either its result, or was stopped; never both, never neither."""
     ends = {"whole": 0, "stopped": 0}
-    for number in range(30):
-        handle = platform.launch(computes_for, 0.03, at="baku")
-        time.sleep(0.02 + number * 0.001)
+    for number in range(20):
+        handle = platform.launch(computes_for, 0.2, at="baku")
+        time.sleep(0.05 + number * 0.01)
         refused = None
         try:
             handle.stop(timeout=5, force=True)
@@ -132,7 +132,7 @@ def test_a_step_that_ends_at_the_same_moment(platform):
             result = "stopped"
         assert (result == "whole") == (refused is not None)
         ends[result] += 1
-    assert ends["stopped"] > 0
+    assert all(ends.values())
 
 
 def test_twice_at_once(platform):
@@ -192,6 +192,7 @@ def wanders(here):
     count = 0
     while True:
         count += 1
+        yield sleep(0.005)
         here = yield hop(names[count % 3])
 
 
