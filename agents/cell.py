@@ -1,14 +1,14 @@
 """The seam to where an agent's own code runs. Whatever decodes, steps, captures or ends an agent happens in its cell.
 
 `InlineCell` runs it in the place's own process: for owners whom the place trusts as it trusts its own programs. A place
-with inline cells says so, and admits nobody else.
+with inline cells says so, and admits nobody else. `agents.processes.ProcessCell` gives it a process of its own.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from agents.breaking import Breakable, Broken
@@ -29,6 +29,7 @@ __all__ = [
     "Returned",
     "Yielded",
     "called",
+    "cell_for",
     "describe",
     "trace_of",
 ]
@@ -50,10 +51,19 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """It has ended by an exception; `trace` is its traceback with the agent's own lines alone."""
+    """It has ended by an exception.
+
+    Attributes
+    ----------
+    trace
+        Its traceback with the agent's own lines alone.
+    row
+        What `agents.told.as_row` made of it in another process, where it was raised.
+    """
 
     error: BaseException
     trace: str
+    row: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 Outcome: TypeAlias = Yielded | Returned | Raised
@@ -139,8 +149,8 @@ class Cell(Protocol):
 
 
 @runtime_checkable
-class Mortal(Protocol):
-    """A cell that can end by itself, whatever its agent does."""
+class Mortal(Cell, Protocol):
+    """A cell that can end by itself, whatever its agent does; it is to be left also when its agent has ended."""
 
     def watch(self, died: Callable[[Cell, AgentsError], None]) -> None:
         """Call that once it has; at once if it has already."""
@@ -149,6 +159,21 @@ class Mortal(Protocol):
 
 #: Makes a cell from what was verified, on the terms with which it was launched.
 CellKind: TypeAlias = Callable[[VerifiedBundle, Here, LaunchTerms], Cell]
+
+
+def cell_for(verified: VerifiedBundle, here: Here, terms: LaunchTerms) -> Cell:
+    """The cell for which an agent was launched: in the place's process, or in one of its own.
+
+    Raises
+    ------
+    mobility.errors.MobilityError
+        If it cannot be decoded here; `agents.errors.CellFailed` if there is no process for it.
+    """
+    if not terms.process:
+        return InlineCell(verified, here, terms)
+    from agents.processes.cell import ProcessCell
+
+    return ProcessCell(verified, here, terms)
 
 
 class InlineCell:
@@ -241,7 +266,7 @@ def called(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
 
 
 #: Whose frames are not shown to those who look for an agent's mistake.
-_OURS: Final = frozenset({__name__, "agents.body", "agents.breaking"})
+_OURS: Final = frozenset({__name__, "agents.body", "agents.breaking", "agents.processes.child"})
 
 
 def trace_of(error: BaseException) -> str:

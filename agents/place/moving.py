@@ -190,7 +190,7 @@ class Moving:
     def _discard(self, resident: Resident) -> None:
         visit = resident.machine.visit
         cell, outbound, luggage, ended = resident.cell, resident.outbound, resident.luggage, resident.ended
-        closed = ended is not None and not ended.forced
+        closed = ended is not None and not ended.forced and not isinstance(cell, Mortal)
         if cell is not None and not closed and not resident.in_step:  # else whoever steps it leaves it
             try:
                 cell.leave()

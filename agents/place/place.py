@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from agents.breaking import Shielded
-from agents.cell import CellKind, InlineCell
+from agents.cell import CellKind, cell_for
 from agents.checkpoints import CheckpointStore
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
@@ -96,7 +96,7 @@ class Place:
         resources: Resources | None = None,
         about: Mapping[str, Any] | None = None,
         options: PlaceOptions | None = None,
-        cell_kind: CellKind = InlineCell,
+        cell_kind: CellKind = cell_for,
     ) -> None:
         if identity.name != name:
             raise ValueError(f"the place {name} cannot sign as {identity.name}")
@@ -108,7 +108,7 @@ class Place:
             "host": machine.node(),
             "pid": os.getpid(),
             "python": machine.python_version(),
-            "cells": "inline: runs what owners that it trusts have signed with its own rights",
+            "cells": "inline: runs what owners that it trusts have signed with its own rights; or in a process",
             **(about or {}),
         }
         self.core = PlaceCore(

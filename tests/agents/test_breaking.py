@@ -154,4 +154,4 @@ def test_a_shielded_object_is_seen_through():
     seen = Shielded(Thing())
     assert (seen.name, seen.twice(4)) == ("thing", 8)
     with pytest.raises(AttributeError):
-        seen.missing  # noqa: B018 - that it raises is the test
+        _ = seen.missing
