@@ -1,0 +1,1 @@
+"""The cells of the tables of code mobility, each exercised on a real Ray cluster under its name."""
