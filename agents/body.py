@@ -26,10 +26,10 @@ from mobility.code import namespace_of
 from mobility.resumable.plan import plan_of
 from mobility.state import discard
 
-__all__ = ["Body", "FunctionBody", "ObjectBody", "Parts", "body_of"]
+__all__ = ["Body", "FunctionBody", "ObjectBody", "body_of"]
 
 #: What `mobility.bundle.pack` takes: the unit, and a function's arguments.
-Parts: TypeAlias = tuple[Any, Sequence[Any], Mapping[str, Any]]
+_Parts: TypeAlias = tuple[Any, Sequence[Any], Mapping[str, Any]]
 
 
 class Body(Protocol):
@@ -41,7 +41,7 @@ class Body(Protocol):
         ...
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome: ...
-    def parts(self) -> Parts:
+    def parts(self) -> _Parts:
         """What travels."""
         ...
 
@@ -90,7 +90,7 @@ class FunctionBody:
         self._unit.close()
         return Returned(effect.value)
 
-    def parts(self) -> Parts:
+    def parts(self) -> _Parts:
         if isinstance(self._unit, types.GeneratorType):
             return self._unit, (), {}
         return self._unit.func, self._unit.args, self._unit.keywords
@@ -183,7 +183,7 @@ class ObjectBody:
         if running is not None:
             running.close()
 
-    def parts(self) -> Parts:
+    def parts(self) -> _Parts:
         return (self._unit, (), {}) if self._made else (self._unit.func, self._unit.args, self._unit.keywords)
 
     def leave(self) -> None:

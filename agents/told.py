@@ -25,9 +25,9 @@ def as_row(raised: Raised) -> dict[str, Any]:
         return dict(raised.row)
     error = raised.error
     kind, text = describe(error)
-    row: dict[str, Any] = {"kind": clean(kind), "text": clean(text), "trace": clean(raised.trace)}
+    row: dict[str, Any] = {"kind": _clean(kind), "text": _clean(text), "trace": _clean(raised.trace)}
     args = _plain(lambda: list(error.args))
-    row["args"] = [clean(text)] if args is None else args
+    row["args"] = [_clean(text)] if args is None else args
     attributes = {name: _plain(partial(vars(error).get, name)) for name in vars(error) if name != "__notes__"}
     row["attributes"] = {name: value for name, value in attributes.items() if value is not None}
     return row
@@ -42,7 +42,7 @@ def _plain(value: Callable[[], Any]) -> Any:
         return None
 
 
-def clean(text: str) -> str:
+def _clean(text: str) -> str:
     """Text that can be written: without half characters."""
     return text.encode("utf-8", "replace").decode("utf-8")
 

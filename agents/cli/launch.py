@@ -49,6 +49,7 @@ def launch(
         str | None,
         typer.Option("--owner", metavar="KEY", help="Your key that signs it; else the key owner.", show_default=False),
     ] = None,
+    process: Annotated[bool, typer.Option("--process", help="In a process of its own at each place.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and write its result.")] = False,
     passphrase_file: PassphraseFileOption = None,
     address: AddressOption = None,
@@ -80,7 +81,7 @@ def launch(
         folder, address, deadline, output, owner=lambda: folder.launching_key(owner, passphrase_file)
     ) as platform:
         try:
-            handle = platform.launch(function, *values, at=at, name=name, timeout=deadline.left(60.0))
+            handle = platform.launch(function, *values, at=at, name=name, process=process, timeout=deadline.left(60.0))
         except ValueError as error:  # of the name
             raise typer.BadParameter(str(error), param_hint="--name") from None
         except MoveRefused as error:

@@ -17,7 +17,7 @@ from agents.place.core import PlaceCore
 from agents.place.forcing import Forcing
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, stopped
-from agents.place.resident import Ended, Interrupted, PendingControl, Resident
+from agents.place.resident import BrokenOff, Ended, PendingControl, Resident
 from agents.protocol import Control, Done, Failure, HeldBack, NotHere, PlaceReply, Verb
 from mobility.errors import MobilityError
 
@@ -112,7 +112,7 @@ class Controlling:
             return
         try:
             self._do(resident, control)
-        except Interrupted:
+        except BrokenOff:
             control.settle(HeldBack())  # whoever wanted it asks again, and hears that it has ended
         except MobilityError as error:
             control.settle(Failure(error))

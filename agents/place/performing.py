@@ -26,7 +26,7 @@ from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, returned
 from agents.place.posting import Post, encoded
-from agents.place.resident import Ended, Interrupted, Resident
+from agents.place.resident import BrokenOff, Ended, Resident
 from mobility.errors import MobilityError
 from mobility.plain import PlainInvalid, decode
 
@@ -61,7 +61,7 @@ class Performing:
             try:
                 if not self._turn(resident):
                     return
-            except Interrupted:  # there is nothing left to do; unless it has come back meanwhile
+            except BrokenOff:  # there is nothing left to do; unless it has come back meanwhile
                 with resident.lock:
                     resident.scheduled = False
                 self.core.schedule(resident, self.run)

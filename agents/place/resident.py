@@ -20,7 +20,7 @@ from mobility.trust import VerifiedPassport
 if TYPE_CHECKING:
     from agents.effects import Effect
 
-__all__ = ["Ended", "Interrupted", "Outbound", "PendingControl", "Resident", "Staged"]
+__all__ = ["Ended", "BrokenOff", "Outbound", "PendingControl", "Resident", "Staged"]
 
 _AWAY = frozenset({State.ABSENT, State.GONE, State.ENDED})
 
@@ -104,7 +104,7 @@ class PendingControl:
             self.answer.set_result(reply)
 
 
-class Interrupted(Exception):
+class BrokenOff(Exception):
     """The agent was ended by force while this thread had it in hand: there is nothing left to do for it."""
 
 
@@ -236,10 +236,10 @@ class Resident:
 
         Raises
         ------
-        Interrupted
+        BrokenOff
         """
         if self.cell is None or self.luggage is None or self.passport is None or self.is_broken_off:
-            raise Interrupted(self.agent)
+            raise BrokenOff(self.agent)
         return self.cell, self.luggage, self.passport
 
     @property

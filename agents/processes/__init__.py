@@ -14,3 +14,5 @@ agent alone has failed.
 `child`       what runs in the process
 ============  ========================================================================
 """
+
+__all__: list[str] = []

@@ -31,7 +31,7 @@ from mobility.bundle.collecting import collect, unit_of
 from mobility.bundle.unpacking import Makings, made_of
 from mobility.plain import NotPlain, encode
 
-__all__ = ["Served", "main"]
+__all__ = ["Served", "serve_place"]
 
 _DEATHSIG: Final = 1  # <sys/prctl.h>: PR_SET_PDEATHSIG
 _LOOK: Final = 1.0  # seconds
@@ -39,7 +39,7 @@ _LOOK: Final = 1.0  # seconds
 _OOM_SCORE: Final = "500"
 
 
-def main(descriptor: int, parent: int) -> NoReturn:
+def serve_place(descriptor: int, parent: int) -> NoReturn:
     """Serve the place at the other end of an inherited socket, until it is gone."""
     _end_with(parent)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:

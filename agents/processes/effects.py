@@ -16,14 +16,14 @@ from agents.processes.parts import header_of
 from mobility.bundle.collecting import collect, unit_of
 from mobility.plain import NotPlain, Registry, decode, encode
 
-__all__ = ["EFFECTS", "Packed", "packed", "stand_in", "unpacked"]
+__all__ = ["EFFECT_FORMS", "Packed", "packed", "stand_in", "unpacked"]
 
 _KINDS: Final[tuple[type, ...]] = typing.get_args(does.Effect)
 #: As which effects travel.
-EFFECTS: Final = Registry()
+EFFECT_FORMS: Final = Registry()
 for _kind in _KINDS:
     if _kind is not does.Call:
-        EFFECTS.add(_kind, f"sojourn.effect.{_kind.__name__}")
+        EFFECT_FORMS.add(_kind, f"sojourn.effect.{_kind.__name__}")
 
 #: How something is yielded: what it is, its bytes or the name of its type, the header of a function's parts, buffers.
 Packed: typing.TypeAlias = tuple[str, Any, Any, list[memoryview]]
@@ -50,7 +50,7 @@ def packed(agent: str, effect: Any) -> Packed:
         rest = {name: value for name, value in empty.items() if hasattr(effect, name)}
         effect = dataclasses.replace(effect, function=None, **rest)
     try:
-        return "effect", encode(effect, registry=EFFECTS), header, buffers
+        return "effect", encode(effect, registry=EFFECT_FORMS), header, buffers
     except NotPlain as error:
         if kind not in _KINDS:
             return "other", [kind.__module__, kind.__qualname__], None, []
@@ -60,7 +60,7 @@ def packed(agent: str, effect: Any) -> Packed:
 
 def unpacked(data: bytes) -> Any:
     """An effect, or plain data, of which the place will say that it is none."""
-    return decode(data, registry=EFFECTS)
+    return decode(data, registry=EFFECT_FORMS)
 
 
 def stand_in(module: str, qualname: str) -> Any:

@@ -26,7 +26,7 @@ __all__ = ["Child", "start_child"]
 _PATIENCE: Final = 10.0  # seconds for the system to start a process
 _BOOT: Final = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
-    "from agents.processes.child import main; main(int(sys.argv[1]), int(sys.argv[3]))"
+    "from agents.processes.child import serve_place; serve_place(int(sys.argv[1]), int(sys.argv[3]))"
 )
 #: What it may know of this process's environment; neither tokens nor what an engine leaves there.
 _KNOWN: Final = (

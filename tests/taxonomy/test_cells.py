@@ -125,7 +125,7 @@ def test_stop_move_and_state_of_a_busy_agent_are_noted_at_once(platform: Platfor
     with ThreadPoolExecutor(2) as pool:
         state = pool.submit(lambda: handle.state(timeout=20))
         moved = pool.submit(lambda: handle.move("oslo", timeout=20))
-        asked = lambda: {event.data["verb"] for event in handle.logs() if event.kind == "asked"}  # noqa: E731 - short
+        asked = lambda: {event.data["verb"] for event in handle.logs() if event.kind == "asked"}
         assert eventually(lambda: asked() == {"state", "move"}, 2.0)
         assert not state.done() and not moved.done()
         assert state.result()["place"] == "baku" and moved.result()["to"] == "oslo"

@@ -75,7 +75,7 @@ def children():
 
 def raised(handle):
     """By what it ended."""
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - of whatever kind; the tests look at it
+    with pytest.raises(Exception) as caught:
         handle.result(timeout=20)
     return caught.value
 
@@ -269,7 +269,8 @@ def test_class_agents(platform, way):
     else:
         handle = platform.launch(Surveyor(["oslo", "nowhere", "lima"]), at="baku", process=True)
     made, found = handle.result(timeout=30)
-    assert [one if isinstance(one, str) else one[0] for one in found] == ["baku", "oslo", "UnknownPlace", "oslo", "lima"]
+    names = [one if isinstance(one, str) else one[0] for one in found]
+    assert names == ["baku", "oslo", "UnknownPlace", "oslo", "lima"]
     pids = {one[1] for one in found if not isinstance(one, str)}
     assert len(pids) == 3 and os.getpid() not in pids
     assert (made == found[0][1]) if way == "class" else (made == os.getpid())
