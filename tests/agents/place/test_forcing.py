@@ -259,3 +259,58 @@ def test_a_wish_for_a_busy_agent_is_noted_at_once_and_done_at_its_next_yield(pla
 def test_no_thread_is_left():
     """The ones that were broken off have ended with their platforms."""
     assert until(lambda: not [one for one in threading.enumerate() if one.name.startswith("sojourn-step")], 5)
+
+
+class Never:
+    """A class agent that computes for ever."""
+
+    def arrive(self, here):
+        while True:
+            pass
+
+
+def test_class_agents_too(platform):
+    handle = platform.launch(Never, at="baku")
+    time.sleep(0.1)
+    handle.stop(timeout=5, force=True)
+    with pytest.raises(AgentStopped):
+        handle.result(timeout=5)
+    place = platform.running["baku"]
+    assert until(lambda: not place.core._residents[handle.agent].in_step, 5)
+
+
+def test_while_the_directory_is_away(platform):
+    """It does nothing any more, and has ended once the directory is back."""
+    handle = platform.launch(does, "sleeps", None, at="baku")
+    time.sleep(0.1)
+    place = platform.running["baku"]
+    resident = place.core._residents[handle.agent]
+    from agents.protocol import Control, Failure, Verb
+
+    platform.kill_directory()
+    reply = place.serve(Control(handle.agent, Verb.STOP, None, 0.5, True))
+    assert isinstance(reply, Failure) and "told as soon as it answers" in str(reply.error)
+    assert not resident.machine.visit.runs
+    platform.start_directory()
+    with pytest.raises(AgentStopped):
+        handle.result(timeout=15)
+
+
+@agent
+def clones(here):
+    """Always about to be cloned, captured or to send: the place has it in hand nearly all the time."""
+    from agents import checkpoint
+
+    while True:
+        yield checkpoint()
+
+
+def test_while_the_place_does_what_it_yielded(platform):
+    for number in range(15):
+        handle = platform.launch(clones, at="baku")
+        time.sleep(0.05 + number * 0.0007)
+        handle.stop(timeout=5, force=True)
+        with pytest.raises(AgentStopped):
+            handle.result(timeout=5)
+        store = platform.running["baku"].core.store
+        assert until(lambda: store.load(handle.agent) is None, 5), "nothing of it stays on disk"
