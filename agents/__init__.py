@@ -7,6 +7,7 @@ another node.
 mobile agent        `agent`, `Here`; `hop`, `clone`, `spawn`
 messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
 waiting             `sleep`, `call`, `checkpoint`
+ending              `done`
 the platform        `connect`, `Platform`, `PlaceInfo`
 a reference         `Handle`, `AgentStatus`, `Trail`
 what may go wrong   `AgentsError` and the tree in `agents.errors`
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         call,
         checkpoint,
         clone,
+        done,
         hop,
         receive,
         reply,
@@ -66,6 +68,7 @@ __all__ = [
     "checkpoint",
     "clone",
     "connect",
+    "done",
     "hop",
     "receive",
     "reply",
@@ -80,7 +83,7 @@ _ROOMS = {
     **dict.fromkeys(
         (
             *("Clone", "Received", "ask", "call", "checkpoint", "clone"),
-            *("hop", "receive", "reply", "send", "sleep", "spawn"),
+            *("done", "hop", "receive", "reply", "send", "sleep", "spawn"),
         ),
         "agents.effects",
     ),

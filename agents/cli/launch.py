@@ -59,6 +59,7 @@ def launch(
         str | None,
         typer.Option("--memory", metavar="SIZE", help="How much it needs, such as 8GiB.", show_default=False),
     ] = None,
+    process: Annotated[bool, typer.Option("--process", help="In a process of its own at each place.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and write its result.")] = False,
     passphrase_file: PassphraseFileOption = None,
     address: AddressOption = None,
@@ -98,6 +99,7 @@ def launch(
                 name=name,
                 mobility=mobility.value,
                 needs=needs,
+                process=process,
                 timeout=deadline.left(60.0),
             )
         except ValueError as error:  # of the name

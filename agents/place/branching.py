@@ -50,10 +50,10 @@ class Branching:
         """
         started, began = time.time(), time.perf_counter()
         with resident.lock:
+            cell, parent, passport = resident.parts()
             child = self._next_id(resident)
-            cell, parent = resident.cell, resident.luggage
-            passport = resident.passport
-            assert cell is not None and parent is not None and passport is not None
+            if cell.weak:
+                standing = at.Fresh()
             # What lies in the mailbox was written to the original, and is read by it alone.
             luggage = Luggage(
                 name or child,
@@ -86,9 +86,8 @@ class Branching:
         """
         started, began = time.time(), time.perf_counter()
         with resident.lock:
+            _, parent, passport = resident.parts()
             child = self._next_id(resident)
-            passport, parent = resident.passport, resident.luggage
-            assert passport is not None and parent is not None
             luggage = Luggage(effect.name or child, NEVER, at.Fresh(), terms=LaunchTerms(process=parent.terms.process))
             with capturing(to, self.core.name):
                 bundle = pack(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from agents.cell import Cell, Mortal
 from agents.errors import AgentsError, MoveFailed, StoreFailed
 from agents.eventlog import EventKind
 from agents.handoff import NEVER, Event, Row, State, is_rubbish
@@ -121,6 +122,8 @@ class Moving:
         staged, resident.staged = resident.staged, None
         assert staged is not None
         resident.cell, resident.here = staged.cell, staged.here
+        if isinstance(staged.cell, Mortal):
+            staged.cell.watch(lambda cell, error: self._died(resident, cell, error))
         resident.luggage, resident.passport = staged.luggage, staged.passport
         if not staged.luggage.visited or staged.luggage.visited[-1] != self.core.name:
             staged.luggage.visited.append(self.core.name)
@@ -142,6 +145,16 @@ class Moving:
             thaw_ms=round(staged.thaw_ms, 3),
             total_ms=round((time.time() - staged.started) * 1000, 3),
         )
+        self.core.schedule(resident, self.run)
+
+    def _died(self, resident: Resident, cell: Cell, error: AgentsError) -> None:
+        """The process of an agent has ended while it waited: it is told at its next step, which is now."""
+        with resident.lock:
+            if resident.cell is not cell or resident.luggage is None or resident.ended is not None:
+                return
+            if not resident.in_step and not resident.calling:  # else that finds out
+                resident.luggage.standing = Raises(error)
+                resident.unperformed = None
         self.core.schedule(resident, self.run)
 
     def _drop(self, resident: Resident, row: Row | None) -> None:
@@ -180,7 +193,8 @@ class Moving:
     def _discard(self, resident: Resident) -> None:
         visit = resident.machine.visit
         cell, outbound, luggage, ended = resident.cell, resident.outbound, resident.luggage, resident.ended
-        if cell is not None and ended is None and not resident.in_step:  # else whoever steps it leaves it
+        closed = ended is not None and not ended.forced and not isinstance(cell, Mortal)
+        if cell is not None and not closed and not resident.in_step:  # else whoever steps it leaves it
             try:
                 cell.leave()
             except MobilityError as error:
@@ -269,15 +283,14 @@ class Moving:
         ------
         MoveFailed
         """
-        cell, luggage, passport = resident.cell, resident.luggage, resident.passport
-        assert cell is not None and luggage is not None and passport is not None
+        cell, luggage, passport = resident.parts()
         started, began = time.time(), time.perf_counter()
         kept = to is None or to == self.core.name
         epoch = None if kept else resident.machine.visit.epoch
         if anew is None:
             anew = luggage.terms.accepts == "weak" and to != self.core.name
         anew = anew and luggage.start is not None
-        standing = Fresh() if anew else standing
+        standing = Fresh() if anew or cell.weak else standing
         with capturing(to, self.core.name):
             bundle = cell.pack(
                 by=self.core.identity,
@@ -339,8 +352,8 @@ class Moving:
                     return False
                 # Captured again where the place had to be asked: a message may have come in meanwhile.
                 outbound = self.capture(resident, to, standing, control, anew=anew)
-                wanted, luggage = outbound.wanted, resident.luggage
-                assert wanted is not None and luggage is not None
+                wanted, luggage = outbound.wanted, resident.parts()[1]
+                assert wanted is not None
                 if wanted == approved or self.verdicts.known(to, wanted) is not None:
                     resident.outbound = outbound
                     effects = resident.machine.handle(on.Departs(to))

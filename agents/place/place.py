@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from agents.cell import CellKind, InlineCell
+from agents.breaking import Shielded
+from agents.cell import CellKind, cell_for
 from agents.checkpoints import CheckpointStore
 from agents.declared import DeclaredEnvironment
 from agents.directory import Registration, WriterOver
@@ -28,6 +29,7 @@ from agents.place.asking import Asking
 from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
+from agents.place.forcing import Forcing
 from agents.place.judging import Judging
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
@@ -100,7 +102,7 @@ class Place:
         resources: Resources | None = None,
         about: Mapping[str, Any] | None = None,
         options: PlaceOptions | None = None,
-        cell_kind: CellKind = InlineCell,
+        cell_kind: CellKind = cell_for,
         environment: DeclaredEnvironment | None = None,
     ) -> None:
         if identity.name != name:
@@ -114,7 +116,7 @@ class Place:
             "host": machine.node(),
             "pid": os.getpid(),
             **self.judging.facts(),
-            "cells": "inline: runs what owners that it trusts have signed with its own rights",
+            "cells": "inline: runs what owners that it trusts have signed with its own rights; or in a process",
             **(about or {}),
         }
         self.core = PlaceCore(
@@ -132,10 +134,10 @@ class Place:
             about=self._about,
         )
         self.moving = Moving(self.core, Asking(self.core), self._run, Verdicts(transport))
-        admission = Admission(self.core, self, self.judging, self.refresh_members)
+        admission = Admission(self.core, Shielded(self), self.judging, self.refresh_members)
         self.landing = Landing(self.core, admission, self.moving)
         branching = Branching(self.core, self.moving, self.landing)
-        self.controlling = Controlling(self.core, self.moving, branching, self._run)
+        self.controlling = Controlling(self.core, self.moving, branching, Forcing(self.core, self.moving), self._run)
         self.post = Post(self.core, self._run)
         self._performing = Performing(self.core, self.moving, branching, self.controlling, self.post, handle_of)
         self._lease: Lease | None = None

@@ -150,6 +150,9 @@ def test_one_agent_through_all_commands(up: Up) -> None:
     assert up.data("stop", "watcher")["stopped"]
     up.error(1, "agent-ended", "stop", "watcher")
     assert not {agent, child["agent"]} & {row["agent"] for row in up.data("ps")}
+    up.data("launch", f"{up.agents.name}:watch", "0.2", "--name", "forced", "--process")
+    assert up.data("stop", "forced", "--force")["stopped"]
+    up.error(1, "agent-ended", "stop", "forced", "--force")
 
 
 def test_an_owner_is_let_in_once_it_is_trusted(up: Up) -> None:

@@ -358,13 +358,14 @@ def test_verdict_without_moving(made):
 # -- weak --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("process", [False, True], ids=["inline", "process"])
 @pytest.mark.parametrize("cause", ["python", "processor"])
-def test_either_starts_anew_where_its_state_does_not_fit(made, cause):
+def test_either_starts_anew_where_its_state_does_not_fit(made, cause, process):
     """At its entry, with its arguments: its variables and its line stay behind, and so does the bytecode."""
     other = {"python": f"3.{sys.version_info[1] + 1}.0"} if cause == "python" else {"processor": OTHER}
     platform = made(lima=other)
     wire = Wire(platform)
-    handle = platform.launch(starts, "lima", at="baku", mobility="either", mark="given")
+    handle = platform.launch(starts, "lima", at="baku", mobility="either", process=process, mark="given")
     handle.send("hop")
     assert until(lambda: handle.place() == "lima")
     (sent,) = wire.to("lima")
@@ -462,11 +463,12 @@ def test_a_weak_start_survives_a_killed_place(made):
     assert handle.result(timeout=20) == ("told", "lima", "lima", "kept", "after")
 
 
-def test_either_thawed_where_its_state_does_not_fit(made, tmp_path):
+@pytest.mark.parametrize("process", [False, True], ids=["inline", "process"])
+def test_either_thawed_where_its_state_does_not_fit(made, tmp_path, process):
     """Nobody outside can pack it anew: the place that has verified the file starts it at its entry; killed, again."""
     other = f"3.{sys.version_info[1] + 1}.0"
     platform = made(lima={"python": other}, oslo={"processor": OTHER})
-    handle = platform.launch(starts, "nowhere", at="baku", mobility="either", mark="old")
+    handle = platform.launch(starts, "nowhere", at="baku", mobility="either", process=process, mark="old")
     assert until(lambda: handle.status().steps == 1)
     frozen = handle.freeze(tmp_path / "a.sojourn")
     assert frozen.claims().needs.python_minor and frozen.claims().needs.processors
