@@ -9,6 +9,7 @@ itineraries         `visit`, `ordered`, `any_order`, `alternatives`, `loop`; `on
 messages            `send`, `receive`, `ask`, `reply`; `Received`, `Clone`
 waiting             `sleep`, `call`, `checkpoint`
 other places' work  `request`, `evaluate`, `fetch`, `publish`, `pull`: see `agents.paradigms`
+ending              `done`
 the platform        `connect`, `Platform`, `PlaceInfo`
 a reference         `Handle`, `AgentStatus`, `Trail`
 what may go wrong   `AgentsError` and the tree in `agents.errors`
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         call,
         checkpoint,
         clone,
+        done,
         gather,
         hop,
         onward,
@@ -76,6 +78,7 @@ __all__ = [
     "checkpoint",
     "clone",
     "connect",
+    "done",
     "evaluate",
     "fetch",
     "gather",
@@ -100,7 +103,7 @@ _ROOMS = {
     **dict.fromkeys(
         (
             *("Clone", "Received", "ask", "call", "checkpoint", "clone"),
-            *("gather", "hop", "onward", "receive", "reply", "send", "sleep", "spawn"),
+            *("done", "gather", "hop", "onward", "receive", "reply", "send", "sleep", "spawn"),
         ),
         "agents.effects",
     ),

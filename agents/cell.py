@@ -1,30 +1,41 @@
 """The seam to where an agent's own code runs. Whatever decodes, steps, captures or ends an agent happens in its cell.
 
 `InlineCell` runs it in the place's own process: for owners whom the place trusts as it trusts its own programs. A place
-with inline cells says so, and admits nobody else.
+with inline cells says so, and admits nobody else. `agents.processes.ProcessCell` gives it a process of its own.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import traceback
-import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
+from agents.breaking import Breakable, Broken
+from agents.errors import AgentsError
 from agents.here import Here, arriving
-from agents.luggage import read_start
 from agents.terms import LaunchTerms
-from mobility.bundle import Branch, Bundle, VerifiedBundle, entry_of, pack, unpack
+from mobility.bundle import Branch, Bundle, VerifiedBundle, pack, unpack
 from mobility.environment import Verdict
-from mobility.resumable.plan import plan_of
 from mobility.resumable.shipped import is_shipped
-from mobility.state import discard
 from mobility.trust import Identity, VerifiedPassport
 
-__all__ = ["Cell", "CellKind", "InlineCell", "Landed", "Look", "Outcome", "Raised", "Returned", "Yielded", "describe"]
+__all__ = [
+    "Cell",
+    "CellKind",
+    "InlineCell",
+    "Landed",
+    "Look",
+    "Mortal",
+    "Outcome",
+    "Raised",
+    "Returned",
+    "Yielded",
+    "called",
+    "cell_for",
+    "describe",
+    "trace_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +54,19 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """It has ended by an exception; `trace` is its traceback with the agent's own lines alone."""
+    """It has ended by an exception.
+
+    Attributes
+    ----------
+    trace
+        Its traceback with the agent's own lines alone.
+    row
+        What `agents.told.as_row` made of it in another process, where it was raised.
+    """
 
     error: BaseException
     trace: str
+    row: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 Outcome: TypeAlias = Yielded | Returned | Raised
@@ -77,6 +97,11 @@ class Cell(Protocol):
 
     Implementations are tested by ``tests/conformance/cell.py``.
     """
+
+    @property
+    def weak(self) -> bool:
+        """Whether it starts anew wherever it arrives: what its ``yield`` was to give is dropped then."""
+        ...
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
         """Let it run to its next ``yield`` or its end: begin, give it a value, or raise at its ``yield``."""
@@ -109,6 +134,17 @@ class Cell(Protocol):
         """
         ...
 
+    def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        """Run a function that it has yielded by `agents.effects.call`, beside its steps; never `Yielded`."""
+        ...
+
+    def break_off(self) -> None:
+        """It has ended whatever it does: have the step, the function or the closing that runs end as soon as may be.
+
+        The only method that another thread may call meanwhile, and more than once; nothing of it is used after.
+        """
+        ...
+
     def leave(self) -> None:
         """It goes on elsewhere: let go of it, and run nothing of it."""
         ...
@@ -119,6 +155,15 @@ class Cell(Protocol):
 
     def look(self) -> Look:
         """Where it is suspended, and its variables."""
+        ...
+
+
+@runtime_checkable
+class Mortal(Cell, Protocol):
+    """A cell that can end by itself, whatever its agent does; it is to be left also when its agent has ended."""
+
+    def watch(self, died: Callable[[Cell, AgentsError], None]) -> None:
+        """Call that once it has; at once if it has already."""
         ...
 
 
@@ -143,6 +188,21 @@ _AS_IT_WAS: Final = Landed()
 CellKind: TypeAlias = Callable[[VerifiedBundle, Here, LaunchTerms, Landed], Cell]
 
 
+def cell_for(verified: VerifiedBundle, here: Here, terms: LaunchTerms, landed: Landed = _AS_IT_WAS) -> Cell:
+    """The cell for which an agent was launched: in the place's process, or in one of its own.
+
+    Raises
+    ------
+    mobility.errors.MobilityError
+        If it cannot be decoded here; `agents.errors.CellFailed` if there is no process for it.
+    """
+    if not terms.process:
+        return InlineCell(verified, here, terms, landed)
+    from agents.processes.cell import ProcessCell
+
+    return ProcessCell(verified, here, terms, landed)
+
+
 class InlineCell:
     """In the process of the place.
 
@@ -164,30 +224,28 @@ class InlineCell:
     """
 
     def __init__(self, verified: VerifiedBundle, here: Here, terms: LaunchTerms, landed: Landed = _AS_IT_WAS) -> None:
-        self._here = here
+        from agents.body import body_of  # it needs what is defined above
+
         self._terms = terms
+        self._breakable = Breakable()
         with arriving(here):
-            self._unit: Any = unpack(verified, weak=landed.anew is not None, decided=landed.verdict)
-        if landed.anew is not None:
-            args, kwargs = read_start(landed.anew)
-            self._unit = functools.partial(self._unit, *args, **kwargs)
-        self._begun = isinstance(self._unit, types.GeneratorType)
+            unit = unpack(verified, weak=landed.anew is not None, decided=landed.verdict)
+            self._body = body_of(unit, here, landed.anew)
+
+    @property
+    def weak(self) -> bool:
+        return self._body.weak
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
-        try:
-            if not self._begun:
-                self._begun = True
-                made = self._unit.func(self._here, *self._unit.args, **self._unit.keywords)
-                if not isinstance(made, types.GeneratorType):
-                    return Returned(made)
-                self._unit = made
-            if error is not None:
-                return Yielded(self._unit.throw(error))
-            return Yielded(self._unit.send(value if inspect.getgeneratorstate(self._unit) != "GEN_CREATED" else None))
-        except StopIteration as end:
-            return Returned(end.value)
-        except BaseException as raised:  # SystemExit and KeyboardInterrupt of an agent end the agent, not the place
-            return Raised(raised, _trace(raised))
+        outcome = self._breakable.run(lambda: self._body.advance(value, error))
+        return outcome if outcome is not None else _BROKEN_OFF
+
+    def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        outcome = self._breakable.run(lambda: called(function, args, kwargs))
+        return outcome if outcome is not None else _BROKEN_OFF
+
+    def break_off(self) -> None:
+        self._breakable.break_off()
 
     def pack(
         self,
@@ -201,14 +259,7 @@ class InlineCell:
         preview: bool = False,
         anew: bytes | None = None,
     ) -> Bundle:
-        args: Sequence[Any] = ()
-        kwargs: Mapping[str, Any] = {}
-        unit = self._unit
-        if not isinstance(unit, types.GeneratorType):
-            unit, args, kwargs = unit.func, unit.args, unit.keywords
-        if anew is not None:
-            unit = entry_of(self._unit) if unit is self._unit else unit
-            args, kwargs = read_start(anew)
+        unit, args, kwargs = self._body.parts(anew)
         return pack(
             unit,
             by=by,
@@ -226,46 +277,40 @@ class InlineCell:
     @property
     def package(self) -> str | None:
         """Where the code that came with it is loaded; None if it is a module of this host."""
-        frame = getattr(self._unit, "gi_frame", None)
+        frame = getattr(self._body.parts()[0], "gi_frame", None)
         module = str(frame.f_globals.get("__name__", "")) if frame is not None else ""
         return module.partition(".")[0] if is_shipped(module) else None
 
     def leave(self) -> None:
-        if isinstance(self._unit, types.GeneratorType):
-            discard(self._unit)
-        self._unit = None
+        self._body.leave()
 
     def close(self) -> Raised | None:
-        if not isinstance(self._unit, types.GeneratorType):
-            return None
-        try:
-            self._unit.close()
-        except BaseException as raised:
-            return Raised(raised, _trace(raised))
-        return None
+        return self._breakable.run(self._body.close)
 
     def look(self) -> Look:
-        from mobility.bundle.preview import preview_of
-        from mobility.plain import decode
-
-        unit = self._unit
-        if not isinstance(unit, types.GeneratorType) or unit.gi_frame is None:
-            name = getattr(getattr(unit, "func", unit), "__qualname__", type(unit).__qualname__)
-            return Look(name, "", 0, "", ())
-        plan = plan_of(unit.gi_code)
-        if plan is None:
-            return Look(unit.__qualname__, unit.gi_code.co_filename, unit.gi_frame.f_lineno, "", ())
-        rows = plan.source.text.split("\n")
-        line = unit.gi_frame.f_lineno
-        text = rows[line - plan.source.node.lineno].strip() if 0 <= line - plan.source.node.lineno < len(rows) else ""
-        told = decode(preview_of(unit))
-        return Look(plan.qualname, plan.filename, line, text, tuple((n, k, t) for n, k, t in told["locals"]))
+        return self._body.look()
 
 
-def _trace(error: BaseException) -> str:
+#: Of a step that was broken off: nobody is interested in it any more.
+_BROKEN_OFF: Final = Raised(Broken(), "Broken")
+
+
+def called(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+    """What a function that an agent has called has come to."""
+    try:
+        return Returned(function(*args, **kwargs))
+    except BaseException as raised:  # as for a step
+        return Raised(raised, trace_of(raised))
+
+
+#: Whose frames are not shown to those who look for an agent's mistake.
+_OURS: Final = frozenset({__name__, "agents.body", "agents.breaking", "agents.processes.child"})
+
+
+def trace_of(error: BaseException) -> str:
     """The traceback without the frames of the platform."""
     shown = error.__traceback__
-    while shown is not None and shown.tb_frame.f_globals.get("__name__") == __name__:
+    while shown is not None and shown.tb_frame.f_globals.get("__name__") in _OURS:
         shown = shown.tb_next
     try:
         return "".join(traceback.format_exception(type(error), error, shown)).rstrip()

@@ -5,13 +5,16 @@ Every wait has a deadline, also those of which the caller says nothing.
 
 from __future__ import annotations
 
+import functools
 import secrets
 import threading
 import time
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from agents.classes import check_class, is_class_agent
 from agents.directory import Entry
 from agents.effects import Gather, checked_seconds
 from agents.errors import (
@@ -177,8 +180,7 @@ class Client:
         NotAnAgent, UnknownPlace, MoveRefused, MoveFailed, mobility.errors.MobilityError
             It was not born.
         """
-        if not callable(function):
-            raise NotAnAgent(f"a {type(function).__qualname__}")
+        _check_agent(function)
         if name is not None:
             check_agent_name(name)
         signer = owner or self.owner
@@ -331,8 +333,15 @@ class Client:
 
     # -- steering
 
-    def control(self, agent: str, verb: Verb, argument: str | None = None, *, timeout: float = 30.0) -> Any:
+    def control(
+        self, agent: str, verb: Verb, argument: str | None = None, *, force: bool = False, timeout: float = 30.0
+    ) -> Any:
         """Have something done to an agent at its next suspension, wherever it is.
+
+        Parameters
+        ----------
+        force
+            To stop it at once, whatever it does.
 
         Raises
         ------
@@ -346,7 +355,7 @@ class Client:
             if verb is Verb.FREEZE and row is not None and row.status is Status.FROZEN:
                 return self._frozen_before(agent, row.record, left)
             place = self._where(agent, verb, place, row)
-            reply = self.transport.ask_place(place, Control(agent, verb, argument, left), timeout=left + 5.0)
+            reply = self.transport.ask_place(place, Control(agent, verb, argument, left, force), timeout=left + 5.0)
             match reply:
                 case Done():
                     return reply.value
@@ -474,6 +483,22 @@ class Client:
     def close(self) -> None:
         """Let go of the connection."""
         self.transport.close()
+
+
+def _check_agent(unit: Any) -> None:
+    """That a place can run it: a function, a class with `arrive`, or an object of one."""
+    kind = unit if isinstance(unit, type) else type(unit)
+    if isinstance(unit, type) or is_class_agent(kind):
+        try:
+            check_class(kind)
+        except TypeError as error:
+            raise NotAnAgent(str(error)) from None
+    elif not isinstance(unit, _FUNCTIONS):
+        raise NotAnAgent(f"a {kind.__qualname__}")
+
+
+#: What `mobility.bundle.pack` takes with arguments.
+_FUNCTIONS: Final = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 
 
 def _last_link(bundle: Bundle) -> bytes:

@@ -18,6 +18,7 @@ effect            does                                                   value o
 `sleep`           waits                                                  None
 `checkpoint`      writes the present state down                          None
 `call`            runs a function that blocks, beside the place's loop   what it returns
+`done`            ends the agent with a result                           (it goes on no more)
 ================  =====================================================  ===========================================
 
 `agents.paradigms` has the effects with which an agent uses other places without going there.
@@ -30,12 +31,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from agents.classes import is_class_agent
+
 __all__ = [
     "Ask",
     "Call",
     "TakeCheckpoint",
     "Clone",
     "CloneTo",
+    "Conclude",
     "Effect",
     "Failures",
     "Gather",
@@ -52,6 +56,7 @@ __all__ = [
     "checked_seconds",
     "checkpoint",
     "clone",
+    "done",
     "gather",
     "hop",
     "onward",
@@ -169,8 +174,15 @@ class Gather:
     failures: Failures = "raise"
 
 
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """See `done`."""
+
+    value: Any = None
+
+
 Effect: TypeAlias = (
-    Hop | Onward | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call | Gather
+    Hop | Onward | CloneTo | Spawn | Receive | Send | Reply | Ask | Sleep | TakeCheckpoint | Call | Gather | Conclude
 )
 
 
@@ -288,8 +300,9 @@ def clone(place: Any = None, *, name: str | None = None) -> CloneTo:
     return CloneTo(None if place is None else place_name(place), name)
 
 
-def spawn(function: Callable[..., Any], *args: Any, at: Any = None, name: str | None = None, **kwargs: Any) -> Spawn:
-    """Start another agent, a function of the code that this agent brought along; its `here` is added.
+def spawn(function: Any, *args: Any, at: Any = None, name: str | None = None, **kwargs: Any) -> Spawn:
+    """Start another agent, a function of the code that this agent brought along; its `here` is added. Or a class agent,
+    as a class with arguments or as an object, which is copied.
 
     Parameters
     ----------
@@ -301,7 +314,7 @@ def spawn(function: Callable[..., Any], *args: Any, at: Any = None, name: str | 
     MoveRefused, MoveFailed
         At the ``yield``.
     """
-    if not callable(function):
+    if not callable(function) and not is_class_agent(type(function)):
         raise TypeError(f"a function is spawned, not a {type(function).__qualname__}")
     return Spawn(function, args, kwargs, None if at is None else place_name(at), name)
 
@@ -401,3 +414,8 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Call:
     if not callable(function):
         raise TypeError(f"a function is called, not a {type(function).__qualname__}")
     return Call(function, args, kwargs)
+
+
+def done(value: Any = None) -> Conclude:
+    """End with a result: what the ``arrive`` of a class agent returns; to yield it is the same as to return."""
+    return Conclude(value)

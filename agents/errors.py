@@ -27,7 +27,10 @@
     ├── ResultNotPlain       result-not-plain      what it returned cannot leave
     ├── ValueNotPlain        value-not-plain       what it wants to send cannot leave
     ├── NotAnEffect          not-an-effect         it yielded something that is no effect
+    ├── BadArrival           bad-arrival           a class agent's `arrive` returned something else than where to go
     ├── NotAnAgent           not-an-agent          what is to be launched is no function
+    ├── CellFailed           cell-failed           no process could be started for an agent, or it does not answer
+    ├── CellDied             cell-died             the process of an agent has ended, and the agent with it
     ├── ResourceMissing      resource-missing      this place has no such resource
     │   └── ResourceGone     resource-gone         it was here, and has moved to another place
     ├── ResourceUnusable     resource-unusable     there is one, and it cannot be sent to its place, or made there
@@ -71,9 +74,12 @@ __all__ = [
     "AgentStopped",
     "AgentThawed",
     "AgentsError",
+    "BadArrival",
     "BindingRefused",
     "BindingReleased",
     "Busy",
+    "CellDied",
+    "CellFailed",
     "DirectoryUnreachable",
     "EnvironmentInvalid",
     "ItineraryBlocked",
@@ -563,14 +569,80 @@ class NotAnEffect(AgentsError):
         self.kind = kind
 
 
+class BadArrival(AgentsError):
+    """A class agent's `arrive` or `refused` returned something else than where to go, or that it is done.
+
+    Attributes
+    ----------
+    method, kind
+        Which returned it, and of what type it is.
+    """
+
+    slug = "bad-arrival"
+
+    def __init__(self, method: str, kind: str) -> None:
+        super().__init__(
+            f"{method} returned {kind}, which says neither where to go nor that the agent is done",
+            state="The agent has ended with this.",
+            remedy="Return hop(place), done(value), or nothing; to wait or to send, make it a generator and yield.",
+        )
+        self.method = method
+        self.kind = kind
+
+
+class CellFailed(AgentsError):
+    """No process could be started for an agent, or it does not answer.
+
+    Attributes
+    ----------
+    problem
+        What is wrong.
+    """
+
+    slug = "cell-failed"
+
+    def __init__(self, problem: str, *, state: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(
+            f"the agent's own process is of no use: {problem}",
+            state="The agent was not let in." if state is None else state,
+            remedy="Launch it with process=False, at a place that can start processes, or try again." if remedy is None
+            else remedy,
+        )
+        self.problem = problem
+
+
+class CellDied(AgentsError):
+    """The process of an agent has ended, and the agent with it.
+
+    Attributes
+    ----------
+    agent
+        Its id.
+    how
+        By which signal, or with which status.
+    """
+
+    slug = "cell-died"
+
+    def __init__(self, agent: str, how: str) -> None:
+        super().__init__(
+            f"the process of {agent} {how}",
+            state="The agent has ended with it; its place and the other agents there go on.",
+            remedy="See what its code did last (memory, extension modules, os._exit), and launch it anew.",
+        )
+        self.agent = agent
+        self.how = how
+
+
 class NotAnAgent(AgentsError):
-    """What is to be launched is no function."""
+    """What is to be launched is no function, and no class with `arrive`."""
 
     slug = "not-an-agent"
 
     def __init__(self, kind: str) -> None:
         super().__init__(
-            f"{kind} cannot be launched", remedy="Launch a function decorated with @agent, and give its arguments."
+            f"{kind} cannot be launched",
+            remedy="Launch a function decorated with @agent and its arguments, or a class with arrive(self, here).",
         )
         self.kind = kind
 

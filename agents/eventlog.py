@@ -52,6 +52,8 @@ class EventKind(StrEnum):
     MOVE_FAILED = "move-failed"
     CLONED = "cloned"
     SPAWNED = "spawned"
+    #: Somebody wants something of an agent that computes; it is noted, and done at its next suspension.
+    ASKED = "asked"
     #: It took a message out of its mailbox.
     RECEIVED = "received"
     SENT = "sent"

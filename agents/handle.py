@@ -177,9 +177,23 @@ class Handle:
                 ) from error
         return bundle
 
-    def stop(self, timeout: float = 30.0) -> None:
-        """End it, at its next suspension; its ``finally`` blocks run, and one that yields is cut off there."""
-        self.client.control(self.agent, Verb.STOP, timeout=timeout)
+    def stop(self, timeout: float = 30.0, force: bool = False) -> None:
+        """End it, at its next suspension; its ``finally`` blocks run, and one that yields is cut off there.
+
+        Parameters
+        ----------
+        force
+            End it at once, also while it computes: nothing that it does from now on counts. Of an agent that waits, no
+            ``finally`` block runs. A step in the place's process is broken off at one of its next lines, as by an
+            exception; code that is not Python's ends when it ends, for nobody. A process of its own is killed.
+
+        Raises
+        ------
+        Busy
+            If it came to no suspension in time; with `force`, if its place has no lease, or it was just leaving.
+        AgentEnded, AgentFrozen, WaitedTooLong
+        """
+        self.client.control(self.agent, Verb.STOP, force=force, timeout=timeout)
 
     # -- messages
 

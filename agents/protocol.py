@@ -115,12 +115,15 @@ class Control:
         For a move, clone or verdict: the place.
     seconds
         How long to wait for that suspension.
+    force
+        To stop it at once, whatever it does, without waiting for that.
     """
 
     agent: str
     verb: Verb
     argument: str | None
     seconds: float
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

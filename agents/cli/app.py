@@ -37,6 +37,7 @@ from agents.cli.thaw import thaw
 from agents.cli.top import top
 from agents.cli.trail import trail
 from agents.cli.up import up
+from agents.cli.verdict import ask_verdict
 from agents.cli.verify import verify_file
 
 __all__ = ["app", "run_command_line"]
@@ -125,6 +126,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "logs": logs,
     "trail": trail,
     "move": move,
+    "verdict": ask_verdict,
     "clone": clone_agent,
     "freeze": freeze,
     "thaw": thaw,

@@ -12,6 +12,7 @@ from agents.cli.options import (
     Format,
     FormatOption,
     HomeOption,
+    MobilityChoice,
     PassphraseFileOption,
 )
 from agents.cli.screen import Screen, escaped, write_json
@@ -19,6 +20,7 @@ from agents.cli.screen import Screen, escaped, write_json
 if TYPE_CHECKING:
     from agents.errors import MoveRefused
     from agents.handle import Handle
+    from mobility.environment import Needs
     from mobility.trust import Identity
     from mobility.trust.itinerary import Itinerary
 
@@ -77,6 +79,15 @@ def launch(
             show_default=False,
         ),
     ] = None,
+    mobility: Annotated[
+        MobilityChoice,
+        typer.Option("--mobility", help="Go on at its line, start anew at each place, or so only where it has to."),
+    ] = MobilityChoice.STRONG,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="How much it needs, such as 8GiB.", show_default=False),
+    ] = None,
+    process: Annotated[bool, typer.Option("--process", help="In a process of its own at each place.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and write its result.")] = False,
     passphrase_file: PassphraseFileOption = None,
     address: AddressOption = None,
@@ -105,6 +116,7 @@ def launch(
     folder = HomeFolder.of(home)
     moment = moment_of(start_at, "--start-at") if start_at is not None else None
     itinerary = None if via is None else _itinerary(via)
+    needs = _needs(memory)
     function = load(target)
     values = arguments_of(function, args or [])
     deadline = Deadline(timeout if timeout is not None else 3600.0 if wait else 60.0)
@@ -118,6 +130,9 @@ def launch(
                 at=at,
                 name=name,
                 itinerary=itinerary,
+                mobility=mobility.value,
+                needs=needs,
+                process=process,
                 start_at=moment,
                 start_when=start_when,
                 timeout=deadline.left(60.0),
@@ -151,6 +166,18 @@ def _itinerary(text: str) -> Itinerary:
         return ordered(*(names[0] if len(names) == 1 else alternatives(*names) for names in stops))
     except ItineraryInvalid as error:
         raise typer.BadParameter(error.reason, param_hint="--via") from None
+
+
+def _needs(memory: str | None) -> Needs | None:
+    from agents.declared import bytes_of
+    from mobility.environment import Needs
+
+    if memory is None:
+        return None
+    try:
+        return Needs(memory=bytes_of(memory))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from None
 
 
 def _launched(handle: Handle, place: str | None, waits: bool) -> str:

@@ -51,12 +51,13 @@ def load_unit(target: str) -> Any:
 
 
 def load(target: str) -> Callable[..., Any]:
-    """The function that is named.
+    """The function, or the class with `arrive`, that is named.
 
     Raises
     ------
     FileMissing, FileUnusable, NotLoadable, FunctionMissing, mobility.errors.MobilityError
     """
+    from agents.classes import check_class, is_class_agent
     from agents.decorating import is_agent
 
     path, name = split_target(target)
@@ -64,6 +65,12 @@ def load(target: str) -> Callable[..., Any]:
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
+    if is_class_agent(found):
+        try:
+            check_class(found)
+        except TypeError as error:
+            raise NotLoadable(path, str(error)) from None
+        return found  # type: ignore[no-any-return]  # a class
     if not callable(found) or isinstance(found, type):
         raise FunctionMissing(path, name, _candidates(module))
     if inspect.isgeneratorfunction(found) and not is_agent(found):
@@ -74,13 +81,14 @@ def load(target: str) -> Callable[..., Any]:
 
 
 def _candidates(module: ModuleType) -> list[str]:
+    from agents.classes import is_class_agent
+
     return sorted(
         name
         for name, value in vars(module).items()
-        if inspect.isfunction(value)
-        and value.__module__ == module.__name__
+        if getattr(value, "__module__", None) == module.__name__
         and not name.startswith("_")
-        and _positional(value)
+        and (is_class_agent(value) or (inspect.isfunction(value) and _positional(value)))
     )
 
 
@@ -146,14 +154,15 @@ def arguments_of(function: Callable[..., Any], texts: Sequence[str]) -> list[Any
     ``places``, however many are given.
     """
     values = values_of(texts)
-    positional = _positional(function)[1:]
+    given = () if isinstance(function, type) else (None,)  # a class is made without the place
+    positional = _positional(function)[len(given) :]
     takes_all = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in positional)
     if len(positional) == 1 and not takes_all:
         listed = len(values) == 1 and isinstance(values[0], list)
         if len(values) > 1 or (positional[0].name == "places" and values and not listed):
             values = [values]
     try:
-        inspect.signature(function).bind(None, *values)
+        inspect.signature(function).bind(*given, *values)
     except TypeError as error:
         name = getattr(function, "__name__", "the function")
         shape = ", ".join(str(parameter) for parameter in inspect.signature(function).parameters.values())

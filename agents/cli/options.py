@@ -20,6 +20,7 @@ __all__ = [
     "HomeOption",
     "IdentityOption",
     "KeyRole",
+    "MobilityChoice",
     "PassphraseFileOption",
     "StoreOption",
     "TimeoutOption",
@@ -39,6 +40,14 @@ class KeyRole(StrEnum):
 
     OWNER = "owner"
     PLACE = "place"
+
+
+class MobilityChoice(StrEnum):
+    """As `agents.terms.Accepts`, which start-up must not import."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+    EITHER = "either"
 
 
 FormatOption: TypeAlias = Annotated[

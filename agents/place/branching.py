@@ -51,10 +51,10 @@ class Branching:
         started, began = time.time(), time.perf_counter()
         plan = None if to == self.core.name else self.moving.binding.plan(resident, to, clone=True)
         with resident.lock:
+            cell, parent, passport = resident.parts()
             child = self._next_id(resident)
-            cell, parent = resident.cell, resident.luggage
-            passport = resident.passport
-            assert cell is not None and parent is not None and passport is not None
+            if cell.weak:
+                standing = at.Fresh()
             # What lies in the mailbox was written to the original, and is read by it alone.
             luggage = Luggage(
                 name or child,
@@ -89,9 +89,8 @@ class Branching:
         """
         started, began = time.time(), time.perf_counter()
         with resident.lock:
+            _, parent, passport = resident.parts()
             child = self._next_id(resident)
-            passport, parent = resident.passport, resident.luggage
-            assert passport is not None and parent is not None
             process = parent.terms.process if effect.process is None else effect.process
             luggage = Luggage(effect.name or child, NEVER, at.Fresh(), terms=LaunchTerms(process=process))
             with capturing(to, self.core.name):

@@ -11,11 +11,13 @@ from agents.errors import AgentsError, Busy, WaitedTooLong
 from agents.eventlog import EventKind
 from agents.handoff import State
 from agents.handoff import events as on
+from agents.luggage import Luggage
 from agents.place.branching import Branching
 from agents.place.core import PlaceCore
+from agents.place.forcing import Forcing
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, stopped
-from agents.place.resident import Ended, PendingControl, Resident
+from agents.place.resident import BrokenOff, Ended, PendingControl, Resident
 from agents.protocol import Control, Done, Failure, HeldBack, NotHere, PlaceReply, Verb
 from mobility.errors import MobilityError
 
@@ -47,15 +49,21 @@ class Controlling:
     core: PlaceCore
     moving: Moving
     branching: Branching
+    forcing: Forcing
     run: Callable[[Resident], None]
 
     def wish(self, control: Control) -> PlaceReply:
-        """Note what is wanted, and wait until it is done; if that takes too long, it is withdrawn."""
+        """Note what is wanted, and wait until it is done; if that takes too long, it is withdrawn.
+
+        To stop by force is done at once.
+        """
         resident = self.core.known(control.agent)
         if resident is None:
             return self._frozen_before(control.agent) if control.verb is Verb.FREEZE else NotHere()
         pending = PendingControl(control.verb, control.argument)
         with resident.lock:
+            if control.force:
+                self.forcing.wait_for(resident, control)
             visit = resident.machine.visit
             if visit.state in (State.GONE, State.ENDED, State.ABSENT):
                 if control.verb is Verb.FREEZE and visit.state is State.GONE and visit.to is None:
@@ -63,15 +71,22 @@ class Controlling:
                 return NotHere(visit.to)
             if not visit.runs:
                 return HeldBack()
-            resident.wants(pending)
+            begun = self.forcing.begin(resident) if control.force else None
+            busy = resident.in_step or resident.calling
+            if not control.force:
+                resident.wants(pending)
+        if control.force:  # else it is leaving: to be asked again
+            return HeldBack() if begun is None else self.forcing.see_through(resident, begun, control)
+        if busy:
+            self.core.event(EventKind.ASKED, control.agent, visit.epoch, verb=str(control.verb), to=control.argument)
         self.core.schedule(resident, self.run)
         try:
             return pending.answer.result(control.seconds)
         except FutureTimeout:
             with resident.lock:
-                begun = resident.controls is None or pending not in resident.controls
+                under_way = resident.controls is None or pending not in resident.controls
                 computing = resident.in_step or resident.calling
-            if begun and not computing:
+            if under_way and not computing:
                 return Failure(_under_way(control))
             pending.answer.cancel()
             return Failure(Busy(control.agent, _DONE[control.verb], control.seconds))
@@ -83,10 +98,13 @@ class Controlling:
 
     def can(self, resident: Resident, control: PendingControl) -> bool:
         """Whether it can be done where the agent stands now; else after its next step."""
-        luggage = resident.luggage
+        luggage, cell = resident.luggage, resident.cell
         if control.verb in (Verb.STATE, Verb.STOP):
             return True
-        return luggage is not None and at.can_travel(luggage.standing)
+        if luggage is None or cell is None:
+            return False
+        weak = cell.weak and not isinstance(luggage.standing, at.Raises)  # what it was to be given is dropped
+        return weak or at.can_travel(luggage.standing)
 
     def carry_out(self, resident: Resident, control: PendingControl) -> None:
         """Do it; whoever wanted it is told."""
@@ -94,40 +112,43 @@ class Controlling:
             control.settle(NotHere())
             return
         try:
-            match control.verb:
-                case Verb.MOVE:
-                    self._move(resident, self._known(control.argument), control)
-                case Verb.CLONE:
-                    place = self._known(control.argument)
-                    assert resident.luggage is not None
-                    child = self.branching.clone(resident, place, None, resident.luggage.standing)
-                    control.settle(Done(child))
-                case Verb.FREEZE:
-                    self._freeze(resident, control)
-                case Verb.STOP:
-                    self._stop(resident, control)
-                case Verb.STATE:
-                    control.settle(Done(self._look(resident)))
-                case Verb.JUDGE:
-                    control.settle(Done(self._judged(resident, self._known(control.argument))))
+            self._do(resident, control)
+        except BrokenOff:
+            control.settle(HeldBack())  # whoever wanted it asks again, and hears that it has ended
         except MobilityError as error:
             control.settle(Failure(error))
         except BaseException as error:  # a defect of the platform: the agent is not to hear of it
             self.core.failed(error)
             control.settle(Failure(AgentsError(f"{control.verb} of {resident.agent} broke off: {error!r}")))
 
-    def _move(self, resident: Resident, place: str, control: PendingControl) -> None:
-        assert resident.luggage is not None
+    def _do(self, resident: Resident, control: PendingControl) -> None:
+        with resident.lock:
+            _, luggage, _ = resident.parts()
+        match control.verb:
+            case Verb.MOVE:
+                self._move(resident, luggage, self._known(control.argument), control)
+            case Verb.CLONE:
+                place = self._known(control.argument)
+                control.settle(Done(self.branching.clone(resident, place, None, luggage.standing)))
+            case Verb.FREEZE:
+                self._freeze(resident, control)
+            case Verb.STOP:
+                self._stop(resident, control)
+            case Verb.STATE:
+                control.settle(Done(self._look(resident)))
+            case Verb.JUDGE:
+                control.settle(Done(self._judged(resident, luggage, self._known(control.argument))))
+
+    def _move(self, resident: Resident, luggage: Luggage, place: str, control: PendingControl) -> None:
         if place == self.core.name:
             control.settle(Done({"to": place, "bytes": 0, "freeze_ms": 0.0, "ms": 0.0}))
-        elif not self.moving.depart(resident, place, resident.luggage.standing, control):
+        elif not self.moving.depart(resident, place, luggage.standing, control):
             control.settle(HeldBack())
 
-    def _judged(self, resident: Resident, place: str) -> dict[str, Any]:
+    def _judged(self, resident: Resident, luggage: Luggage, place: str) -> dict[str, Any]:
         """What a place would say if the agent went there as it stands."""
         with resident.lock:
-            assert resident.luggage is not None
-            wanted = self.moving.capture(resident, place, resident.luggage.standing).wanted
+            wanted = self.moving.capture(resident, place, luggage.standing).wanted
         assert wanted is not None
         return self.moving.verdict(place, wanted).as_data()
 
@@ -142,8 +163,8 @@ class Controlling:
             if not resident.machine.visit.runs:
                 control.settle(HeldBack())
                 return
-            assert resident.luggage is not None
-            outbound = self.moving.capture(resident, None, resident.luggage.standing, control, plan)
+            _, luggage, _ = resident.parts()
+            outbound = self.moving.capture(resident, None, luggage.standing, control, plan)
             self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)
             resident.outbound = outbound
         self.moving.feed(resident, on.Releases())
@@ -151,7 +172,7 @@ class Controlling:
     def _stop(self, resident: Resident, control: PendingControl) -> None:
         with resident.lock:
             cell, luggage = resident.cell, resident.luggage
-            if cell is None or luggage is None or not resident.machine.visit.runs:
+            if cell is None or luggage is None or not resident.machine.visit.runs or resident.ended is not None:
                 control.settle(HeldBack())
                 return
             resident.in_step = True
@@ -159,8 +180,11 @@ class Controlling:
         places = luggage.visited
         with resident.lock:
             resident.in_step = False
-            if resident.cell is not cell:  # the lease was lost meanwhile, and somebody else has it
-                control.settle(NotHere())
+            resident.breaking = None
+            if resident.cell is not cell or resident.ended is not None:
+                control.settle(NotHere())  # the lease was lost meanwhile and somebody else has it; or ended by force
+                if resident.cell is not cell:
+                    cell.leave()
                 return
             if raised is not None:
                 resident.ended = Ended(failed(raised, places), EventKind.FAILED, stopped=True)
@@ -170,18 +194,19 @@ class Controlling:
         control.settle(Done(None))
 
     def _look(self, resident: Resident) -> dict[str, Any]:
-        assert resident.cell is not None and resident.luggage is not None
-        look = resident.cell.look()
+        with resident.lock:
+            cell, luggage, _ = resident.parts()
+            look = cell.look()
         return {
             "place": self.core.name,
-            "standing": type(resident.luggage.standing).__name__.lower(),
+            "standing": type(luggage.standing).__name__.lower(),
             "function": look.function,
             "file": look.file,
             "line": look.line,
             "text": look.text,
             "variables": [list(variable) for variable in look.variables],
-            "mail": len(resident.luggage.mailbox.waiting),
-            "visited": list(resident.luggage.visited),
+            "mail": len(luggage.mailbox.waiting),
+            "visited": list(luggage.visited),
         }
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.cell import CellKind, InlineCell
+from agents.cell import CellKind, Mortal, cell_for
 from agents.checkpoints import CheckpointStore
 from agents.errors import StoreFailed, UnknownPlace
 from agents.eventlog import EventKind
@@ -80,7 +80,7 @@ class PlaceCore:
     note: Note
     failed: Callable[[BaseException], None]
     options: PlaceOptions = field(default_factory=PlaceOptions)
-    cell_kind: CellKind = InlineCell
+    cell_kind: CellKind = cell_for
     about: Mapping[str, Any] = field(default_factory=dict)
     leased: bool = False
     closed: bool = False
@@ -221,6 +221,10 @@ class PlaceCore:
         for resident in self.residents():
             with resident.lock:
                 for cell in (resident.cell, resident.staged.cell if resident.staged is not None else None):
-                    if cell is not None and not resident.in_step:
+                    if cell is None:
+                        continue
+                    if isinstance(cell, Mortal):
+                        cell.break_off()
+                    if not resident.in_step:
                         with suppress(MobilityError):  # what cannot be left ends with the process
                             cell.leave()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from agents.cell import Cell, Mortal
 from agents.errors import AgentsError, MoveFailed, StoreFailed
 from agents.eventlog import EventKind
 from agents.handoff import NEVER, Event, Row, State, is_rubbish
@@ -128,6 +129,8 @@ class Moving:
         staged, resident.staged = resident.staged, None
         assert staged is not None
         resident.cell, resident.here = staged.cell, staged.here
+        if isinstance(staged.cell, Mortal):
+            staged.cell.watch(lambda cell, error: self._died(resident, cell, error))
         resident.luggage, resident.passport = staged.luggage, staged.passport
         if not staged.luggage.visited or staged.luggage.visited[-1] != self.core.name:
             staged.luggage.visited.append(self.core.name)
@@ -151,6 +154,16 @@ class Moving:
             total_ms=round((time.time() - staged.started) * 1000, 3),
         )
         self.activated(resident)
+        self.core.schedule(resident, self.run)
+
+    def _died(self, resident: Resident, cell: Cell, error: AgentsError) -> None:
+        """The process of an agent has ended while it waited: it is told at its next step, which is now."""
+        with resident.lock:
+            if resident.cell is not cell or resident.luggage is None or resident.ended is not None:
+                return
+            if not resident.in_step and not resident.calling:  # else that finds out
+                resident.luggage.standing = Raises(error)
+                resident.unperformed = None
         self.core.schedule(resident, self.run)
 
     def _drop(self, resident: Resident, row: Row | None) -> None:
@@ -190,7 +203,8 @@ class Moving:
     def _discard(self, resident: Resident) -> None:
         visit = resident.machine.visit
         cell, outbound, luggage, ended = resident.cell, resident.outbound, resident.luggage, resident.ended
-        if cell is not None and ended is None and not resident.in_step:  # else whoever steps it leaves it
+        closed = ended is not None and not ended.forced and not isinstance(cell, Mortal)
+        if cell is not None and not closed and not resident.in_step:  # else whoever steps it leaves it
             try:
                 cell.leave()
             except MobilityError as error:
@@ -286,15 +300,14 @@ class Moving:
         ------
         MoveFailed
         """
-        cell, luggage, passport = resident.cell, resident.luggage, resident.passport
-        assert cell is not None and luggage is not None and passport is not None
+        cell, luggage, passport = resident.parts()
         started, began = time.time(), time.perf_counter()
         kept = to is None or to == self.core.name
         epoch = None if kept else resident.machine.visit.epoch
         if anew is None:
             anew = luggage.terms.accepts == "weak" and to != self.core.name
         anew = anew and luggage.start is not None
-        standing = Fresh() if anew else standing
+        standing = Fresh() if anew or cell.weak else standing
         with capturing(to, self.core.name):
             bindings = plan.records if plan is not None else self.binding.kept(resident)
             bundle = cell.pack(

@@ -32,7 +32,7 @@ from agents.place.moving import Moving
 from agents.place.outcomes import failed, returned
 from agents.place.posting import Post, encoded
 from agents.place.requesting import ErrandEffect, Requesting
-from agents.place.resident import Ended, Resident
+from agents.place.resident import BrokenOff, Ended, Resident
 from agents.place.travelling import Travelling
 from agents.units import FetchedUnit
 from mobility.errors import MobilityError
@@ -75,6 +75,11 @@ class Performing:
             try:
                 if not self._turn(resident):
                     return
+            except BrokenOff:  # there is nothing left to do; unless it has come back meanwhile
+                with resident.lock:
+                    resident.scheduled = False
+                self.core.schedule(resident, self.run)
+                return
             except BaseException as error:
                 self._broke(resident, error)
                 return
@@ -228,7 +233,7 @@ class Performing:
     def _step(self, resident: Resident, value: Any, error: BaseException | None) -> None:
         with resident.lock:
             cell, luggage = resident.cell, resident.luggage
-            if cell is None or luggage is None:
+            if cell is None or luggage is None or resident.ended is not None:
                 return
             resident.in_step = True
             resident.steps += 1
@@ -239,10 +244,11 @@ class Performing:
         finally:
             with resident.lock:
                 resident.in_step = False
+                resident.breaking = None
                 here = resident.cell is cell
-                if here and outcome is not None:
+                if here and outcome is not None and resident.ended is None:  # else it was ended by force
                     self._note(resident, luggage, outcome)
-        if not here:  # the lease was lost meanwhile, and somebody else has it: what it has yielded is nobody's
+        if not here:  # somebody else has it since the lease was lost, or nobody: what it has yielded is nobody's
             cell.leave()
 
     def _note(self, resident: Resident, luggage: Luggage, outcome: Outcome) -> None:
@@ -356,8 +362,14 @@ class Performing:
         )
 
     def _call(self, resident: Resident, luggage: Luggage, effect: does.Call) -> None:
+        with resident.lock:
+            cell, _, _ = resident.parts()
+
         def called() -> at.Standing:
-            value = effect.function(*effect.args, **effect.kwargs)
+            outcome = cell.call(effect.function, effect.args, effect.kwargs)
+            if isinstance(outcome, Raised):
+                return at.Raises(outcome.error)
+            value = outcome.value if isinstance(outcome, Returned) else None
             return at.Gives(value, travels=_is_plain(value))
 
         self._beside(resident, luggage, called, self.core.call)
@@ -374,6 +386,7 @@ class Performing:
     ) -> None:
         """Do what takes its time on another thread; then the agent stands as that says."""
         with resident.lock:
+            cell, _, _ = resident.parts()
             resident.calling = True
 
         def work() -> None:
@@ -383,6 +396,8 @@ class Performing:
             except BaseException as error:
                 standing = at.Raises(error)
             with resident.lock:
+                if resident.breaking is cell:
+                    resident.breaking = None
                 luggage.standing = standing
                 if resident.luggage is not luggage:
                     return

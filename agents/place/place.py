@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from agents.cell import CellKind, InlineCell
+from agents.breaking import Shielded
+from agents.cell import CellKind, cell_for
 from agents.checkpoints import CheckpointStore
 from agents.declared import DeclaredEnvironment
 from agents.directory import Registration, WriterOver
@@ -33,6 +34,7 @@ from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
 from agents.place.deferring import Deferring
 from agents.place.expiring import Expiring
+from agents.place.forcing import Forcing
 from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
 from agents.place.holdings import Holdings
@@ -124,7 +126,7 @@ class Place:
         resources: Resources | None = None,
         about: Mapping[str, Any] | None = None,
         options: PlaceOptions | None = None,
-        cell_kind: CellKind = InlineCell,
+        cell_kind: CellKind = cell_for,
         services: Mapping[str, ServiceMaker] | None = None,
         environment: DeclaredEnvironment | None = None,
     ) -> None:
@@ -139,7 +141,7 @@ class Place:
             "host": machine.node(),
             "pid": os.getpid(),
             **self.judging.facts(),
-            "cells": "inline: runs what owners that it trusts have signed with its own rights",
+            "cells": "inline: runs what owners that it trusts have signed with its own rights; or in a process",
             **(about or {}),
         }
         self.core = PlaceCore(
@@ -160,10 +162,10 @@ class Place:
         self.moving = Moving(
             self.core, Asking(self.core), self._run, self._activated, Verdicts(transport), self.binding
         )
-        admission = Admission(self.core, self, self.judging, self.refresh_members, self.binding)
+        admission = Admission(self.core, Shielded(self), self.judging, self.refresh_members, self.binding)
         self.landing = Landing(self.core, admission, self.moving)
         branching = Branching(self.core, self.moving, self.landing)
-        self.controlling = Controlling(self.core, self.moving, branching, self._run)
+        self.controlling = Controlling(self.core, self.moving, branching, Forcing(self.core, self.moving), self._run)
         self.post = Post(self.core, self._run)
         self.units = Units(transport, lambda: self.trust, meet=self.refresh_members, store=store)
         self.repository = Repository(self.core, self.units, self.refresh_members)

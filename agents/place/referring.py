@@ -21,7 +21,7 @@ from agents.errors import (
 )
 from agents.place.core import PlaceCore
 from agents.place.holdings import Holdings
-from agents.place.outcomes import RemoteTrace, failed, remade
+from agents.place.outcomes import RemoteTrace, failed
 from agents.place.ties import Tie
 from agents.protocol import (
     Description,
@@ -34,6 +34,7 @@ from agents.protocol import (
     UseResource,
 )
 from agents.resources import ResourceTerms
+from agents.told import remade
 from mobility.bindings import Attachment
 from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agents.place.binding import BindingPlan
     from agents.place.ties import Tie
 
-__all__ = ["Ended", "Outbound", "PendingControl", "Resident", "Staged"]
+__all__ = ["Ended", "BrokenOff", "Outbound", "PendingControl", "Resident", "Staged"]
 
 _AWAY = frozenset({State.ABSENT, State.GONE, State.ENDED})
 
@@ -60,11 +60,19 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an agent has ended: what is kept of it, and what the log is told."""
+    """How an agent has ended: what is kept of it, and what the log is told.
+
+    Attributes
+    ----------
+    stopped, forced
+        Whether somebody outside has ended it; and whether without waiting for its next suspension, so that nothing of
+        it was closed.
+    """
 
     outcome: bytes
     kind: EventKind
     stopped: bool = False
+    forced: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -119,6 +127,10 @@ class PendingControl:
             self.answer.set_result(reply)
 
 
+class BrokenOff(Exception):
+    """The agent was ended by force while this thread had it in hand: there is nothing left to do for it."""
+
+
 class Resident:
     """What is known of an agent here.
 
@@ -137,6 +149,8 @@ class Resident:
         and stopped.
     calling
         Whether a function runs for it beside the pool.
+    breaking
+        The cell of which a step or a function still runs, though the agent was ended by force.
     wakes
         Unix time for which a timer is set; it outlives a visit, so that one that comes and goes sets no more of them.
     waiters
@@ -156,6 +170,7 @@ class Resident:
     __slots__ = (
         "_waiters",
         "agent",
+        "breaking",
         "calling",
         "came",
         "cell",
@@ -200,6 +215,7 @@ class Resident:
         self.scheduled = False
         self.in_step = False
         self.calling = False
+        self.breaking: Cell | None = None
         self.steps = 0
         self.ties: dict[str, Tie] = {}
         self.wakes: float | None = None
@@ -241,6 +257,22 @@ class Resident:
                 return control
         self.controls = None
         return None
+
+    def parts(self) -> tuple[Cell, Luggage, VerifiedPassport]:
+        """What belongs to it while it is here, for whoever holds the lock and has something to do with it.
+
+        Raises
+        ------
+        BrokenOff
+        """
+        if self.cell is None or self.luggage is None or self.passport is None or self.is_broken_off:
+            raise BrokenOff(self.agent)
+        return self.cell, self.luggage, self.passport
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether it was ended by force."""
+        return self.ended is not None and self.ended.forced
 
     def let_go(self) -> None:
         """Keep nothing of the agent but where it is; its story goes on with its next visit."""

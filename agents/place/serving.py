@@ -26,10 +26,11 @@ from agents.errors import (
 )
 from agents.here import Here, Surroundings
 from agents.place.core import PlaceCore
-from agents.place.outcomes import RemoteTrace, error_of, failed, returned
+from agents.place.outcomes import RemoteTrace, failed, returned
 from agents.place.posting import encoded
 from agents.protocol import CallService, Done
 from agents.services import ServiceMaker
+from agents.told import rebuilt
 from mobility.plain import PlainInvalid, decode
 
 __all__ = ["OfferedService", "Served", "Serving", "arguments_from", "arguments_to", "read_answer"]
@@ -75,7 +76,7 @@ def read_answer(place: str, service: str, data: bytes) -> Any:
     told: Mapping[str, Any] = decode(data)
     if told["is"] == "returned":
         return told["value"]
-    error = error_of(label, told)
+    error = rebuilt(label, told)
     if isinstance(error, AgentFailed) and error.agent == label:
         error = ServiceFailed(place, service, told["kind"], told["text"], told["trace"])
     raise error from RemoteTrace(told["trace"])

@@ -111,7 +111,8 @@ def pack(
     ----------
     unit
         A suspended generator of a `resumable` function, or its `ExecutionState` (strong mobility); a function or class,
-        which travels with `args` and `kwargs`; or an object (weak mobility).
+        which travels with `args` and `kwargs`; or an object (weak mobility). Or its `Collected` parts, where it was
+        taken apart in another process, which has no key.
     by
         Who signs: the owner at birth, afterwards the place that sends.
     birth
@@ -199,6 +200,8 @@ def pack(
 
 
 def _taken_apart(unit: Any, args: Sequence[Any], kwargs: Mapping[str, Any], preview: bool) -> Collected:
+    if isinstance(unit, Collected):
+        return unit
     if not isinstance(unit, ExecutionState):
         return collect(*unit_of(unit, args, kwargs), preview=preview)
     generator = restore(unit)

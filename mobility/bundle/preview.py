@@ -9,14 +9,14 @@ from __future__ import annotations
 import reprlib
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mobility.plain import encode
 from mobility.reducers.generators import read
 from mobility.resumable.plan import plan_of
 
-__all__ = ["MOST_DEPTH", "MOST_VARIABLES", "preview_of"]
+__all__ = ["MOST_DEPTH", "MOST_VARIABLES", "preview_of", "shown"]
 
 MOST_VARIABLES = 64
 MOST_DEPTH = 16
@@ -53,6 +53,11 @@ def _variables(generator: types.GeneratorType[Any, Any, Any]) -> list[list[str]]
         except ValueError:
             continue  # not bound
     found.pop("__class__", None)
+    return shown(found)
+
+
+def shown(found: Mapping[str, Any]) -> list[list[str]]:
+    """Name, type and short text of each variable; no method of a value is called."""
     return [[name[:_TEXT], _type_name(value), _brief(value)] for name, value in sorted(found.items())[:MOST_VARIABLES]]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from mobility.bundle.manifest import Manifest, UnitKind
@@ -22,7 +23,7 @@ from mobility.environment import (
 )
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["is_let_in", "oldest_python_of", "unpack", "verdict_on"]
+__all__ = ["Makings", "is_let_in", "made_of", "makings_of", "oldest_python_of", "unpack", "verdict_on"]
 
 
 def unpack(
@@ -61,6 +62,36 @@ def unpack(
     CodeInvalid, LoadFailed, CodeNotFound, StateInvalid, FunctionNotFound, SourceMismatch, SnapshotInvalid
         If loading or decoding fails; nothing was resumed.
     """
+    make = makings_of(verified, weak=weak, environment=environment, decided=decided)
+    return made_of(make, verified.state, verified.writable_buffers(), limits=limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Makings:
+    """What is needed to make a unit beside its state and its buffers; plain, so that another process can do it.
+
+    Attributes
+    ----------
+    entry
+        Of a unit that is to start anew: its function or class, as ``module:qualname``; its state stays undecoded.
+    outside
+        The modules of installed distributions that it needs.
+    """
+
+    code: bytes
+    digest: bytes
+    entry: str | None
+    outside: tuple[str, ...]
+
+
+def makings_of(
+    verified: VerifiedBundle,
+    *,
+    weak: bool = False,
+    environment: Environment | None = None,
+    decided: Verdict | None = None,
+) -> Makings:
+    """The first half of `unpack`: see whether this host can take the unit. Parameters and errors are as there."""
     if not isinstance(verified, VerifiedBundle):
         raise TypeError(
             f"only a verified bundle can be unpacked, not a {type(verified).__qualname__}: call its verify(trust) first"
@@ -71,11 +102,17 @@ def unpack(
     if decided.kind is Mobility.REFUSE or not (weak or is_let_in(decided, state=_has_state(manifest))):
         raise EnvironmentRefused(decided)
     (code,) = verified.code
-    namespace = open_namespace(code, manifest.code[0], limits)
-    namespace.outside |= {module for needed in manifest.needs.distributions for module in needed.modules}
-    unit = decode_unit(verified.state, verified.writable_buffers(), namespace, unit=not weak)
-    if weak:
-        unit = namespace.entry(manifest.entry_point)
+    outside = {module for needed in manifest.needs.distributions for module in needed.modules}
+    return Makings(code, manifest.code[0], manifest.entry_point if weak else None, tuple(sorted(outside)))
+
+
+def made_of(make: Makings, state: Any, buffers: Iterable[Any], *, limits: Limits = DEFAULT_LIMITS) -> Any:
+    """The second half: load the code and decode the state, which must have been verified."""
+    namespace = open_namespace(make.code, make.digest, limits)
+    namespace.outside |= set(make.outside)
+    unit = decode_unit(state, buffers, namespace, unit=make.entry is None)
+    if make.entry is not None:
+        unit = namespace.entry(make.entry)
     namespace.serve(unit)
     return unit
 

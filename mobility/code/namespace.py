@@ -61,6 +61,7 @@ class Namespace:
         self.digest = digest
         self.outside: frozenset[str] = frozenset()
         self.initial: dict[str, dict[str, Any]] = {}
+        self._serves = 0
         self.modules: dict[str, ShippedModule] = {module.name: module for module in segment.modules}
         self._tops = frozenset(name.partition(".")[0] for name in self.modules)
         self.builtins = {**vars(builtins), "__import__": self._import}
@@ -145,7 +146,12 @@ class Namespace:
         return spec is None or spec.origin is not None
 
     def serve(self, unit: Any) -> None:
-        """Stay until `unit` is gone, and for some time after it: its results may be of classes that live here."""
+        """Stay until `unit` is gone, and for some time after it: its results may be of classes that live here.
+
+        What becomes of a unit, as an object of a class, is served before the unit is let go of.
+        """
+        with _lock:
+            self._serves += 1
         try:
             weakref.finalize(unit, _retire, self).atexit = False
         except TypeError:
@@ -165,6 +171,9 @@ _retired: collections.deque[Namespace] = collections.deque()
 
 def _retire(namespace: Namespace) -> None:
     with _lock:
+        namespace._serves -= 1
+        if namespace._serves:
+            return
         _retired.append(namespace)
         while len(_retired) > _RETIRED:
             _retired.popleft().close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agents import agent
-from agents.cell import Raised, Returned, Yielded
+from agents.cell import Landed, Raised, Returned, Yielded
 from agents.here import Here
+from agents.luggage import write_start
 from agents.terms import LaunchTerms
 from mobility.bundle import Birth, Bundle, pack
+from mobility.environment import EnvironmentRefused, Mobility, Reason, ReasonCode, Verdict
 from mobility.trust import Identity, TrustEntry, TrustList
 
 __all__ = ["CellSuite"]
@@ -140,3 +144,33 @@ class CellSuite:
         look = cell.look()
         assert look.text == "got = yield (number, here.name)" and ("number", "int", "0") in look.variables
         assert cell.advance("a") == Yielded((1, "baku"))
+
+    def test_packed_anew_it_starts_at_its_entry_with_these_arguments(self, kind):
+        verified, cell = self.born(kind, counts, [], 9)
+        assert cell.advance() == Yielded((0, "baku"))
+        cell.advance("lost")
+        start = write_start("counts", [["given"]], {"most": 1})
+        bundle = cell.pack(by=BAKU, passport=verified.passport, origin="baku", to="oslo", luggage=b"x", anew=start)
+        assert bundle.claims().unit == "function" and bundle.claims().suspension is None
+        there = self.verified(bundle, "oslo")
+        cell_there = kind(there, Here(Place("oslo"), there.passport.agent), LaunchTerms())
+        assert cell_there.advance() == Yielded((0, "oslo"))
+        outcome = cell_there.advance("a")
+        assert isinstance(outcome, Returned) and outcome.value == ["given", "a", "finally"]
+        assert cell.advance("b") == Yielded((2, "baku"))  # it is as it was
+
+    def test_landed_anew_its_state_is_not_looked_at(self, kind):
+        verified, cell = self.born(kind, counts, [], 9)
+        cell.advance()
+        bundle = cell.pack(by=BAKU, passport=verified.passport, origin="baku", to="oslo", luggage=b"x")
+        there = self.verified(bundle, "oslo")
+        landed = Landed(Verdict(Mobility.WEAK), write_start("counts", [["given"], 2], {}))
+        cell_there = kind(there, Here(Place("oslo"), there.passport.agent), LaunchTerms(), landed)
+        assert cell_there.advance() == Yielded((0, "oslo"))
+
+    def test_the_verdict_of_the_place_counts(self, kind):
+        verified, _ = self.born(kind, plain, 1)
+        reason = Reason(ReasonCode.MEMORY_TOO_SMALL, "2", "1", Mobility.REFUSE, "too small")
+        refused = Landed(Verdict(Mobility.REFUSE, (reason,)))
+        with pytest.raises(EnvironmentRefused, match="too small"):
+            kind(verified, Here(Place("baku"), verified.passport.agent), LaunchTerms(), refused)

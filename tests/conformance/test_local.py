@@ -11,6 +11,7 @@ from agents.checkpoints import MemoryCheckpoints, SqliteCheckpoints
 from agents.directory_service import DirectoryService
 from agents.errors import StoreFailed
 from agents.place import PlaceOptions
+from agents.processes.cell import ProcessCell
 from agents.testing.local import LocalNet, LocalPlatform
 from tests.conformance.cell import CellSuite
 from tests.conformance.checkpoints import CheckpointsSuite, LastingCheckpointsSuite
@@ -63,6 +64,20 @@ class TestInlineCell(CellSuite):
     @pytest.fixture
     def kind(self):
         return InlineCell
+
+
+class TestProcessCell(CellSuite):
+    @pytest.fixture
+    def kind(self):
+        cells = []
+
+        def kind(*given):
+            cells.append(ProcessCell(*given))
+            return cells[-1]
+
+        yield kind
+        for cell in cells:
+            cell.leave()
 
 
 class Network:

@@ -23,7 +23,8 @@ KEYS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"]]
 FILES = [["inspect"], ["verify"], ["run"]]
 PLATFORM = [
     *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"]),
-    *(["move"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["call"], ["publish"], ["pull"], ["demo"], ["doctor"]),
+    *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["call"], ["publish"], ["pull"]),
+    *(["demo"], ["doctor"]),
 ]
 COMMANDS = [*KEYS, *FILES, *PLATFORM]
 

@@ -186,3 +186,36 @@ def test_every_text_can_be_given_as_it_is(text: str) -> None:
     import json
 
     assert arguments_of(one, [json.dumps(text)]) == [text]
+
+
+CLASSES = """
+class Surveyor:
+    def __init__(self, places, most=3):
+        self.places, self.most = places, most
+
+    def arrive(self, here):
+        return None
+
+
+class Wrong:
+    def arrive(self):
+        return None
+
+
+class Other:
+    pass
+"""
+
+
+def test_classes_with_arrive(tmp_path: Path, file: Path) -> None:
+    """Their arguments are those with which they are made; the place is none of them."""
+    module = tmp_path / "class_agents_of_a_file.py"
+    module.write_text(CLASSES)
+    found = load(f"{module}:Surveyor")
+    assert arguments_of(found, ["oslo", "5"]) == ["oslo", 5]
+    with pytest.raises(typer.BadParameter, match="cannot be called with these"):
+        arguments_of(found, [])
+    told = failure(launched(f"{module}:Wrong"), 1, "not-loadable")
+    assert "Wrong.arrive" in told["message"]
+    told = failure(launched(f"{module}:Other"), 4, "function-not-found")
+    assert "Surveyor" in told["message"]

@@ -63,11 +63,13 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("work")
     home = folder / "home"
     for number, place in enumerate(("baku", "oslo", "lima"), 1):
-        (folder / f"{place}.toml").write_text(
+        text = (
             f"[place.resources.reading]\nvalue = {number}\n"
-            '[place.services.shown]\nfunction = "reprlib:repr"\n[place.services.broken]\nfunction = "os:fspath"\n',
-            encoding="utf-8",
+            '[place.services.shown]\nfunction = "reprlib:repr"\n[place.services.broken]\nfunction = "os:fspath"\n'
         )
+        if place == "lima":  # a small machine
+            text += '[place.environment]\nmemory = "32 MiB"\nlabels = { rack = "b3" }\n'
+        (folder / f"{place}.toml").write_text(text, encoding="utf-8")
     files = [f"--resources={place}={folder / place}.toml" for place in ("baku", "oslo", "lima")]
     agents = write_agents(folder)
     answer = sojourn("up", *files, "--format", "json", env={"SOJOURN_HOME": str(home)}, timeout=240)
@@ -79,6 +81,33 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         sojourn("down", env={"SOJOURN_HOME": str(home)})
         log = home / "run" / "cluster.log"
         assert not (home / "run" / "cluster.json").exists(), log.read_text() if log.exists() else "no log"
+
+
+def test_a_place_that_is_too_small(up: Up) -> None:
+    """Its verdict is shown, and refuses a move with reasons for people and for programs; the agent goes on."""
+    about = {row["place"]: row for row in up.data("places")}
+    assert about["lima"]["memory"] == 32 << 20 and about["lima"]["rack"] == "b3" and about["oslo"]["processor"]
+    made = up.launch("watch", "60", "--name", "large", "--at", "baku", "--memory", "64MiB", "--mobility", "either")
+    told = up.data("verdict", "large", "lima")
+    assert (told["agent"], told["place"], told["kind"]) == (made["agent"], "lima", "refuse")
+    assert [reason["code"] for reason in told["reasons"]] == ["memory-too-small"]
+    assert up.data("verdict", "large", "oslo")["kind"] == "strong"
+    shown = up.command("verdict", "large", "lima")
+    assert shown.returncode == 0 and shown.stdout.startswith(
+        "refuse: the unit cannot run here\n- The unit needs 64.0 MiB"
+    )
+    refused = up.error(3, "move-refused", "move", "large", "lima")
+    assert refused["why"] == "environment-refused" and refused["verdict"] == "refuse"
+    assert refused["reasons"] == told["reasons"]
+    text = up.command("move", "large", "lima")
+    assert text.returncode == 3 and "Lima cannot run it" not in text.stderr
+    assert "lima cannot run it: The unit needs 64.0 MiB of memory, and this host has 32.0 MiB in all" in text.stderr
+    assert "still runs on baku" in text.stderr
+    assert up.data("move", "large", "oslo")["to"] == "oslo"
+    up.command("stop", "large")
+    file = f"{up.agents.name}:watch"
+    assert up.error(3, "move-refused", "launch", file, "60", "--at", "lima", "--memory", "1 GiB")["verdict"] == "refuse"
+    assert "a size is" in up.command("launch", file, "60", "--memory", "lots").stderr
 
 
 def test_a_surveyor_from_a_file_to_its_result(up: Up) -> None:
@@ -135,6 +164,9 @@ def test_one_agent_through_all_commands(up: Up) -> None:
     assert up.data("stop", "watcher")["stopped"]
     up.error(1, "agent-ended", "stop", "watcher")
     assert not {agent, child["agent"]} & {row["agent"] for row in up.data("ps")}
+    up.data("launch", f"{up.agents.name}:watch", "0.2", "--name", "forced", "--process")
+    assert up.data("stop", "forced", "--force")["stopped"]
+    up.error(1, "agent-ended", "stop", "forced", "--force")
 
 
 def test_services_and_published_units(up: Up) -> None:

@@ -358,13 +358,14 @@ def test_verdict_without_moving(made):
 # -- weak --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("process", [False, True], ids=["inline", "process"])
 @pytest.mark.parametrize("cause", ["python", "processor"])
-def test_either_starts_anew_where_its_state_does_not_fit(made, cause):
+def test_either_starts_anew_where_its_state_does_not_fit(made, cause, process):
     """At its entry, with its arguments: its variables and its line stay behind, and so does the bytecode."""
     other = {"python": f"3.{sys.version_info[1] + 1}.0"} if cause == "python" else {"processor": OTHER}
     platform = made(lima=other)
     wire = Wire(platform)
-    handle = platform.launch(starts, "lima", at="baku", mobility="either", mark="given")
+    handle = platform.launch(starts, "lima", at="baku", mobility="either", process=process, mark="given")
     handle.send("hop")
     assert until(lambda: handle.place() == "lima")
     (sent,) = wire.to("lima")
@@ -462,11 +463,12 @@ def test_a_weak_start_survives_a_killed_place(made):
     assert handle.result(timeout=20) == ("told", "lima", "lima", "kept", "after")
 
 
-def test_either_thawed_where_its_state_does_not_fit(made, tmp_path):
+@pytest.mark.parametrize("process", [False, True], ids=["inline", "process"])
+def test_either_thawed_where_its_state_does_not_fit(made, tmp_path, process):
     """Nobody outside can pack it anew: the place that has verified the file starts it at its entry; killed, again."""
     other = f"3.{sys.version_info[1] + 1}.0"
     platform = made(lima={"python": other}, oslo={"processor": OTHER})
-    handle = platform.launch(starts, "nowhere", at="baku", mobility="either", mark="old")
+    handle = platform.launch(starts, "nowhere", at="baku", mobility="either", process=process, mark="old")
     assert until(lambda: handle.status().steps == 1)
     frozen = handle.freeze(tmp_path / "a.sojourn")
     assert frozen.claims().needs.python_minor and frozen.claims().needs.processors
@@ -482,6 +484,19 @@ def test_either_thawed_where_its_state_does_not_fit(made, tmp_path):
     with pytest.raises(MoveRefused) as raised:
         platform.thaw(file, at="lima")
     assert raised.value.verdict == "weak"
+
+
+def test_a_clone_accepts_what_its_original_accepts(made):
+    """And has the arguments with which that was launched."""
+    platform = made(lima={"implementation": "PyPy"})
+    handle = platform.launch(starts, "nowhere", at="baku", mobility="either", mark="both")
+    assert until(lambda: handle.status().steps == 1)
+    twin = handle.clone("oslo")
+    assert twin.move("lima")["mobility"] == "weak"
+    for one in (twin, handle):
+        one.send("x")
+    assert twin.result(timeout=10) == ("told", "lima", "lima", "both", "x")
+    assert handle.result(timeout=10) == ("told", "baku", "baku", "both", "x")
 
 
 def test_weak_frozen_holds_no_state(made, tmp_path):
@@ -538,8 +553,11 @@ def test_what_was_refused_is_asked_again(made):
     needs = Needs(distributions=(Distribution("sojourn-no-such-package", "1.0"),))
     platform = made(baku=GOOD)
     handle = platform.launch(waits, at="baku", needs=needs)
-    with pytest.raises(MoveRefused):
-        handle.move("oslo")
+    wire = Wire(platform)
+    for _ in range(2):
+        with pytest.raises(MoveRefused):
+            handle.move("oslo")
+    assert len(wire.to("oslo", Judges)) == 2 and not wire.to("oslo", Transfer)
     judging = platform.running["oslo"].judging
     judging.declared = DeclaredEnvironment.of("oslo", GOOD)
     handle.move("oslo")
