@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,9 +15,11 @@ import psutil
 import pytest
 
 from agents import agent, ask, call, checkpoint, clone, done, hop, receive, reply, send, sleep, spawn
+from agents.cell import Raised, Yielded, cell_for
 from agents.errors import AgentEnded, AgentFailed, AgentStopped, CellDied, MoveRefused, ResultNotPlain, ValueNotPlain
 from agents.place import PlaceOptions
 from agents.processes import starting
+from agents.processes.cell import ProcessCell
 from agents.testing.local import LocalPlatform
 from tests.agents.place.conftest import PLACES, until
 
@@ -242,6 +245,29 @@ def test_a_process_that_lies_gets_no_more_of_the_place(platform):
         assert exhibits.answer(what, which, encode([[], {}]))[0] == "error"
     assert exhibits.answer("surroundings", "resource", b"nonsense")[0] == "error"
     assert not closed
+
+
+def test_what_belongs_to_the_places_process_is_refused_at_the_yield():
+    """No effect gives such a value today; one that does must not break the place."""
+    from tests.conformance import cell as suite
+
+    verified = suite.CellSuite().verified(
+        suite.pack(suite.handles, by=suite.OWNER, birth=suite.Birth(hop_limit=1), luggage=b"")
+    )
+    cell = cell_for(
+        verified, suite.Here(suite.Place("baku"), verified.passport.agent), suite.LaunchTerms(process=True)
+    )
+    assert isinstance(cell, ProcessCell)
+    try:
+        assert cell.advance() == Yielded("ready")
+        outcome = cell.advance(threading.Lock())
+        assert isinstance(outcome, Raised) and isinstance(outcome.error, ValueNotPlain)
+        with pytest.raises(CellDied):
+            os.kill(cell.pid, signal.SIGKILL)
+            cell.look()
+        assert isinstance(cell.advance(), Raised)
+    finally:
+        cell.leave()
 
 
 @agent
