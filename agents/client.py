@@ -150,7 +150,7 @@ class Client:
 
     def launch(
         self,
-        function: Callable[..., Any],
+        function: Any,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         *,

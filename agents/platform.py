@@ -70,7 +70,7 @@ class Platform:
 
     def launch(
         self,
-        agent: Callable[..., Any],
+        agent: Any,
         *args: Any,
         at: Any = None,
         name: str | None = None,
@@ -90,7 +90,8 @@ class Platform:
         Parameters
         ----------
         agent
-            A function decorated with `agent`; it gets the place, then `args` and `kwargs`.
+            A function decorated with `agent`; it gets the place, then `args` and `kwargs`. Or a class agent: a class with
+            `arrive`, which is made of `args` and `kwargs` at the place, or an object of one.
         at
             Where it is born; None: at any place.
         name
