@@ -90,8 +90,8 @@ class Platform:
         Parameters
         ----------
         agent
-            A function decorated with `agent`; it gets the place, then `args` and `kwargs`. Or a class agent: a class with
-            `arrive`, which is made of `args` and `kwargs` at the place, or an object of one.
+            A function decorated with `agent`; it gets the place, then `args` and `kwargs`. Or a class agent: an object
+            that has `arrive`, or its class, which gets `args` and `kwargs` at the place.
         at
             Where it is born; None: at any place.
         name

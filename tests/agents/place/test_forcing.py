@@ -302,6 +302,36 @@ def test_while_the_directory_is_away(platform):
         handle.result(timeout=15)
 
 
+def ordinary():
+    """A generator that cannot travel, nor be left."""
+    try:
+        yield sleep(60)
+    finally:
+        time.sleep(0.5)
+
+
+@agent
+def delegates(here):
+    yield from ordinary()
+
+
+class Ordinary:
+    def arrive(self, here):
+        yield from ordinary()
+
+
+@pytest.mark.parametrize("unit", [delegates, Ordinary])
+def test_what_cannot_be_left_is_closed_aside(platform, unit):
+    """The place does not wait for it, and has met no defect."""
+    handle = platform.launch(unit, at="baku")
+    assert until(lambda: handle.state(timeout=10)["standing"] == "sleeps")
+    began = time.monotonic()
+    handle.stop(timeout=5, force=True)
+    assert time.monotonic() - began < 0.45
+    with pytest.raises(AgentStopped):
+        handle.result(timeout=5)
+
+
 @agent
 def ends_soon(here):
     import time
