@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
@@ -25,6 +26,7 @@ from agents.here import Here
 from agents.luggage import read_start
 from mobility.bundle.collecting import entry_of
 from mobility.code import namespace_of
+from mobility.errors import MobilityError
 from mobility.resumable.plan import plan_of
 from mobility.state import discard
 
@@ -107,7 +109,7 @@ class FunctionBody:
     def leave(self) -> None:
         unit, self._unit = self._unit, None
         if isinstance(unit, types.GeneratorType):
-            discard(unit)
+            _left(unit)
 
     def close(self) -> Raised | None:
         return _closed(self._unit)
@@ -197,10 +199,8 @@ class ObjectBody:
 
     def leave(self) -> None:
         running, self._running, self._unit = self._running, None, None
-        if running is not None and plan_of(running.gi_code) is not None:
-            discard(running)
-        elif running is not None:
-            _closed(running)  # of an ordinary generator Python runs the finally blocks, now or when it is collected
+        if running is not None:
+            _left(running)
 
     def close(self) -> Raised | None:
         running, self._running = self._running, None
@@ -241,6 +241,15 @@ def _attributes(thing: Any) -> dict[str, Any]:
     except AttributeError:
         pass
     return found
+
+
+def _left(generator: types.GeneratorType[Any, Any, Any]) -> None:
+    """Leave a generator. Of one that cannot be left, Python runs the ``finally`` blocks in any case: then on a thread
+    of their own, since they are the agent's, and may last."""
+    try:
+        discard(generator)
+    except MobilityError:
+        threading.Thread(target=_closed, args=(generator,), name="cell-closing", daemon=True).start()
 
 
 def _closed(generator: Any) -> Raised | None:

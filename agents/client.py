@@ -162,7 +162,7 @@ class Client:
 
     def launch(
         self,
-        function: Callable[..., Any],
+        function: Any,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         *,

@@ -74,7 +74,7 @@ class Platform(RemoteWork):
 
     def launch(
         self,
-        agent: Callable[..., Any],
+        agent: Any,
         *args: Any,
         at: Any = None,
         name: str | None = None,
@@ -96,7 +96,8 @@ class Platform(RemoteWork):
         Parameters
         ----------
         agent
-            A function decorated with `agent`; it gets the place, then `args` and `kwargs`.
+            A function decorated with `agent`; it gets the place, then `args` and `kwargs`. Or a class agent: an object
+            that has `arrive`, or its class, which gets `args` and `kwargs` at the place.
         at
             Where it is born; None: at any place, or at the first stop of its itinerary.
         name

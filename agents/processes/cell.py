@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from agents.cell import Cell, Landed, Look, Outcome, Raised, Returned, Yielded
-from agents.errors import AgentsError, CellDied, CellFailed, ResultNotPlain
+from agents.errors import AgentsError, CellDied, CellFailed, ResultNotPlain, ValueNotPlain
 from agents.here import Here
 from agents.processes.effects import stand_in, unpacked
 from agents.processes.far import Exhibits, picklable
@@ -177,7 +177,14 @@ class ProcessCell:
             return Raised(error, f"{type(error).__name__}: {error}")
         problem = None if error is None else picklable(error)
         try:
-            given = (pickle.dumps(value), pickle.dumps(problem))
+            data = pickle.dumps(value)
+        except Exception as unsent:  # it belongs to the place's process
+            kind = type(value)
+            data, problem = pickle.dumps(None), ValueNotPlain(
+                f"what its yield gives, a {kind.__module__}.{kind.__qualname__},", f"{type(unsent).__name__}: {unsent}"
+            )
+        try:
+            given = (data, pickle.dumps(problem))
             reply, large = self._exchange("advance", given, seconds=None)
             return self._outcome(reply, large)
         except LineEnded:

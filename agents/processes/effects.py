@@ -22,7 +22,7 @@ _KINDS: Final[tuple[type, ...]] = typing.get_args(does.Effect)
 #: As which effects travel.
 EFFECT_FORMS: Final = Registry()
 for _kind in _KINDS:
-    if _kind is not does.Call:
+    if _kind is not does.Call and dataclasses.is_dataclass(_kind):
         EFFECT_FORMS.add(_kind, f"sojourn.effect.{_kind.__name__}")
 
 #: How something is yielded: what it is, its bytes or the name of its type, the header of a function's parts, buffers.

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from agents import breaking
 from agents.breaking import Breakable, Broken, Shielded
 
 
@@ -108,6 +109,35 @@ def test_nothing_but_the_work_is_hit(often):
     thread.join(60)
     assert found == ["whole"]
     assert 20 < hits[0] < 400
+
+
+def test_what_is_sent_as_the_work_ends_is_waited_for(monkeypatch):
+    """The one who sends is slow: the thread must not go on with something else meanwhile."""
+    sent = breaking._raise_in
+    about_to, may_end = threading.Event(), threading.Event()
+
+    def slowly(thread, kind):
+        if kind is not None:
+            about_to.set()
+            time.sleep(0.2)
+        sent(thread, kind)
+
+    monkeypatch.setattr(breaking, "_raise_in", slowly)
+    one = Breakable()
+
+    def work():
+        one.run(lambda: may_end.wait(5))
+        for _ in range(1000):
+            time.sleep(0.0005)
+        return "whole"
+
+    thread, found = in_a_thread(work)
+    breaker, _ = in_a_thread(one.break_off)
+    about_to.wait(5)
+    may_end.set()
+    for one_of_both in (thread, breaker):
+        one_of_both.join(10)
+    assert found == ["whole"]
 
 
 class Ledger:

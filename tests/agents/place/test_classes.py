@@ -374,6 +374,7 @@ def test_what_leaves_runs_no_finally_block(platform):
     handle = platform.launch(Tidy, at="baku")
     assert until(lambda: handle.status().place == "oslo")
     handle.move("lima", timeout=10)
+    assert until(lambda: handle.state(timeout=10)["standing"] == "sleeps")
     handle.stop(timeout=10)
     assert until(lambda: said(handle))
     assert said(handle) == [("lima", "finally")]

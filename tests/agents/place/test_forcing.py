@@ -10,6 +10,9 @@ import pytest
 
 from agents import agent, ask, call, hop, receive, send, sleep
 from agents.errors import AgentEnded, AgentStopped, Busy
+from agents.place.resident import BrokenOff
+from agents.protocol import Control, Failure, Verb
+from agents.standing import Fresh
 from tests.agents.place.conftest import until
 
 
@@ -285,12 +288,67 @@ def test_while_the_directory_is_away(platform):
     time.sleep(0.1)
     place = platform.running["baku"]
     resident = place.core._residents[handle.agent]
-    from agents.protocol import Control, Failure, Verb
-
     platform.kill_directory()
     reply = place.serve(Control(handle.agent, Verb.STOP, None, 0.5, True))
     assert isinstance(reply, Failure) and "told as soon as it answers" in str(reply.error)
     assert not resident.machine.visit.runs
+    steps = resident.steps
+    place._performing._step(resident, None, None)  # by a thread that was just about to
+    assert resident.steps == steps
+    with resident.lock, pytest.raises(BrokenOff):
+        place.moving.capture(resident, "oslo", Fresh())
+    platform.start_directory()
+    with pytest.raises(AgentStopped):
+        handle.result(timeout=15)
+
+
+def ordinary():
+    """A generator that cannot travel, nor be left."""
+    try:
+        yield sleep(60)
+    finally:
+        time.sleep(0.5)
+
+
+@agent
+def delegates(here):
+    yield from ordinary()
+
+
+class Ordinary:
+    def arrive(self, here):
+        yield from ordinary()
+
+
+@pytest.mark.parametrize("unit", [delegates, Ordinary])
+def test_what_cannot_be_left_is_closed_aside(platform, unit):
+    """The place does not wait for it, and has met no defect."""
+    handle = platform.launch(unit, at="baku")
+    assert until(lambda: handle.state(timeout=10)["standing"] == "sleeps")
+    began = time.monotonic()
+    handle.stop(timeout=5, force=True)
+    assert time.monotonic() - began < 0.45
+    with pytest.raises(AgentStopped):
+        handle.result(timeout=5)
+
+
+@agent
+def ends_soon(here):
+    import time
+
+    time.sleep(0.8)
+    return "whole"
+
+
+def test_what_its_last_step_returns_does_not_count(platform):
+    """Also where the directory hears of its end only after that."""
+    handle = platform.launch(ends_soon, at="baku")
+    time.sleep(0.2)
+    place = platform.running["baku"]
+    resident = place.core._residents[handle.agent]
+    platform.kill_directory()
+    assert isinstance(place.serve(Control(handle.agent, Verb.STOP, None, 0.1, True)), Failure)
+    assert until(lambda: not resident.in_step, 5)
     platform.start_directory()
     with pytest.raises(AgentStopped):
         handle.result(timeout=15)
