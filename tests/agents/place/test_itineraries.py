@@ -660,8 +660,8 @@ class KillsAt:
         return answer
 
     def strike(self):
-        self.struck = True
         self.platform.kill(self.victim)
+        self.struck = True  # its disk is free
 
 
 @pytest.mark.parametrize("victim", ["baku", "oslo"])
