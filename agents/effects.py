@@ -244,7 +244,8 @@ def hop(place: Any) -> Hop:
 def clone(place: Any = None, *, name: str | None = None) -> CloneTo:
     """Put a second agent into the same execution state, at a place; None: here.
 
-    Both go on at this line, each with a `Clone`. What was in the mailbox stays with the original.
+    Both go on at this line, each with a `Clone`. What was in the mailbox stays with the original, whose state is
+    written down as by `checkpoint`: whatever dies meanwhile, the clone is made once.
 
     Raises
     ------

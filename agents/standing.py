@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 __all__ = [
     "Arrives",
     "Asks",
+    "Branches",
     "Cloned",
     "Fresh",
     "Gathers",
@@ -102,10 +103,22 @@ class Gathers:
     until: float
 
 
-Standing: TypeAlias = Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks | Gathers
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """It was just making a clone when this was written down; whether that was born has to be asked."""
+
+    child: str
+    place: str
+    name: str | None
+
+
+Standing: TypeAlias = (
+    Fresh | Arrives | Gives | Raises | Cloned | Spawned | Receives | Sleeps | Asks | Gathers | Branches
+)
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks, Gathers)
+    kind.__name__.lower(): kind
+    for kind in (Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps, Asks, Gathers, Branches)
 }
 
 

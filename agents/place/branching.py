@@ -50,7 +50,7 @@ class Branching:
         """
         started, began = time.time(), time.perf_counter()
         with resident.lock:
-            child = self._next_id(resident)
+            child = self._take_id(resident)
             cell, parent = resident.cell, resident.luggage
             passport = resident.passport
             assert cell is not None and parent is not None and passport is not None
@@ -85,7 +85,7 @@ class Branching:
         """
         started, began = time.time(), time.perf_counter()
         with resident.lock:
-            child = self._next_id(resident)
+            child = self._take_id(resident)
             passport, parent = resident.passport, resident.luggage
             assert passport is not None and parent is not None
             luggage = Luggage(effect.name or child, NEVER, at.Fresh(), terms=LaunchTerms(process=parent.terms.process))
@@ -106,12 +106,16 @@ class Branching:
         self.core.event(EventKind.SPAWNED, resident.agent, resident.machine.visit.epoch, child=child, to=to)
         return child
 
-    def _next_id(self, resident: Resident) -> str:
-        """An id that tells whose child it is; a second one of the same number, after a restore, is another agent."""
-        luggage = resident.luggage
-        assert luggage is not None
-        luggage.children += 1
-        return f"{resident.agent}.{resident.machine.visit.stay}-{luggage.children}"
+    def next_id(self, resident: Resident) -> str:
+        """The id of the next child, which tells whose it is; of the same number, after a restore, another one."""
+        assert resident.luggage is not None
+        return f"{resident.agent}.{resident.machine.visit.stay}-{resident.luggage.children + 1}"
+
+    def _take_id(self, resident: Resident) -> str:
+        child = self.next_id(resident)
+        assert resident.luggage is not None
+        resident.luggage.children += 1
+        return child
 
     def _send(self, resident: Resident, child: str, to: str, bundle: Bundle, started: float, began: float) -> None:
         outbound = self.moving.outbound(bundle, to, started, began)

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from agents import effects as does
 from agents.errors import AgentsError
-from agents.eventlog import EventKind
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from agents.place.posting import resolved
 from agents.place.resident import Resident
 from agents.place.tally import LOOK_FOR_LOST, SMALL, Enough, Tally, judged, overdue, results_of
+from agents.place.writing import write_down
 from agents.protocol import Description, LooksAt
 from agents.standing import Gathers
 from mobility.errors import MobilityError
@@ -99,16 +99,8 @@ class Gathering:
         if resident.agent in agents:
             raise ValueError("an agent cannot gather itself: it would wait for its own end")
         gathers = Gathers(agents, effect.first, effect.failures == "collect", effect.timeout, until)
-        try:
-            with resident.lock:
-                if agents and resident.luggage is luggage:  # else it was lost just now, with its lease
-                    outbound = self.moving.capture(resident, self.core.name, gathers)
-                    self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)
-                    size, epoch = len(outbound.bundle), resident.machine.visit.epoch
-                    self.core.event(EventKind.CHECKPOINTED, resident.agent, epoch, bytes=size)
-        except MobilityError as error:  # it holds what cannot travel, or the disk is full: it may wait all the same
-            text = f"it gathers, and goes back to its last checkpoint if this place dies, since: {error}"
-            self.core.event(EventKind.SAID, resident.agent, text=text)
+        if agents:
+            write_down(self.core, self.moving, resident, luggage, gathers)
         return gathers
 
     def look(self, resident: Resident, gathers: Gathers) -> tuple[bool, Any, BaseException | None]:

@@ -29,6 +29,7 @@ from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
 from agents.place.deferring import Deferring
 from agents.place.gathering import Gathering
+from agents.place.keeping import Keeping
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
@@ -132,8 +133,9 @@ class Place:
         self.post = Post(self.core, self._run)
         gathering = Gathering(self.core, self.moving, self._run)
         deferring = Deferring(self.core, self.moving, self._run)
+        keeping = Keeping(self.core, self.moving, branching)
         self._performing = Performing(
-            self.core, self.moving, branching, self.controlling, self.post, gathering, deferring, handle_of
+            self.core, self.moving, self.controlling, self.post, gathering, deferring, keeping, handle_of
         )
         self._lease: Lease | None = None
         self._members_version = -1
