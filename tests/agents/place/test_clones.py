@@ -9,6 +9,7 @@ import pytest
 
 from agents import agent, clone, gather, receive, reply, send, sleep, spawn
 from agents.errors import AgentsError
+from agents.handoff import Fence
 from agents.place import PlaceOptions
 from agents.protocol import Transfer
 from agents.testing.local import LocalPlatform
@@ -244,8 +245,8 @@ def test_clones_are_made_once_while_their_place_dies_at_random(seed, to):
 @agent
 def spawns(here):
     child = yield spawn(slow, at="oslo")
-    got = yield gather([child])
-    return got
+    yield receive(20)
+    return child.agent
 
 
 @agent
@@ -262,5 +263,37 @@ def test_a_spawned_child_is_not_started_again():
         until(lambda: any(event.kind == "checkpointed" for event in handle.logs()))
         platform.kill("baku")
         platform.start("baku")
-        assert handle.result(timeout=20) == ["child"]
-        assert sum(row.parent == handle.agent for row in platform.agents(ended=True)) == 1
+        handle.send("go", timeout=20)
+        (child,) = [row.agent for row in platform.agents(ended=True) if row.parent == handle.agent]
+        assert handle.result(timeout=20) == child and platform.get(child).result(timeout=10) == "child"
+
+
+def test_a_clone_that_could_not_be_made_before_its_place_died():
+    """The other place was away, so the directory was told that the clone is not to come; then the first one died. It is
+    not taken for born."""
+    with LocalPlatform(PLACES, options=QUICK) as platform:
+        platform.kill("oslo")
+        killer = platform.net.tamper = FencesThenDies(platform)
+        handle = platform.launch(breeds, "oslo", 2, at="baku")
+        assert killer.struck.wait(20)
+        until(lambda: "baku" not in platform.running)
+        platform.net.tamper = None
+        platform.start("oslo")
+        platform.start("baku")
+        assert handle.result(timeout=30) == [0, 1]
+        assert sum(row.parent == handle.agent for row in platform.agents(ended=True)) == 2
+
+
+class FencesThenDies:
+    """Kills the place when the directory has granted its first fence."""
+
+    def __init__(self, platform):
+        self.platform, self.struck = platform, threading.Event()
+
+    def __call__(self, whom, request, deliver):
+        answer = deliver()
+        if whom == "directory" and request[0] == "submit" and isinstance(request[1][0], Fence):
+            if not self.struck.is_set():
+                self.platform.kill("baku")
+                self.struck.set()
+        return answer

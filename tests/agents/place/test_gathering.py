@@ -9,7 +9,8 @@ import time
 import pytest
 
 from agents import agent, clone, gather, hop, receive, sleep, spawn
-from agents.errors import AgentLost, AgentsError, AgentStopped
+from agents.errors import AgentLost, AgentsError, AgentStopped, DirectoryUnreachable
+from agents.handoff import NEVER, Fence, Holder
 from agents.place import PlaceOptions
 from agents.place.tally import SMALL
 from agents.testing.local import LocalPlatform
@@ -248,6 +249,27 @@ def test_lost_with_its_place(monkeypatch):
         platform.gather([other], timeout=20)
 
 
+def test_not_lost_while_its_place_answers(monkeypatch):
+    """A place that cannot renew its lease still has its agents."""
+    monkeypatch.setattr("agents.place.tally._MISSED", 0.5)
+    monkeypatch.setattr("agents.place.gathering.LOOK_FOR_LOST", 0.2)
+    monkeypatch.setattr("agents.gathering.LOOK_FOR_LOST", 0.2)
+    with LocalPlatform(PLACES, lease_seconds=0.5, options=QUICK) as platform:
+        slow = platform.launch(gives, 7, 1.0, at="oslo")
+        waits = platform.launch(gathers, [slow], None, 30.0, at="baku")
+        until(lambda: waits.status().state == "waiting")
+
+        def tamper(whom, request, deliver):
+            if whom == "directory" and request[0] == "renew" and request[1][0] == "oslo":
+                raise DirectoryUnreachable("the cable is loose")
+            return deliver()
+
+        platform.net.tamper = tamper
+        threading.Timer(4.0, lambda: setattr(platform.net, "tamper", None)).start()
+        assert platform.gather([slow], timeout=20) == [7]
+        assert waits.result(timeout=20) == ("baku", [7])
+
+
 def test_a_place_that_comes_back_has_lost_nothing():
     """Its agents are waited for; they go on from their checkpoints."""
     with LocalPlatform(PLACES, lease_seconds=1.0, options=QUICK) as platform:
@@ -361,6 +383,55 @@ def test_moved_to_and_fro_while_it_gathers(platform):
         handle.move(place)
     handle.send("hello")
     expected("baku", handle.result(timeout=20))
+
+
+def test_moved_away_and_back_it_is_heard_anew(platform):
+    """What its place knew of it before it left counts no more; nothing else wakes it."""
+    (child,) = launched(platform, (1, 1.0))
+    handle = platform.launch(gathers, [child], at="baku")
+    assert until(lambda: handle.status().state == "waiting")
+    time.sleep(0.2)  # the pauses have grown
+    handle.move("oslo")
+    handle.move("baku")
+    assert handle.result(timeout=8) == ("baku", [1])
+
+
+def test_its_deadline_is_not_put_off_by_a_crash(platform):
+    """It is written down when it begins to wait."""
+    (child,) = launched(platform, (1, 30.0), at=("oslo",))
+    began = time.monotonic()
+    handle = platform.launch(gathers, [child], None, 2.0, at="baku")
+    assert until(lambda: handle.status().state == "waiting")
+    time.sleep(1.2)
+    platform.kill("baku")
+    platform.start("baku")
+    assert handle.result(timeout=20)[1] == "WaitedTooLong" and time.monotonic() - began < 3.0
+    child.stop()
+
+
+def test_results_that_cannot_be_fetched_in_time(platform):
+    """All have ended, and the directory gives away no large outcome: the agent hears of it at its deadline."""
+
+    def tamper(whom, request, deliver):
+        if whom == "directory" and request[0] == "outcome":
+            raise DirectoryUnreachable("it is busy")
+        return deliver()
+
+    (child,) = launched(platform, "large")
+    platform.wait([child], timeout=10)
+    platform.net.tamper = tamper
+    handle = platform.launch(tells_when, [child], 0.5, at="baku")
+    kind, waited = handle.result(timeout=10)
+    assert kind == "WaitedTooLong" and 0.4 < waited < 3
+    platform.net.tamper = None
+    assert len(platform.launch(gathers, [child], at="baku").result(timeout=10)[1][0]) == 5 * SMALL
+
+
+def test_one_that_was_never_born(platform, gathered):
+    """The directory has a row of it, which keeps it from being born: it is unknown, not ended."""
+    fence = Fence("0123456789abcdef", NEVER, Holder("outside", "x"), b"link")
+    platform.client.transport.ask_directory("submit", fence, timeout=5)
+    assert gathered(["0123456789abcdef"])[0] == "UnknownAgent"
 
 
 def test_frozen_and_thawed_while_it_gathers(platform, tmp_path):
