@@ -202,6 +202,13 @@ def test_what_has_no_result(platform, gathered):
     assert gathered(everyone, failures="collect") == (["'AgentStopped'", "'AgentFrozen'", "'UnknownAgent'"],)
 
 
+def test_more_than_the_directory_is_asked_for_at_once(platform):
+    (done,) = launched(platform, 1)
+    strangers = [f"{number:016x}" for number in range(1200)]
+    got = platform.gather([*strangers, done], failures="collect", timeout=20)
+    assert got[-1] == 1 and len(got) == 1201 and {type(one).__name__ for one in got[:-1]} == {"UnknownAgent"}
+
+
 def test_frozen_while_it_is_waited_for(platform, gathered):
     (slow,) = launched(platform, ("a", 60.0))
     threading.Timer(0.5, slow.freeze).start()
