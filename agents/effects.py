@@ -319,7 +319,8 @@ def gather(
     """Wait for the ends of agents, as of clones that search; gives a list of their results, in the order given.
 
     Waiting costs no thread, and the agent can be moved, frozen and stopped meanwhile: it goes on waiting where it is.
-    Its state is written down as by `checkpoint` when it begins to wait, so that those it has made are not made again.
+    Its state is written down as by `checkpoint` when it begins to wait, so that a crash of its place does not put off
+    its deadline.
 
     Parameters
     ----------

@@ -502,6 +502,27 @@ def test_the_directory_is_away_when_the_time_is_over(platform):
     assert kind == "WaitedTooLong" and waited < 1.9
 
 
+def test_the_directory_hangs_when_the_time_is_over(platform):
+    """It answers late, not never: the deadline holds, and what has ended meanwhile is heard of soon after."""
+    (child,) = launched(platform, (1, 2.5))
+    patient = platform.launch(gathers, [child], at="baku")
+    handle = platform.launch(tells_when, [child], 1.0, at="baku")
+    assert until(lambda: handle.status().state == patient.status().state == "waiting")
+    hangs = threading.Event()
+
+    def tamper(whom, request, deliver):
+        if whom == "directory" and request[0] == "endings" and not hangs.is_set():
+            hangs.wait(20)
+        return deliver()
+
+    platform.net.tamper = tamper
+    kind, waited = handle.result(timeout=20)
+    assert kind == "WaitedTooLong" and 0.9 < waited < 3.5
+    hangs.set()
+    began = time.monotonic()
+    assert patient.result(timeout=20) == ("baku", [1]) and time.monotonic() - began < 7
+
+
 @agent
 def tells_when(here, agents, timeout):
     began = time.time()
