@@ -290,7 +290,8 @@ def onward(*, patience: float | None = None) -> Onward:
 def clone(place: Any = None, *, name: str | None = None) -> CloneTo:
     """Put a second agent into the same execution state, at a place; None: here.
 
-    Both go on at this line, each with a `Clone`. What was in the mailbox stays with the original.
+    Both go on at this line, each with a `Clone`. What was in the mailbox stays with the original, whose state is
+    written down as by `checkpoint`: whatever dies meanwhile, the clone is made once.
 
     Raises
     ------
@@ -365,7 +366,8 @@ def gather(
     """Wait for the ends of agents, as of clones that search; gives a list of their results, in the order given.
 
     Waiting costs no thread, and the agent can be moved, frozen and stopped meanwhile: it goes on waiting where it is.
-    Its state is written down as by `checkpoint` when it begins to wait, so that those it has made are not made again.
+    Its state is written down as by `checkpoint` when it begins to wait, so that a crash of its place does not put off
+    its deadline.
 
     Parameters
     ----------

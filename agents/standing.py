@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 __all__ = [
     "Arrives",
     "Asks",
+    "Branches",
     "Cloned",
     "Evaluates",
     "Fresh",
@@ -154,6 +155,15 @@ class Travels:
     pause: float
 
 
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """It was just making a clone when this was written down; whether that was born has to be asked."""
+
+    child: str
+    place: str
+    name: str | None
+
+
 Standing: TypeAlias = (
     Fresh
     | Arrives
@@ -168,13 +178,14 @@ Standing: TypeAlias = (
     | Evaluates
     | GetsUnit
     | Travels
+    | Branches
 )
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
     for kind in (
         *(Fresh, Arrives, Gives, Cloned, Spawned, Receives, Sleeps),
-        *(Asks, Gathers, Evaluates, GetsUnit, Travels),
+        *(Asks, Gathers, Evaluates, GetsUnit, Travels, Branches),
     )
 }
 

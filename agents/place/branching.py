@@ -52,7 +52,7 @@ class Branching:
         plan = None if to == self.core.name else self.moving.binding.plan(resident, to, clone=True)
         with resident.lock:
             cell, parent, passport = resident.parts()
-            child = self._next_id(resident)
+            child = self._take_id(resident)
             if cell.weak:
                 standing = at.Fresh()
             # What lies in the mailbox was written to the original, and is read by it alone.
@@ -90,7 +90,7 @@ class Branching:
         started, began = time.time(), time.perf_counter()
         with resident.lock:
             _, parent, passport = resident.parts()
-            child = self._next_id(resident)
+            child = self._take_id(resident)
             process = parent.terms.process if effect.process is None else effect.process
             luggage = Luggage(effect.name or child, NEVER, at.Fresh(), terms=LaunchTerms(process=process))
             with capturing(to, self.core.name):
@@ -110,12 +110,16 @@ class Branching:
         self.core.event(EventKind.SPAWNED, resident.agent, resident.machine.visit.epoch, child=child, to=to)
         return child
 
-    def _next_id(self, resident: Resident) -> str:
-        """An id that tells whose child it is; a second one of the same number, after a restore, is another agent."""
-        luggage = resident.luggage
-        assert luggage is not None
-        luggage.children += 1
-        return f"{resident.agent}.{resident.machine.visit.stay}-{luggage.children}"
+    def next_id(self, resident: Resident) -> str:
+        """The id of the next child, which tells whose it is; of the same number, after a restore, another one."""
+        assert resident.luggage is not None
+        return f"{resident.agent}.{resident.machine.visit.stay}-{resident.luggage.children + 1}"
+
+    def _take_id(self, resident: Resident) -> str:
+        child = self.next_id(resident)
+        assert resident.luggage is not None
+        resident.luggage.children += 1
+        return child
 
     def _send(self, resident: Resident, child: str, to: str, bundle: Bundle, started: float, began: float) -> None:
         outbound = self.moving.outbound(bundle, to, started, began)

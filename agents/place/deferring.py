@@ -21,8 +21,8 @@ from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from agents.place.outcomes import failed
 from agents.place.resident import Ended, Resident
+from agents.place.writing import write_down
 from agents.standing import Fresh
-from mobility.errors import MobilityError
 from mobility.trust import VerifiedPassport
 
 __all__ = ["Deferring", "check_start"]
@@ -157,7 +157,8 @@ class Deferring:
                 return True
             if holds:
                 luggage.terms = replace(luggage.terms, start_at=None, start_when=None)
-                self._write_down(resident)
+                # So that after a crash it does not wait for what was true before.
+                write_down(self.core, self.moving, resident, luggage, Fresh())
             elif time.time() > passport.birth.certificate.not_after:
                 error = NeverBegan(resident.agent, f"{name!r} was not true on {self.core.name} while it lived")
                 raised = Raised(error, f"{type(error).__name__}: {error}")
@@ -168,14 +169,6 @@ class Deferring:
             self._say(resident, f"begins: {name!r} is true")
         self.core.schedule(resident, self.run)
         return True
-
-    def _write_down(self, resident: Resident) -> None:
-        """That it has begun: after a crash it does not wait for what was true before. Its lock is held."""
-        try:
-            outbound = self.moving.capture(resident, self.core.name, Fresh())
-            self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)
-        except MobilityError as error:  # it begins all the same, and if this place dies it waits again
-            self._say(resident, f"begins, and waits again if this place dies, since: {error}")
 
     def _say(self, resident: Resident, text: str) -> None:
         self.core.event(EventKind.SAID, resident.agent, text=text)

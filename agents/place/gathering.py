@@ -6,21 +6,23 @@ agent comes to be: results are fetched when it goes on, and never lie in its lug
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from agents import effects as does
 from agents.errors import AgentsError
-from agents.eventlog import EventKind
 from agents.luggage import Luggage
 from agents.place.core import PlaceCore
 from agents.place.moving import Moving
 from agents.place.posting import resolved
 from agents.place.resident import Resident
 from agents.place.tally import LOOK_FOR_LOST, SMALL, Enough, Tally, judged, overdue, results_of
+from agents.place.writing import write_down
 from agents.protocol import Description, LooksAt
 from agents.standing import Gathers
 from mobility.errors import MobilityError
@@ -32,6 +34,9 @@ _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 _SHARE: Final = 5.0
 _LOOK: Final = 3.0
+#: Seconds that the directory gets for an answer, and for an outcome, also if the deadline is nearer.
+_MOMENT: Final = 1.0
+_LEAST_FETCH: Final = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -76,8 +81,9 @@ class Gathering:
     _tally: Tally = field(default_factory=Tally, init=False)
     _reading: set[str] = field(default_factory=set, init=False)
     _pause: float = field(default=_FIRST_PAUSE, init=False)
-    #: The number of the round that is to come; one that was planned before it is dropped.
+    #: The number of the round that is to come, and when that is; one that was planned before it is dropped.
     _round: int = field(default=0, init=False)
+    _due: float | None = field(default=None, init=False)
     _asking: bool = field(default=False, init=False)
     _looking: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
@@ -99,16 +105,8 @@ class Gathering:
         if resident.agent in agents:
             raise ValueError("an agent cannot gather itself: it would wait for its own end")
         gathers = Gathers(agents, effect.first, effect.failures == "collect", effect.timeout, until)
-        try:
-            with resident.lock:
-                if agents and resident.luggage is luggage:  # else it was lost just now, with its lease
-                    outbound = self.moving.capture(resident, self.core.name, gathers)
-                    self.core.store.save(resident.agent, resident.machine.visit.stay, outbound.bundle)
-                    size, epoch = len(outbound.bundle), resident.machine.visit.epoch
-                    self.core.event(EventKind.CHECKPOINTED, resident.agent, epoch, bytes=size)
-        except MobilityError as error:  # it holds what cannot travel, or the disk is full: it may wait all the same
-            text = f"it gathers, and goes back to its last checkpoint if this place dies, since: {error}"
-            self.core.event(EventKind.SAID, resident.agent, text=text)
+        if agents:
+            write_down(self.core, self.moving, resident, luggage, gathers)
         return gathers
 
     def look(self, resident: Resident, gathers: Gathers) -> tuple[bool, Any, BaseException | None]:
@@ -129,6 +127,10 @@ class Gathering:
     # -- asking; the lock is held where it is not said otherwise
 
     def _plan(self, seconds: float) -> None:
+        due = time.monotonic() + seconds
+        if self._due is not None and self._due <= due:
+            return
+        self._due = due
         self._round += 1
         number = self._round
         self.core.timers.after(seconds, lambda: self.core.soon(lambda: self._ask(number)))
@@ -136,7 +138,10 @@ class Gathering:
     def _ask(self, number: int) -> None:
         """One round, on a thread of its own, without the lock."""
         with self._lock:
-            if number != self._round or self._asking:
+            if number != self._round:
+                return
+            self._due = None
+            if self._asking:  # whoever asks plans the next one
                 return
             self._asking = True
         took = 0.0
@@ -149,9 +154,9 @@ class Gathering:
                 self._asking = False
                 self._watches = {agent: watch for agent, watch in self._watches.items() if watch.lives}
                 if self._watches:
-                    ends = min(watch.gathers.until for watch in self._watches.values()) - time.time()
-                    open_ends = ends if ends > 0 else _LONGEST_PAUSE
-                    self._plan(max(_FIRST_PAUSE, _SHARE * took, min(self._pause, open_ends)))
+                    pause = max(self._pause, min(_SHARE * took, _LONGEST_PAUSE))
+                    left = _left(self._watches.values())
+                    self._plan(max(_FIRST_PAUSE, min(pause, left) if left > 0 else pause))
                     self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
                 else:
                     self._tally.keep(set())
@@ -163,9 +168,8 @@ class Gathering:
             pending = self._tally.open(agent for watch in watches for agent in watch.gathers.agents)
         if pending:
             try:
-                told = self.core.transport.ask_directory(
-                    "endings", pending, SMALL, timeout=self.core.options.directory_seconds
-                )
+                seconds = max(_MOMENT, min(self.core.options.directory_seconds, _left(watches)))
+                told = self.core.transport.ask_directory("endings", pending, SMALL, timeout=seconds)
             except MobilityError:
                 told = ()  # asked again, as long as somebody waits
             with self._lock:
@@ -192,7 +196,7 @@ class Gathering:
                 for agent in self._tally.unread(gathers.agents):
                     if agent not in self._reading:
                         self._reading.add(agent)
-                        self.core.soon(lambda agent=agent: self._read(agent))  # type: ignore[misc]  # no way to type it
+                        self.core.soon(partial(self._read, agent, gathers.until))
             if time.time() < gathers.until:
                 return
             watch.answer = (None, overdue(gathers.agents, self._tally.fates, gathers.seconds))
@@ -200,10 +204,9 @@ class Gathering:
 
     # -- what takes longer, each on a thread of its own
 
-    def _fetch(self, agent: str) -> bytes | None:
-        outcome: bytes | None = self.core.transport.ask_directory(
-            "outcome", agent, timeout=self.core.options.transfer_seconds
-        )
+    def _fetch(self, agent: str, until: float) -> bytes | None:
+        seconds = max(_LEAST_FETCH, min(self.core.options.transfer_seconds, until - time.time()))
+        outcome: bytes | None = self.core.transport.ask_directory("outcome", agent, timeout=seconds)
         return outcome
 
     def _make(self, watch: _Watch, enough: Enough) -> None:
@@ -214,7 +217,11 @@ class Gathering:
         answer: tuple[Any, BaseException | None] | None
         try:
             package: str | None = getattr(watch.resident.cell, "package", None)  # of cells in this process
-            answer = results_of(gathers.agents, gathers.collects, enough, fates, self._fetch, package)
+
+            def fetch(agent: str) -> bytes | None:
+                return self._fetch(agent, gathers.until)
+
+            answer = results_of(gathers.agents, gathers.collects, enough, fates, fetch, package)
         except AgentsError:  # the directory does not answer
             answer = None
             if time.time() > gathers.until:
@@ -227,10 +234,10 @@ class Gathering:
         if answer is not None:
             self.core.schedule(watch.resident, self.run)
 
-    def _read(self, agent: str) -> None:
+    def _read(self, agent: str, until: float) -> None:
         """See how one with a large outcome has ended, which is not kept: it may be long until it is wanted."""
         try:
-            outcome = self._fetch(agent)
+            outcome = self._fetch(agent, until)
         except MobilityError:
             return  # asked again
         else:
@@ -278,3 +285,8 @@ class Gathering:
         except MobilityError:
             return None
         return frozenset(row["agent"] for row in told.agents) if isinstance(told, Description) else None
+
+
+def _left(watches: Iterable[_Watch]) -> float:
+    """Seconds to the next deadline of those that have no answer yet; negative if it is over."""
+    return min((watch.gathers.until for watch in watches if watch.answer is None), default=math.inf) - time.time()

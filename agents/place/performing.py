@@ -21,13 +21,13 @@ from agents.luggage import Luggage
 from agents.mailbox import Message
 from agents.paradigms import Evaluation, Publication, ServiceCall, UnitFetch, UnitPull
 from agents.patience import ask_patiently
-from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore
 from agents.place.deferring import Deferring
 from agents.place.expiring import Expiring
 from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
+from agents.place.keeping import Keeping
 from agents.place.moving import Moving
 from agents.place.outcomes import failed, returned
 from agents.place.posting import Post, encoded
@@ -50,11 +50,11 @@ class Performing:
 
     core: PlaceCore
     moving: Moving
-    branching: Branching
     controlling: Controlling
     post: Post
     gathering: Gathering
     deferring: Deferring
+    keeping: Keeping
     handle_of: Callable[[str], Any]
     requesting: Requesting
     fragments: Fragments
@@ -96,7 +96,8 @@ class Performing:
     def _turn(self, resident: Resident) -> bool:
         """One step, or one wish of somebody outside; whether it can go on at once."""
         with resident.lock:
-            ended, unperformed, luggage = resident.ended, resident.unperformed, resident.luggage
+            ended, luggage = resident.ended, resident.luggage
+            unperformed: tuple[Any] | None = resident.unperformed
             control = None
             if luggage is None:  # it left just now
                 return True
@@ -107,25 +108,27 @@ class Performing:
                     resident.wants(control)  # after the next step
                     control = None
             resident.unperformed = None
+            if unperformed is None and isinstance(luggage.standing, at.Branches):  # its place died within a clone
+                unperformed = (luggage.standing,)
         if ended is not None:
             self.moving.finish(resident)
         elif over:
             self.expiring.end(resident)
-        elif unperformed is not None:
-            self._perform(resident, luggage, unperformed[0])
         elif control is not None:
             self.controlling.carry_out(resident, control)
+        elif unperformed is not None:
+            self._perform(resident, luggage, unperformed[0])
         else:
             if resident.held_back:
                 with resident.lock:
                     resident.scheduled = False
                 return False
-            if luggage.terms.fragment is not None:
-                self.fragments.install(resident)
-                return True
             ready, value, error = self._ready(resident)
             if not ready:
                 return False
+            if luggage.terms.fragment is not None:
+                self.fragments.install(resident)
+                return True
             if isinstance(luggage.standing, at.Travels):
                 self.travelling.attempt(resident, luggage)
                 return True
@@ -310,11 +313,12 @@ class Performing:
                 return at.Gives()
             case does.CloneTo():
                 self._check_place(effect.place)
-                child = self.branching.clone(resident, effect.place or self.core.name, effect.name)
-                return at.Cloned(False, child)
+                return self.keeping.clone(resident, luggage, effect.place or self.core.name, effect.name)
+            case at.Branches():
+                return self.keeping.settled(resident, luggage, effect)
             case does.Spawn():
                 self._check_place(effect.at)
-                return at.Spawned(self.branching.spawn(resident, effect, effect.at or self.core.name))
+                return self.keeping.spawn(resident, luggage, effect, effect.at or self.core.name)
             case does.Call():
                 self._call(resident, luggage, effect)
                 return None

@@ -39,6 +39,7 @@ from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
 from agents.place.holdings import Holdings
 from agents.place.judging import Judging
+from agents.place.keeping import Keeping
 from agents.place.landing import Landing
 from agents.place.lease import Lease, clock
 from agents.place.moving import Moving
@@ -177,11 +178,11 @@ class Place:
         self._performing = Performing(
             self.core,
             self.moving,
-            branching,
             self.controlling,
             self.post,
             Gathering(self.core, self.moving, self._run),
             Deferring(self.core, self.moving, self._run),
+            Keeping(self.core, self.moving, branching),
             handle_of,
             self._requesting,
             self.fragments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from agents import agent, ask, checkpoint, clone, gather, hop, receive, reply, send, sleep
+from agents import agent, ask, clone, gather, hop, receive, reply, send, sleep
 from agents.errors import AgentsError
 
 __all__ = ["begins", "branches", "counts_aloud", "does", "echoes", "follows", "meets_its_clone", "opens", "searches"]
@@ -87,7 +87,6 @@ def searches(here, places, levels, breadth, seconds=0.0):
             else:
                 children.append(made.other)
         if not is_clone:
-            yield checkpoint()
             found = yield gather(children, timeout=120)
             return sorted(row for rows in found for row in rows)
     yield sleep(seconds)

@@ -181,7 +181,7 @@ def test_tree_of_clones_gathered_though_a_place_is_killed(platform: Platform, vi
 
 
 def test_tree_of_clones_gathered_though_places_are_killed_while_it_grows(platform: Platform) -> None:
-    """At any moment: each part is in the result exactly once."""
+    """At any moment: each part is in the result exactly once, and each clone was made once."""
     handle = platform.launch(units.searches, list(PLACES), 3, 2, 1.0, at="lima")
     done = threading.Event()
 
@@ -202,3 +202,4 @@ def test_tree_of_clones_gathered_though_places_are_killed_while_it_grows(platfor
         done.set()
         killer.join()
     assert [row[0] for row in found] == leaves(3, 2)
+    assert len(family(platform, handle.agent)) == 1 + 2 + 4 + 8

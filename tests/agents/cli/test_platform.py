@@ -248,6 +248,27 @@ def test_following_ends_with_the_agent(up: Up) -> None:
     assert {event["name"] for event in events} == {"short"}
 
 
+def test_an_agent_that_begins_later(up: Up) -> None:
+    """It is listed with what it waits for; a place without the resource refuses it."""
+    born = up.launch("brief", "0", "--at", "oslo", "--start-at", "+3600", "--name", "later")
+    assert born["place"] == "oslo"
+    (row,) = [row for row in up.data("ps") if row["name"] == "later"]
+    assert row["state"] == "waiting" and row["steps"] == 0 and row["waits_for"].startswith("its start at 20")
+    assert "waiting for its start at 20" in up.command("ps").stdout
+    up.command("stop", "later")
+    told = up.error(3, "move-refused", "launch", f"{up.agents.name}:brief", "0", "--start-when", "nothing")
+    assert told["why"] == "resource-missing" and "'nothing'" in told["message"]
+    up.error(2, "usage", "launch", f"{up.agents.name}:brief", "0", "--start-when", "")
+    answer = up.command(
+        *("launch", f"{up.agents.name}:brief", "0", "--start-when", "reading", "--start-at", "+600"),
+        *("--at", "lima", "--name", "both"),
+    )
+    assert answer.returncode == 0 and "it waits on lima until it is to begin" in answer.stdout, answer.stderr
+    up.command("stop", "both")
+    answer = up.command("launch", f"{up.agents.name}:brief", "0", "--start-when", "reading", "--wait")
+    assert answer.returncode == 0, answer.stderr
+
+
 def test_places_and_their_keys(up: Up) -> None:
     """What a place tells; and its key, with which what it has signed is verified elsewhere."""
     found = up.data("places", "--keys", up.folder / "keys")

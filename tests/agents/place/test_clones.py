@@ -7,9 +7,11 @@ import threading
 
 import pytest
 
-from agents import agent, clone, gather, receive, reply, send, sleep
+from agents import agent, clone, gather, receive, reply, send, sleep, spawn
 from agents.errors import AgentsError
+from agents.handoff import Fence
 from agents.place import PlaceOptions
+from agents.protocol import Transfer
 from agents.testing.local import LocalPlatform
 from tests.agents.place.conftest import PLACES, until
 
@@ -162,3 +164,136 @@ def test_a_clone_that_has_a_name_is_gathered_by_it(platform):
     assert until(lambda: handle.status().state == "waiting")
     platform.get("second").send("go")
     assert handle.result(timeout=20) is True
+
+
+# -- a place that dies meanwhile
+
+
+@agent
+def breeds(here, to, count):
+    """Makes clones one after another; each says which it is, and the original gathers them."""
+    children = []
+    while len(children) < count:
+        try:
+            made = yield clone(to)
+        except AgentsError:
+            yield sleep(0.05)
+            continue
+        if made.is_clone:
+            yield sleep(0.1)
+            return len(children)
+        children.append(made.other)
+    got = yield gather(children, timeout=60)
+    return got
+
+
+class Strikes:
+    """Kills a place at the n-th submission or transfer, before or after that is delivered."""
+
+    def __init__(self, platform, number, when, victim):
+        self.platform, self.number, self.when, self.victim = platform, number, when, victim
+        self.lock, self.seen, self.struck = threading.Lock(), 0, threading.Event()
+
+    def __call__(self, whom, request, deliver):
+        counts = request[0] == "submit" if whom == "directory" else isinstance(request, Transfer)
+        with self.lock:
+            mine = counts and self.seen == self.number
+            self.seen += counts
+        if mine and self.when == "before":
+            self.strike()
+        answer = deliver()
+        if mine and self.when == "after":
+            self.strike()
+        return answer
+
+    def strike(self):
+        self.platform.kill(self.victim)
+        self.struck.set()
+
+
+@pytest.mark.parametrize("victim", ["baku", "oslo"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(7))
+def test_a_clone_is_made_once_whenever_a_place_dies(number, when, victim):
+    """At each request of three clones, at home and at the other place: there are three children, and no fourth."""
+    with LocalPlatform(PLACES, options=QUICK) as platform:
+        handle = platform.launch(breeds, "oslo", 3, at="baku")
+        killer = platform.net.tamper = Strikes(platform, number, when, victim)
+        if killer.struck.wait(1.5):
+            until(lambda: victim not in platform.running)
+            platform.start(victim)
+        platform.net.tamper = None
+        assert handle.result(timeout=30) == [0, 1, 2]
+        assert sum(row.parent == handle.agent for row in platform.agents(ended=True)) == 3
+
+
+@pytest.mark.parametrize("to", ["baku", "oslo"])
+@pytest.mark.parametrize("seed", range(3))
+def test_clones_are_made_once_while_their_place_dies_at_random(seed, to):
+    """Again and again, also when the clones are made at the same place."""
+    chance = random.Random(seed)
+    with LocalPlatform(PLACES, options=QUICK) as platform:
+        handle = platform.launch(breeds, to, 12, at="baku")
+        for _ in range(4):
+            until(lambda: False, chance.uniform(0.0, 0.08))
+            platform.kill("baku")
+            platform.start("baku")
+        assert handle.result(timeout=40) == list(range(12))
+        assert sum(row.parent == handle.agent for row in platform.agents(ended=True)) == 12
+
+
+@agent
+def spawns(here):
+    child = yield spawn(slow, at="oslo")
+    yield receive(20)
+    return child.agent
+
+
+@agent
+def slow(here):
+    yield sleep(1.0)
+    return "child"
+
+
+def test_a_spawned_child_is_not_started_again():
+    """It is written down when it has begun."""
+    with LocalPlatform(PLACES, options=QUICK) as platform:
+        handle = platform.launch(spawns, at="baku")
+        assert until(lambda: [row for row in platform.agents() if row.parent == handle.agent])
+        until(lambda: any(event.kind == "checkpointed" for event in handle.logs()))
+        platform.kill("baku")
+        platform.start("baku")
+        handle.send("go", timeout=20)
+        (child,) = [row.agent for row in platform.agents(ended=True) if row.parent == handle.agent]
+        assert handle.result(timeout=20) == child and platform.get(child).result(timeout=10) == "child"
+
+
+def test_a_clone_that_could_not_be_made_before_its_place_died():
+    """The other place was away, so the directory was told that the clone is not to come; then the first one died. It is
+    not taken for born."""
+    with LocalPlatform(PLACES, options=QUICK) as platform:
+        platform.kill("oslo")
+        killer = platform.net.tamper = FencesThenDies(platform)
+        handle = platform.launch(breeds, "oslo", 2, at="baku")
+        assert killer.struck.wait(20)
+        until(lambda: "baku" not in platform.running)
+        platform.net.tamper = None
+        platform.start("oslo")
+        platform.start("baku")
+        assert handle.result(timeout=30) == [0, 1]
+        assert sum(row.parent == handle.agent for row in platform.agents(ended=True)) == 2
+
+
+class FencesThenDies:
+    """Kills the place when the directory has granted its first fence."""
+
+    def __init__(self, platform):
+        self.platform, self.struck = platform, threading.Event()
+
+    def __call__(self, whom, request, deliver):
+        answer = deliver()
+        if whom == "directory" and request[0] == "submit" and isinstance(request[1][0], Fence):
+            if not self.struck.is_set():
+                self.platform.kill("baku")
+                self.struck.set()
+        return answer

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from agents import agent, clone, gather, hop, receive, sleep, spawn
-from agents.errors import AgentLost, AgentsError, AgentStopped
+from agents.errors import AgentLost, AgentsError, AgentStopped, DirectoryUnreachable
+from agents.handoff import NEVER, Fence, Holder
 from agents.place import PlaceOptions
 from agents.place.tally import SMALL
 from agents.testing.local import LocalPlatform
@@ -201,6 +202,13 @@ def test_what_has_no_result(platform, gathered):
     assert gathered(everyone, failures="collect") == (["'AgentStopped'", "'AgentFrozen'", "'UnknownAgent'"],)
 
 
+def test_more_than_the_directory_is_asked_for_at_once(platform):
+    (done,) = launched(platform, 1)
+    strangers = [f"{number:016x}" for number in range(1200)]
+    got = platform.gather([*strangers, done], failures="collect", timeout=20)
+    assert got[-1] == 1 and len(got) == 1201 and {type(one).__name__ for one in got[:-1]} == {"UnknownAgent"}
+
+
 def test_frozen_while_it_is_waited_for(platform, gathered):
     (slow,) = launched(platform, ("a", 60.0))
     threading.Timer(0.5, slow.freeze).start()
@@ -246,6 +254,27 @@ def test_lost_with_its_place(monkeypatch):
         assert waits.result(timeout=20)[1] == "AgentLost"
         platform.start("oslo")
         platform.gather([other], timeout=20)
+
+
+def test_not_lost_while_its_place_answers(monkeypatch):
+    """A place that cannot renew its lease still has its agents."""
+    monkeypatch.setattr("agents.place.tally._MISSED", 0.5)
+    monkeypatch.setattr("agents.place.gathering.LOOK_FOR_LOST", 0.2)
+    monkeypatch.setattr("agents.gathering.LOOK_FOR_LOST", 0.2)
+    with LocalPlatform(PLACES, lease_seconds=0.5, options=QUICK) as platform:
+        slow = platform.launch(gives, 7, 1.0, at="oslo")
+        waits = platform.launch(gathers, [slow], None, 30.0, at="baku")
+        until(lambda: waits.status().state == "waiting")
+
+        def tamper(whom, request, deliver):
+            if whom == "directory" and request[0] == "renew" and request[1][0] == "oslo":
+                raise DirectoryUnreachable("the cable is loose")
+            return deliver()
+
+        platform.net.tamper = tamper
+        threading.Timer(4.0, lambda: setattr(platform.net, "tamper", None)).start()
+        assert platform.gather([slow], timeout=20) == [7]
+        assert waits.result(timeout=20) == ("baku", [7])
 
 
 def test_a_place_that_comes_back_has_lost_nothing():
@@ -363,6 +392,55 @@ def test_moved_to_and_fro_while_it_gathers(platform):
     expected("baku", handle.result(timeout=20))
 
 
+def test_moved_away_and_back_it_is_heard_anew(platform):
+    """What its place knew of it before it left counts no more; nothing else wakes it."""
+    (child,) = launched(platform, (1, 1.0))
+    handle = platform.launch(gathers, [child], at="baku")
+    assert until(lambda: handle.status().state == "waiting")
+    time.sleep(0.2)  # the pauses have grown
+    handle.move("oslo")
+    handle.move("baku")
+    assert handle.result(timeout=8) == ("baku", [1])
+
+
+def test_its_deadline_is_not_put_off_by_a_crash(platform):
+    """It is written down when it begins to wait."""
+    (child,) = launched(platform, (1, 30.0), at=("oslo",))
+    began = time.monotonic()
+    handle = platform.launch(gathers, [child], None, 2.0, at="baku")
+    assert until(lambda: handle.status().state == "waiting")
+    time.sleep(1.2)
+    platform.kill("baku")
+    platform.start("baku")
+    assert handle.result(timeout=20)[1] == "WaitedTooLong" and time.monotonic() - began < 3.0
+    child.stop()
+
+
+def test_results_that_cannot_be_fetched_in_time(platform):
+    """All have ended, and the directory gives away no large outcome: the agent hears of it at its deadline."""
+
+    def tamper(whom, request, deliver):
+        if whom == "directory" and request[0] == "outcome":
+            raise DirectoryUnreachable("it is busy")
+        return deliver()
+
+    (child,) = launched(platform, "large")
+    platform.wait([child], timeout=10)
+    platform.net.tamper = tamper
+    handle = platform.launch(tells_when, [child], 0.5, at="baku")
+    kind, waited = handle.result(timeout=10)
+    assert kind == "WaitedTooLong" and 0.4 < waited < 3
+    platform.net.tamper = None
+    assert len(platform.launch(gathers, [child], at="baku").result(timeout=10)[1][0]) == 5 * SMALL
+
+
+def test_one_that_was_never_born(platform, gathered):
+    """The directory has a row of it, which keeps it from being born: it is unknown, not ended."""
+    fence = Fence("0123456789abcdef", NEVER, Holder("outside", "x"), b"link")
+    platform.client.transport.ask_directory("submit", fence, timeout=5)
+    assert gathered(["0123456789abcdef"])[0] == "UnknownAgent"
+
+
 def test_frozen_and_thawed_while_it_gathers(platform, tmp_path):
     handle = waiting(platform, 0.6)
     handle.freeze(tmp_path / "a.sojourn")
@@ -424,6 +502,27 @@ def test_the_directory_is_away_when_the_time_is_over(platform):
     assert kind == "WaitedTooLong" and waited < 1.9
 
 
+def test_the_directory_hangs_when_the_time_is_over(platform):
+    """It answers late, not never: the deadline holds, and what has ended meanwhile is heard of soon after."""
+    (child,) = launched(platform, (1, 2.5))
+    patient = platform.launch(gathers, [child], at="baku")
+    handle = platform.launch(tells_when, [child], 1.0, at="baku")
+    assert until(lambda: handle.status().state == patient.status().state == "waiting")
+    hangs = threading.Event()
+
+    def tamper(whom, request, deliver):
+        if whom == "directory" and request[0] == "endings" and not hangs.is_set():
+            hangs.wait(20)
+        return deliver()
+
+    platform.net.tamper = tamper
+    kind, waited = handle.result(timeout=20)
+    assert kind == "WaitedTooLong" and 0.9 < waited < 3.5
+    hangs.set()
+    began = time.monotonic()
+    assert patient.result(timeout=20) == ("baku", [1]) and time.monotonic() - began < 7
+
+
 @agent
 def tells_when(here, agents, timeout):
     began = time.time()
@@ -439,7 +538,7 @@ def test_what_cannot_travel_does_not_keep_it_from_gathering(platform):
     (child,) = launched(platform, (1, 0.3))
     handle = platform.launch(holds_a_lock, child, at="baku")
     assert handle.result(timeout=10) == ([1], True)
-    assert until(lambda: any("goes back to its last checkpoint" in e.data.get("text", "") for e in handle.logs()))
+    assert until(lambda: any("was not written down" in e.data.get("text", "") for e in handle.logs()))
 
 
 @agent
@@ -492,7 +591,7 @@ def test_a_tree_of_clones(platform):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_tree_of_clones_whose_places_are_killed(seed):
-    """At random moments, one after another: each leaf is in the result once."""
+    """At random moments, one after another: each leaf is in the result once, and each clone was made once."""
     chance = random.Random(seed)
     with LocalPlatform(PLACES, lease_seconds=2.0, options=QUICK) as platform:
         handle = platform.launch(persists, 2, 3, at="baku")
@@ -503,6 +602,7 @@ def test_a_tree_of_clones_whose_places_are_killed(seed):
             time.sleep(chance.uniform(0.0, 0.3))
             platform.start(victim)
         assert handle.result(timeout=90) == leaves(2, 3)
+        assert len(platform.agents(ended=True)) == 1 + 3 + 9
 
 
 @agent
