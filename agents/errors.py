@@ -48,6 +48,7 @@
     ├── UnknownUnit          unknown-unit          a repository has no unit of this name, version or digest
     ├── VersionTaken         version-taken         other code is published under this name and version
     ├── UnitOwned            unit-owned            another owner publishes under this name
+    ├── UnitAmbiguous        unit-ambiguous        places mean different units by one name
     ├── UnitMismatch         unit-mismatch         a repository gave something else than what was asked for
     ├── NotPublishable       not-publishable       what is to be published is no function, or has no usable name
     ├── StoreFailed          store-failed          a place cannot write to its disk
@@ -107,6 +108,7 @@ __all__ = [
     "ServiceTaken",
     "ServiceUnusable",
     "StoreFailed",
+    "UnitAmbiguous",
     "UnitMismatch",
     "UnitOwned",
     "UnknownAgent",
@@ -945,6 +947,27 @@ class UnitOwned(AgentsError):
         self.place = place
         self.name = name
         self.owner = owner
+
+
+class UnitAmbiguous(AgentsError):
+    """Places mean different units by one name.
+
+    Attributes
+    ----------
+    known
+        What each has.
+    """
+
+    slug = "unit-ambiguous"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"the repositories mean different units by {name!r}: {_listed(known)}",
+            state="Nothing was fetched.",
+            remedy="Say which you mean, by from_= (a place) or by digest=.",
+        )
+        self.name = name
+        self.known = tuple(known)
 
 
 class UnitMismatch(AgentsError):

@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Final
 
 from agents.checkpoints import CheckpointStore
-from agents.errors import PlaceUnreachable, UnitMismatch, UnknownUnit, WaitedTooLong
+from agents.errors import PlaceUnreachable, UnitAmbiguous, UnitMismatch, UnknownUnit, WaitedTooLong
 from agents.protocol import Failure, FetchUnit, UnitReply
 from agents.transport import Transport
 from agents.units import VerifiedUnit, parsed_version, verified_unit
@@ -191,9 +191,16 @@ class Units:
         return known, place
 
     def _best(self, request: FetchUnit, deadline: float) -> str:
-        """The place that has the newest; of several that have the same, the first by name."""
+        """The place that has the newest; of several that have the same, the first by name.
+
+        Raises
+        ------
+        UnitAmbiguous
+            If places mean different units by the name and version, or those of different owners by the name.
+        """
         what, known = f"{request.name or request.digest!r}", set[str]()
         best: tuple[Version, str] | None = None
+        seen: list[tuple[str, UnitReply]] = []
         silent: PlaceUnreachable | None = None
         places = sorted(self._transport.places())
         for place in places:
@@ -205,14 +212,25 @@ class Units:
             except PlaceUnreachable as error:
                 silent = error
             else:
+                seen.append((place, reply))
                 version = parsed_version(reply.version)
                 if best is None or version > best[0]:
                     best = version, place
         if best is not None:
+            self._check_one(request, best[0], seen)
             return best[1]
         if silent is not None:  # it may be there
             raise silent
         raise UnknownUnit(", ".join(places) or "no place", what, sorted(known))
+
+    @staticmethod
+    def _check_one(request: FetchUnit, version: Version, seen: list[tuple[str, UnitReply]]) -> None:
+        if request.digest is not None:
+            return
+        same = {reply.digest for _, reply in seen if parsed_version(reply.version) == version}
+        if len(same) > 1 or len({reply.owner for _, reply in seen}) > 1:
+            told = [f"{reply.version} ({reply.digest[:16]}) on {place}" for place, reply in seen]
+            raise UnitAmbiguous(str(request.name), told)
 
     def _reply(self, place: str, request: FetchUnit, deadline: float) -> UnitReply:
         reply = self._transport.ask_place(place, request, timeout=max(_LEAST, deadline - time.monotonic()))

@@ -5,9 +5,9 @@ Rules
 1. A publication is a bundle of a function or class, signed by its owner, or by a place for an agent whose owner has
    signed the code. Its name and version are in the luggage, so they are signed as well.
 2. It is verified when it is published, and again by whoever uses it: a repository is not believed.
-3. A unit has a digest, of its code, its entry point and the values that travel with it: what is fetched under a name
-   and version, or under a digest, is the same for ever. The code alone would not tell apart two units that differ in a
-   variable of their module or in a closure.
+3. A unit has a digest, of its name and version, its code, its entry point and the values that travel with it: what is
+   fetched under a digest is the same for ever, and so is what a repository gives under a name and version. The code
+   alone would not tell apart two units that differ in a variable of their module or in a closure.
 4. What was fetched is kept by digest, so nothing is fetched twice; several who want the same at the same time share one
    request. Each use is loaded under a name of its own (`mobility.code`), so two versions run side by side.
 5. A unit that an agent keeps travels as name, version, digest and place, never as code; where it arrives, it is fetched
@@ -198,12 +198,12 @@ def verified_unit(
     if not fits or verified.manifest.unit is not UnitKind.FUNCTION:
         remedy = "Publish it with platform.publish(function, name), or publish() within an agent."
         raise NotPublishable("the bundle is not that of a published unit", remedy=remedy)
-    parsed_version(version)
-    return VerifiedUnit(name, version, _digest(verified), verified, data)
+    return VerifiedUnit(name, version, _digest(verified, name, parsed_version(version)), verified, data)
 
 
-def _digest(verified: VerifiedBundle) -> str:
-    parts = [verified.manifest.code[0], verified.manifest.entry_point.encode()]
+def _digest(verified: VerifiedBundle, name: str, version: Version) -> str:
+    numbers = repr((version.epoch, version.release, version.rest, version.local))
+    parts = [name.encode(), numbers.encode(), verified.manifest.code[0], verified.manifest.entry_point.encode()]
     parts += [hashlib.sha256(view).digest() for view in (verified.state, *verified.buffers)]
     return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
 

@@ -155,6 +155,19 @@ class Binding:
             case "reference":
                 return self.referring.use(tie, method, args, kwargs)
 
+    def get(self, agent: str, name: str) -> Any:
+        """A resource of this place itself.
+
+        Raises
+        ------
+        ResourceMissing, ResourceGone, ResourceUnusable
+        """
+        resource = self.holdings.find(name)
+        resident = self.core.known(agent)
+        if resident is not None:
+            resident.used.add(resource)
+        return self.holdings.value_of(resource)
+
     def tell(self, agent: str, binding: str) -> dict[str, Any]:
         """How a binding stands."""
         tie = self._tie(agent, binding)
@@ -227,7 +240,7 @@ class Binding:
 
     def keep_changes(self, resident: Resident) -> None:
         """Write down what an agent may have changed of resources that were brought here, as far as that is possible."""
-        used = {tie.resource for tie in resident.ties.values() if tie.form == "local"}
+        used = resident.used | {tie.resource for tie in resident.ties.values() if tie.form == "local"}
         if used:
             try:
                 self.holdings.save_changes(used)

@@ -374,7 +374,7 @@ class Place:
     # -- what an agent sees of it
 
     def resource(self, agent: str, name: str) -> Any:
-        return self.binding.holdings.get(name)
+        return self.binding.get(agent, name)
 
     def resource_names(self) -> tuple[str, ...]:
         return self.binding.holdings.names

@@ -133,8 +133,8 @@ class Repository:
         if entry is None:
             return self._passed_on(wanted)
         if wanted.bare or entry.digest in wanted.have:
-            return UnitReply(entry.name, entry.version, entry.digest, None)
-        return UnitReply(entry.name, entry.version, entry.digest, self._read(entry.key)["bundle"])
+            return UnitReply(entry.name, entry.version, entry.digest, entry.owner, None)
+        return UnitReply(entry.name, entry.version, entry.digest, entry.owner, self._read(entry.key)["bundle"])
 
     def _entry(self, wanted: FetchUnit) -> _Entry | None:
         if wanted.digest is not None:
@@ -151,7 +151,8 @@ class Repository:
         data = self.units.known(wanted.digest) if wanted.digest is not None else None
         if data is not None:
             unit = verified_unit(data, self.core.trust, meet=self.meet, limits=self.core.options.limits)
-            return UnitReply(unit.name, unit.version, unit.digest, None if wanted.bare else data)
+            owner = unit.verified.passport.owner.key_id
+            return UnitReply(unit.name, unit.version, unit.digest, owner, None if wanted.bare else data)
         with self._lock:
             known = [entry for entry in self._sorted() if wanted.digest is None and entry.name == wanted.name]
             told = [f"version {entry.version}" for entry in known]
