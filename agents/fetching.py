@@ -17,6 +17,7 @@ from agents.transport import Transport
 from agents.units import VerifiedUnit, parsed_version, verified_unit
 from mobility.environment.versions import Version, parse_version
 from mobility.trust import TrustSource
+from mobility.trust.errors import Expired
 
 __all__ = ["Units"]
 
@@ -78,11 +79,26 @@ class Units:
         UnknownUnit, UnknownPlace, PlaceUnreachable, UnitMismatch, WaitedTooLong, mobility.errors.MobilityError
         """
         wanted = None if version is None else parse_version(version)
-        found = self._cached(source, name, wanted, digest)
-        if found is None:
-            found = self._shared(source, name, version, digest, timeout)
-        data, place = found
-        return self._checked(data, place, name, wanted, digest), place
+        for last in (False, True):
+            try:
+                found = self._cached(source, name, wanted, digest)
+                if found is None:
+                    found = self._shared(source, name, version, digest, timeout)
+                return self._checked(found[0], found[1], name, wanted, digest), found[1]
+            except Expired:
+                if last:
+                    raise
+                self._forget(name, digest)  # it may have been published anew
+        raise AssertionError("the last try returns or raises")
+
+    def _forget(self, name: str | None, digest: str | None) -> None:
+        with self._lock:
+            over = self._having(name) if digest is None else {digest}
+            self._named = {key: named for key, named in self._named.items() if named not in over}
+            for each in over:
+                self._kept.pop(each, None)
+                if self._store is not None:
+                    self._store.give_up(_ROOM, each)
 
     def _cached(
         self, source: str | None, name: str | None, version: Version | None, digest: str | None

@@ -33,6 +33,7 @@ from mobility.environment.versions import parse_version
 from mobility.errors import MobilityError
 from mobility.plain import encode
 from mobility.trust import Identity
+from mobility.trust.errors import Expired
 from tests.agents.place.conftest import until
 
 FACTOR = 3
@@ -619,6 +620,21 @@ def test_a_name_belongs_to_its_owner(platform, tmp_path):
     with pytest.raises(UnitOwned, match="owner:tester"):
         platform.publish(better_score, "score", version="2.0", at="lima", owner=other)
     assert platform.publish(better_score, "others_score", at="lima", owner=other).version == "1.0"
+
+
+def test_what_has_expired_can_be_published_anew(platform, monkeypatch):
+    """Under its version, which stays what it was; whoever has fetched it before gets the new certificate."""
+    first = platform.publish(score, "score", at="lima", lifetime=100)
+    assert platform.fetch("score", from_="lima").version == "1.0"
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 100_000)
+    with pytest.raises(Expired):
+        platform.fetch("score", from_="lima")
+    again = platform.publish(score, "score", at="lima", lifetime=1_000_000)
+    assert again.digest == first.digest
+    assert platform.fetch("score", from_="lima")([1, 2]) == score([1, 2])
+    platform.publish(score, "score", at="lima", lifetime=10)
+    assert platform.fetch("score", version="1.0", from_="lima").digest == first.digest, "a shorter one changes nothing"
 
 
 def test_a_name_that_means_two_units_is_not_guessed(platform):
