@@ -46,6 +46,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.execution_state $(ARGS)
 	$(BIN)/python -m benchmarks.bundle $(ARGS)
 	$(BIN)/python -m benchmarks.hop $(ARGS)
+	$(BIN)/python -m benchmarks.paradigms $(ARGS)
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.chaos $(ARGS)
