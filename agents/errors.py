@@ -140,7 +140,15 @@ class AgentsError(MobilityError):
         self.reason = reason
         self.state = self.usual_state if state is None else state
         self.remedy = self.usual_remedy if remedy is None else remedy
-        super().__init__(f"{reason} ({cause or self.slug}). {self.state} {self.remedy}".rstrip())
+        super().__init__(self._told(cause or self.slug))
+
+    def _told(self, cause: str) -> str:
+        return f"{self.reason} ({cause}). {self.state} {self.remedy}".rstrip()
+
+    def ended_with(self, agent: str, place: str) -> None:
+        """From now on it is told as that with which an agent has ended: it did not handle it at its ``yield``."""
+        self.state = f"The agent {agent} did not handle this at its yield, and has ended on {place}."
+        self.args = (self._told(getattr(self, "why", None) or self.slug), *self.args[1:])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -285,14 +293,14 @@ class AgentExpired(AgentsError):
     not_after
         Unix time until which its owner has let it live.
     problem
-        What its ``finally`` blocks have raised; empty: nothing.
+        What happened while it ended, as that its ``finally`` blocks have raised; empty: nothing.
     """
 
     slug = "agent-expired"
 
     def __init__(self, agent: str, place: str, not_after: int, problem: str = "") -> None:
         until = datetime.fromtimestamp(not_after, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        also = f"; while it ended, it raised {problem}" if problem else ""
+        also = f"; {problem}" if problem else ""
         super().__init__(
             f"the lifetime of {agent} was over at {until}, and it was on {place}{also}",
             state="It has ended without a result.",

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.cell import Raised
-from agents.errors import AgentStopped, ResultNotPlain
+from agents.errors import AgentsError, AgentStopped, ResultNotPlain
 from agents.told import as_row, rebuilt
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
 __all__ = ["RemoteTrace", "failed", "has_returned", "read_outcome", "returned", "stopped"]
+
+
+#: What an error says of an agent that could have handled it; it is true no more of one that has ended with it.
+_WHILE_IT_RAN = ("still runs", "goes on at that line", "The agent goes on")
 
 
 class RemoteTrace(Exception):
@@ -76,5 +80,7 @@ def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
     error = rebuilt(agent, told, package)
+    if isinstance(error, AgentsError) and told["places"] and any(words in error.state for words in _WHILE_IT_RAN):
+        error.ended_with(agent, told["places"][-1])
     error.add_note(f"The agent {agent} was on: {' -> '.join(told['places'])}")
     raise error from RemoteTrace(told["trace"])
