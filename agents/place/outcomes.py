@@ -7,21 +7,10 @@ from typing import Any
 
 from agents.cell import Raised
 from agents.errors import AgentStopped, ResultNotPlain
-from agents.told import as_row, rebuilt
+from agents.told import RemoteTrace, as_row, remade, unknown
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["RemoteTrace", "failed", "has_returned", "read_outcome", "returned", "stopped"]
-
-
-class RemoteTrace(Exception):
-    """The traceback at the place, shown as the cause of an agent's exception."""
-
-    def __init__(self, trace: str) -> None:
-        super().__init__(trace)
-        self.trace = trace
-
-    def __str__(self) -> str:
-        return f"\n{self.trace}"
+__all__ = ["failed", "has_returned", "read_outcome", "returned", "stopped"]
 
 
 def returned(agent: str, value: Any, places: list[str]) -> tuple[bytes, bool]:
@@ -75,6 +64,7 @@ def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
         return told["value"]
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
-    error = rebuilt(agent, told, package)
+    otherwise = unknown(agent, told)
+    error = remade(told, package) or otherwise
     error.add_note(f"The agent {agent} was on: {' -> '.join(told['places'])}")
-    raise error from RemoteTrace(told["trace"])
+    raise error from RemoteTrace(told["trace"], told, otherwise)

@@ -90,7 +90,7 @@ def test_a_failed_hop_is_told_to_refused(platform):
 
 def test_a_refused_hop_is_told_to_refused(platform):
     handle = platform.launch(Tries(["lima", "oslo"]), at="baku", birth=Birth(places=("baku", "oslo"), hop_limit=9))
-    assert handle.result(timeout=15) == ["baku", "MoveFailed", "baku", "oslo"]
+    assert handle.result(timeout=15) == ["baku", "MoveRefused", "baku", "oslo"]
 
 
 
