@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from agents.cell import Cell, Mortal
-from agents.errors import AgentsError, MoveFailed, StoreFailed
+from agents.errors import AgentsError, MoveFailed, MoveRefused, StoreFailed
 from agents.eventlog import EventKind
 from agents.handoff import NEVER, Event, Row, State, is_rubbish
 from agents.handoff import events as on
+from agents.luggage import Luggage
 from agents.place.asking import Asking
 from agents.place.binding import Binding, BindingPlan
 from agents.place.core import PlaceCore
@@ -361,7 +362,8 @@ class Moving:
         control
             Who wanted it, if not the agent itself.
         failed
-            How the agent is to stand here if it wanted that itself and it does not come about.
+            How the agent is to stand here if it wanted that itself and it does not come about. If the place says so
+            before anything is sent, it stands so already when this returns; unless given, that is raised.
 
         Returns
         -------
@@ -384,7 +386,14 @@ class Moving:
             drops = anew or (luggage.terms.accepts == "weak" and luggage.start is not None)
             # A function that starts at its entry has lost its hold of what it was bound to. To plan may ask the
             # destination, so that no lock is held; what goes along is reserved from there on.
-            plan = BindingPlan() if drops else self.binding.plan(resident, to)
+            try:
+                plan = BindingPlan() if drops else self.binding.plan(resident, to)
+            except MoveFailed as error:
+                if isinstance(error, MoveRefused) or error.why == "place-unreachable":
+                    return _declined(resident, luggage, failed, error)
+                raise  # it would fail everywhere
+            problem: MoveFailed | None = None
+            decided: Verdict | None = None
             try:
                 with resident.lock:
                     if not resident.machine.visit.runs or resident.luggage is not luggage:
@@ -401,17 +410,23 @@ class Moving:
                         effects = resident.machine.handle(on.Departs(to))
                         resident.settled.notify_all()
                         break
-                decided = self.verdict(to, wanted)
+                try:
+                    decided = self.verdict(to, wanted)
+                except MoveFailed as error:
+                    problem = error
             except BaseException:
                 self.binding.undo(plan, resident.agent)
                 raise
             self.binding.undo(plan, resident.agent)  # while it was reserved, others could not use it
+            if decided is None:
+                assert problem is not None
+                return _declined(resident, luggage, failed, problem)
             if wanted.lets_in(decided):
                 approved = wanted
             elif luggage.terms.accepts == "either" and luggage.start is not None and not outbound.anew:
                 anew = True
             else:
-                raise self._refused(resident, to, decided, wanted)
+                return _declined(resident, luggage, failed, self._refused(resident, to, decided, wanted))
         self.carry_out(resident, effects)
         return True
 
@@ -451,3 +466,14 @@ class Moving:
         told = {"to": to, "why": refusal.why, "verdict": refusal.verdict, "reasons": codes}
         self.core.event(EventKind.MOVE_FAILED, resident.agent, resident.machine.visit.epoch, **told)
         return refused_move(refusal, to, self.core.name)
+
+
+def _declined(
+    resident: Resident, luggage: Luggage, failed: Callable[[MoveFailed], Standing], error: MoveFailed
+) -> bool:
+    """The destination says before anything was sent that it does not let a resident in."""
+    if failed is Raises:
+        raise error
+    with resident.lock:
+        luggage.standing = failed(error)
+    return True

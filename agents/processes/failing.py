@@ -27,12 +27,15 @@ class AsTold:
         As `agents.told.as_row` wrote it down.
     notes
         What the place has noted of it.
+    made
+        The pickle of what the place has made of it; None if there is none.
     otherwise
         What stands for it where there is no class of its name.
     """
 
     told: Mapping[str, Any]
     notes: tuple[str, ...]
+    made: bytes | None
     otherwise: Exception
 
 
@@ -44,17 +47,21 @@ def sendable(value: Any) -> Any:
         return value
     cause = value.__cause__
     if isinstance(cause, RemoteTrace) and cause.told is not None and cause.otherwise is not None:
-        return AsTold(cause.told, tuple(map(str, getattr(value, "__notes__", ()))), cause.otherwise)
-    return _picklable(value)
+        notes = tuple(map(str, getattr(value, "__notes__", ())))
+        return AsTold(cause.told, notes, _pickled(value), cause.otherwise)
+    if _pickled(value) is None:
+        return AgentsError(f"{type(value).__qualname__}: {value}")
+    return value
 
 
-def _picklable(error: BaseException) -> BaseException:
-    """The exception, or what can be told of it where its class cannot be sent."""
+def _pickled(error: BaseException) -> bytes | None:
+    """The exception as a pickle; None if its class cannot be sent."""
     try:
-        pickle.loads(pickle.dumps(error))
+        data = pickle.dumps(error)
+        pickle.loads(data)
     except Exception:
-        return AgentsError(f"{type(error).__qualname__}: {error}")
-    return error
+        return None
+    return data
 
 
 def received(value: Any, package: str | None) -> Any:
@@ -69,9 +76,18 @@ def received(value: Any, package: str | None) -> Any:
         return [received(item, package) if isinstance(item, AsTold) else item for item in value]
     if not isinstance(value, AsTold):
         return value
-    error = remade(value.told, package) or value.otherwise
+    error = remade(value.told, package) or _known(value.made) or value.otherwise
     if not hasattr(error, "__notes__"):
         for note in value.notes:
             error.add_note(note)
     error.__cause__ = RemoteTrace(str(value.told["trace"]))
     return error
+
+
+def _known(data: bytes | None) -> Exception | None:
+    """The exception, if its class is one that this process can import as the place has."""
+    try:
+        error = None if data is None else pickle.loads(data)
+    except Exception:
+        return None
+    return error if isinstance(error, Exception) else None
