@@ -5,9 +5,9 @@ Rules
 1. A publication is a bundle of a function or class, signed by its owner, or by a place for an agent whose owner has
    signed the code. Its name and version are in the luggage, so they are signed as well.
 2. It is verified when it is published, and again by whoever uses it: a repository is not believed.
-3. A unit has a digest, of its code, its entry point and the values that travel with it: what is fetched under a name
-   and version, or under a digest, is the same for ever. The code alone would not tell apart two units that differ in a
-   variable of their module or in a closure.
+3. A unit has a digest, of its name and version, its code, its entry point and the values that travel with it: what is
+   fetched under a name and version, or under a digest, is the same for ever. The code alone would not tell apart two
+   units that differ in a variable of their module or in a closure; and one code may have several names.
 4. What was fetched is kept by digest, so nothing is fetched twice; several who want the same at the same time share one
    request. Each use is loaded under a name of its own (`mobility.code`), so two versions run side by side.
 5. A unit that an agent keeps travels as name, version, digest and place, never as code; where it arrives, it is fetched
@@ -249,11 +249,13 @@ def verified_unit(
         remedy = "Publish it with platform.publish(function, name), or publish() within an agent."
         raise NotPublishable("the bundle is not that of a published unit", remedy=remedy)
     parsed_version(version)
-    return VerifiedUnit(name, version, _digest(verified), verified, data)
+    return VerifiedUnit(name, version, _digest(name, version, verified), verified, data)
 
 
-def _digest(verified: VerifiedBundle) -> str:
-    parts = [verified.manifest.code[0], verified.manifest.entry_point.encode()]
+def _digest(name: str, version: str, verified: VerifiedBundle) -> str:
+    told = parsed_version(version)  # however it is written
+    parts = [name.encode(), repr((told.epoch, told.release, told.rest, told.local)).encode()]
+    parts += [verified.manifest.code[0], verified.manifest.entry_point.encode()]
     parts += [hashlib.sha256(view).digest() for view in (verified.state, *verified.buffers)]
     return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
 

@@ -68,8 +68,8 @@ def goes_round(here, places, mark):
 
 
 class Thing:
-    def __init__(self, here):
-        self.here = here
+    def arrive(self, here):
+        return None
 
 
 @pytest.fixture
@@ -495,9 +495,9 @@ class CountingCell(InlineCell):
 
     made: list[bool] = []
 
-    def __init__(self, verified, here, terms):
+    def __init__(self, verified, here, terms, landed):
         type(self).made.append(terms.process)
-        super().__init__(verified, here, terms)
+        super().__init__(verified, here, terms, landed)
 
 
 def test_with_process_each_call_runs_in_a_cell(platform):
