@@ -29,6 +29,7 @@ from mobility.bundle.collecting import entry_of
 from mobility.code import namespace_of
 from mobility.errors import MobilityError
 from mobility.resumable.plan import plan_of
+from mobility.resumable.shipped import is_shipped
 from mobility.state import discard
 
 __all__ = ["Body", "FunctionBody", "ObjectBody", "body_of"]
@@ -43,6 +44,11 @@ class Body(Protocol):
     @property
     def weak(self) -> bool:
         """Whether it starts anew wherever it arrives."""
+        ...
+
+    @property
+    def package(self) -> str | None:
+        """Where the code that came with it is loaded; None if it is a module of this host."""
         ...
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome: ...
@@ -73,6 +79,13 @@ class FunctionBody:
         self._here = here
         self._unit: Any = unit
         self._begun = isinstance(unit, types.GeneratorType)
+
+    @property
+    def package(self) -> str | None:
+        unit = self._unit
+        if isinstance(unit, types.GeneratorType):
+            return _package(None if unit.gi_frame is None else unit.gi_frame.f_globals.get("__name__"))
+        return _package(getattr(getattr(unit, "func", None), "__module__", None))
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
         try:
@@ -134,6 +147,10 @@ class ObjectBody:
         self._made = not isinstance(unit, functools.partial)
         self._running: types.GeneratorType[Any, Any, Any] | None = None
         self._hopping = False
+
+    @property
+    def package(self) -> str | None:
+        return _package((type(self._unit) if self._made else self._unit.func).__module__)
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
         try:
@@ -221,6 +238,10 @@ class ObjectBody:
         if where is None:
             return Look(name, "", 0, "", rows)
         return Look(where.function, where.file, where.line, where.text, rows)
+
+
+def _package(module: Any) -> str | None:
+    return module.partition(".")[0] if isinstance(module, str) and is_shipped(module) else None
 
 
 def _keep_code(unit: functools.partial[Any], made: Any) -> None:

@@ -17,7 +17,6 @@ from agents.here import Here, arriving
 from agents.terms import LaunchTerms
 from mobility.bundle import Branch, Bundle, VerifiedBundle, pack, unpack
 from mobility.environment import Verdict
-from mobility.resumable.shipped import is_shipped
 from mobility.trust import Identity, VerifiedPassport
 
 __all__ = [
@@ -101,6 +100,16 @@ class Cell(Protocol):
     @property
     def weak(self) -> bool:
         """Whether it starts anew wherever it arrives: what its ``yield`` was to give is dropped then."""
+        ...
+
+    @property
+    def package(self) -> str | None:
+        """Where the code that came with it is loaded in this process; None: nowhere."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether it has a process of its own, in which everything that it brings or fetches is to be loaded."""
         ...
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
@@ -232,9 +241,15 @@ class InlineCell:
             unit = unpack(verified, weak=landed.anew is not None, decided=landed.verdict)
             self._body = body_of(unit, here, landed.anew)
 
+    apart = False
+
     @property
     def weak(self) -> bool:
         return self._body.weak
+
+    @property
+    def package(self) -> str | None:
+        return self._body.package
 
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
         outcome = self._breakable.run(lambda: self._body.advance(value, error))
@@ -273,13 +288,6 @@ class InlineCell:
             preview=preview,
             needs=self._terms.needs,
         )
-
-    @property
-    def package(self) -> str | None:
-        """Where the code that came with it is loaded; None if it is a module of this host."""
-        frame = getattr(self._body.parts()[0], "gi_frame", None)
-        module = str(frame.f_globals.get("__name__", "")) if frame is not None else ""
-        return module.partition(".")[0] if is_shipped(module) else None
 
     def leave(self) -> None:
         self._body.leave()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from agents.bindings import Bound
     from agents.itinerary import Way
+    from agents.units import UnitMakings
 
 __all__ = ["Here", "Surroundings", "arriving", "arriving_at", "present"]
 
@@ -80,6 +81,10 @@ class Surroundings(Protocol):
 
     def load_unit(self, name: str, version: str, digest: str, source: str) -> Any:
         """The function or class of a published unit: from what was fetched here before, else from its repository."""
+        ...
+
+    def give_unit(self, name: str, version: str, digest: str, source: str) -> UnitMakings:
+        """The same, verified and not loaded, for an agent in a process of its own."""
         ...
 
 
@@ -266,6 +271,9 @@ class _Nowhere:
         return {}
 
     def load_unit(self, name: str, version: str, digest: str, source: str) -> Any:
+        return self.give_unit(name, version, digest, source).load()
+
+    def give_unit(self, name: str, version: str, digest: str, source: str) -> UnitMakings:
         from agents.errors import UnknownUnit
 
         raise UnknownUnit(self.name, f"{name!r} of version {version}", ())

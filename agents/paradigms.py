@@ -38,13 +38,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from agents.effects import checked_seconds, place_name
 
 __all__ = [
     "Evaluation",
     "Publication",
+    "RemoteEffect",
     "ServiceCall",
     "UnitFetch",
     "UnitPull",
@@ -115,6 +116,12 @@ class UnitPull:
     fragment: str | None = None
     replace: bool = False
     timeout: float = 60.0
+    start_at: float | None = None
+    start_when: str | None = None
+
+
+#: What an agent yields to use other places without going there.
+RemoteEffect: TypeAlias = ServiceCall | Evaluation | UnitFetch | Publication | UnitPull
 
 
 def request(place: Any, service: str, /, *args: Any, timeout: float = 60.0, **kwargs: Any) -> ServiceCall:
@@ -222,6 +229,8 @@ def pull(
     process: bool = False,
     fragment: str | None = None,
     replace: bool = False,
+    start_at: float | None = None,
+    start_when: str | None = None,
     timeout: float = 60.0,
     **kwargs: Any,
 ) -> UnitPull:
@@ -235,7 +244,7 @@ def pull(
         From the repository of which place; None: whichever has it.
     called
         How the agent is called.
-    process, fragment, replace
+    process, fragment, replace, start_at, start_when
         See `agents.terms.LaunchTerms`.
 
     Raises
@@ -258,4 +267,6 @@ def pull(
         fragment,
         replace,
         checked_seconds(timeout, "timeout"),
+        start_at,
+        start_when,
     )

@@ -66,6 +66,8 @@ class RemoteWork:
         *args: Any,
         timeout: float = _LONG,
         process: bool = False,
+        start_at: float | None = None,
+        start_when: str | None = None,
         owner: Identity | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -81,6 +83,8 @@ class RemoteWork:
             error names the id.
         process
             Whether it runs in a process of its own, not in that of the place.
+        start_at, start_when
+            See `agents.terms.LaunchTerms`.
 
         Raises
         ------
@@ -89,7 +93,7 @@ class RemoteWork:
             What the function raised, with its traceback at the place as the cause.
         """
         seconds = checked_seconds(timeout, "timeout")
-        terms = LaunchTerms(process=process)
+        terms = LaunchTerms(process=process, start_at=start_at, start_when=start_when)
         agent = self.client.launch(
             function,
             args,
@@ -187,6 +191,8 @@ class RemoteWork:
         process: bool = False,
         fragment: str | None = None,
         replace: bool = False,
+        start_at: float | None = None,
+        start_when: str | None = None,
         timeout: float = 60.0,
         **kwargs: Any,
     ) -> Handle:
@@ -198,8 +204,13 @@ class RemoteWork:
             From which place; None: whichever has it.
         called
             By which name the agent is found.
-        process, fragment, replace
+        process, fragment, replace, start_at, start_when
             See `agents.terms.LaunchTerms`.
+
+        Returns
+        -------
+        Handle
+            At once; its `result` is what the unit returns, or ``service``, ``place`` and ``replaced`` of a fragment.
 
         Raises
         ------
@@ -218,7 +229,8 @@ class RemoteWork:
         if not self.client.transport.knows(where):
             raise UnknownPlace(where, self.client.transport.places(), state="No agent was born.")
         effect = UnitPull(
-            where, name, args, kwargs, version, digest, source, called, process, fragment, replace, seconds
+            *(where, name, args, kwargs, version, digest, source),
+            *(called, process, fragment, replace, seconds, start_at, start_when),
         )
         agent = new_agent_id()
         have_pulled(
@@ -239,17 +251,24 @@ class RemoteWork:
         *,
         replace: bool = False,
         process: bool = False,
+        start_at: float | None = None,
+        start_when: str | None = None,
         owner: Identity | None = None,
         timeout: float = 60.0,
     ) -> dict[str, Any]:
         """Make a function a service of a place: a fragment, code that becomes part of what runs there.
 
-        It is there until `remove`, also when the place is started again; it is called as ``function(here, ...)``.
+        It is there until `remove`, also when the place is started again; it is called as ``function(here, ...)``. This
+        waits until it is; ``launch(function, at=place, fragment=name)`` gives a handle at once.
 
         Parameters
         ----------
         replace
             Whether it may take the place of a fragment that the same owner has installed.
+        process
+            Whether each call of it runs in a process of its own.
+        start_at, start_when
+            When it becomes a service: see `agents.terms.LaunchTerms`.
 
         Returns
         -------
@@ -261,7 +280,9 @@ class RemoteWork:
         ServiceTaken, NotAFragment, UnknownPlace, MoveRefused, MoveFailed, WaitedTooLong
         """
         check_service_name(name)
-        terms = LaunchTerms(process=process, fragment=name, replace=replace)
+        terms = LaunchTerms(
+            process=process, fragment=name, replace=replace, start_at=start_at, start_when=start_when
+        )
         seconds = checked_seconds(timeout, "timeout")
         agent = self.client.launch(function, (), {}, at=place_name(place), owner=owner, terms=terms, timeout=seconds)
         told: dict[str, Any] = self.client.result(agent, timeout=seconds)

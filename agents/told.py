@@ -13,10 +13,31 @@ from agents.errors import AgentFailed
 from mobility.errors import MobilityError
 from mobility.plain import encode
 
-__all__ = ["as_row", "rebuilt", "remade"]
+__all__ = ["RemoteTrace", "as_row", "rebuilt", "remade", "unknown"]
 
 #: Larger arguments and attributes of an exception stay where they are.
 _MOST_BYTES: Final = 100_000
+
+
+class RemoteTrace(Exception):
+    """The traceback at the place, shown as the cause of an agent's exception.
+
+    Attributes
+    ----------
+    told
+        The exception as `as_row` wrote it down.
+    otherwise
+        What stands for it where there is no class of its name.
+    """
+
+    def __init__(self, trace: str, told: Mapping[str, Any] | None = None, otherwise: Exception | None = None) -> None:
+        super().__init__(trace)
+        self.trace = trace
+        self.told = told
+        self.otherwise = otherwise
+
+    def __str__(self) -> str:
+        return f"\n{self.trace}"
 
 
 def as_row(raised: Raised) -> dict[str, Any]:
@@ -49,8 +70,12 @@ def _clean(text: str) -> str:
 
 def rebuilt(agent: str, told: Mapping[str, Any], package: str | None = None) -> Exception:
     """The exception, as `remade`; else `AgentFailed`, which tells all that is known."""
-    made = remade(told, package)
-    return made or AgentFailed(agent, told["kind"], told["text"], told["trace"], told.get("places", ()))
+    return remade(told, package) or unknown(agent, told)
+
+
+def unknown(agent: str, told: Mapping[str, Any]) -> AgentFailed:
+    """All that is known of an exception of whose class nothing is."""
+    return AgentFailed(agent, told["kind"], told["text"], told["trace"], told.get("places", ()))
 
 
 def remade(told: Mapping[str, Any], package: str | None = None) -> Exception | None:

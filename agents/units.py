@@ -28,7 +28,9 @@ from agents.here import Here, arriving_at
 from agents.ids import is_plain_name
 from agents.terms import TERMS
 from mobility.bundle import Birth, Branch, Bundle, VerifiedBundle, pack, unpack
-from mobility.bundle.manifest import UnitKind
+from mobility.bundle.collecting import Collected
+from mobility.bundle.manifest import SegmentKind, UnitKind
+from mobility.bundle.unpacking import Makings, made_of, makings_of
 from mobility.environment.versions import Version, parse_version
 from mobility.plain import PlainInvalid, decode, encode
 from mobility.trust import DEFAULT_LIMITS, Identity, Limits, TrustSource, VerifiedPassport
@@ -37,7 +39,9 @@ from mobility.trust.errors import UntrustedSigner
 __all__ = [
     "FetchedUnit",
     "PublishedUnit",
+    "UnitMakings",
     "VerifiedUnit",
+    "check_publishable",
     "parsed_version",
     "publication",
     "verified_unit",
@@ -87,6 +91,18 @@ def parsed_version(version: object) -> Version:
     return found
 
 
+def check_publishable(unit: object) -> None:
+    """That it is a function or class.
+
+    Raises
+    ------
+    NotPublishable
+    """
+    if not isinstance(unit, FunctionType | type):
+        problem = f"a {type(unit).__qualname__} cannot be published"
+        raise NotPublishable(problem, remedy="Publish a function or a class.")
+
+
 def publication(
     unit: Any,
     name: str,
@@ -102,7 +118,7 @@ def publication(
     Parameters
     ----------
     unit
-        A function or class.
+        A function or class; or its parts, as `mobility.bundle.pack` takes them.
     by
         The owner; with a passport, the place that signs for an agent.
     lifetime
@@ -116,9 +132,8 @@ def publication(
     mobility.errors.MobilityError
         If its code or its values cannot travel.
     """
-    if not isinstance(unit, FunctionType | type):
-        problem = f"a {type(unit).__qualname__} cannot be published"
-        raise NotPublishable(problem, remedy="Publish a function or a class.")
+    if not (isinstance(unit, Collected) and unit.kind is UnitKind.FUNCTION):
+        check_publishable(unit)
     if not is_plain_name(name):
         raise NotPublishable(
             f"a unit cannot be called {str(name)[:100]!r}",
@@ -128,9 +143,7 @@ def publication(
     told = encode({"is": _KIND, "name": name, "version": version})
     if passport is not None and child is not None:
         branch = Branch(child=child)
-        return pack(
-            unit, by=by, passport=passport, origin=by.name, to=None, luggage=told, branch=branch, preview=False
-        )
+        return pack(unit, by=by, passport=passport, origin=by.name, to=None, luggage=told, branch=branch, preview=False)
     return pack(unit, by=by, birth=Birth(lifetime=lifetime, hop_limit=256), luggage=told)
 
 
@@ -161,8 +174,45 @@ class VerifiedUnit:
         mobility.errors.MobilityError
             If it cannot be loaded here, for one because of the environment.
         """
-        made = unpack(self.verified)
-        return made.func if isinstance(made, functools.partial) else made
+        return _bare(unpack(self.verified))
+
+    def makings(self) -> UnitMakings:
+        """What another process needs to load it.
+
+        Raises
+        ------
+        mobility.errors.MobilityError
+            If it cannot be loaded on this host, because of the environment.
+        """
+        verified = self.verified
+        entries = [entry for entry in verified.manifest.segments if entry.kind is SegmentKind.BUFFER]
+        buffers = tuple((e.writable, bytes(view)) for e, view in zip(entries, verified.buffers, strict=True))
+        return UnitMakings(makings_of(verified), bytes(verified.state), buffers)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitMakings:
+    """A unit that was verified, for a process that does not verify.
+
+    Attributes
+    ----------
+    buffers
+        Whether each may be written to, and its bytes.
+    """
+
+    makings: Makings
+    state: bytes = field(repr=False)
+    buffers: tuple[tuple[bool, bytes], ...] = field(repr=False)
+
+    def load(self) -> Any:
+        """See `VerifiedUnit.load`."""
+        views = [memoryview(bytearray(data) if writable else data) for writable, data in self.buffers]
+        return _bare(made_of(self.makings, memoryview(self.state), views))
+
+
+def _bare(made: Any) -> Any:
+    """The function or class itself, which travels with its arguments; a publication has none."""
+    return made.func if isinstance(made, functools.partial) else made
 
 
 def verified_unit(
@@ -198,12 +248,14 @@ def verified_unit(
     if not fits or verified.manifest.unit is not UnitKind.FUNCTION:
         remedy = "Publish it with platform.publish(function, name), or publish() within an agent."
         raise NotPublishable("the bundle is not that of a published unit", remedy=remedy)
-    return VerifiedUnit(name, version, _digest(verified, name, parsed_version(version)), verified, data)
+    parsed_version(version)
+    return VerifiedUnit(name, version, _digest(name, version, verified), verified, data)
 
 
-def _digest(verified: VerifiedBundle, name: str, version: Version) -> str:
-    numbers = repr((version.epoch, version.release, version.rest, version.local))
-    parts = [name.encode(), numbers.encode(), verified.manifest.code[0], verified.manifest.entry_point.encode()]
+def _digest(name: str, version: str, verified: VerifiedBundle) -> str:
+    told = parsed_version(version)  # however it is written
+    parts = [name.encode(), repr((told.epoch, told.release, told.rest, told.local)).encode()]
+    parts += [verified.manifest.code[0], verified.manifest.entry_point.encode()]
     parts += [hashlib.sha256(view).digest() for view in (verified.state, *verified.buffers)]
     return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
 

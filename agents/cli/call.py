@@ -50,7 +50,7 @@ def call_command(
 def _blame(place: str, service: str, error: Exception) -> None:
     """What the service itself raised becomes an error of the tree, with its traceback at the place."""
     from agents.errors import ServiceFailed
-    from agents.place.outcomes import RemoteTrace
+    from agents.told import RemoteTrace
     from mobility.errors import MobilityError
 
     cause: Any = error.__cause__

@@ -57,7 +57,7 @@ def write_result(handle: Handle, deadline: Deadline, output: Format) -> None:
 def _blame(handle: Handle, error: Exception) -> None:
     """What the agent itself raised becomes an error of the tree, with its traceback at the place."""
     from agents.errors import AgentFailed
-    from agents.place.outcomes import RemoteTrace
+    from agents.told import RemoteTrace
 
     if not isinstance(error.__cause__, RemoteTrace) or isinstance(error, AgentFailed):
         return

@@ -19,6 +19,7 @@ from agents.errors import (
     BindingReleased,
     LandingRefused,
     MoveFailed,
+    MoveRefused,
     ResourceGone,
     ResourceMissing,
     StoreFailed,
@@ -346,7 +347,10 @@ class Binding:
         if not rest:
             remedy = "Release the binding, and try again; or go elsewhere."
         bound = f"the agent's binding by {tie.kind} to {tie.resource}, which is {tie.attachment}"
-        return MoveFailed(to, f"{bound}, cannot go to {whereto}: {told}", why=why, here=self.core.name, remedy=remedy)
+        # What is not there may be elsewhere: it is the place that cannot take the agent.
+        there = why == "binding-refused" and any(what is Obstacle.NONE_THERE for _, what in obstacles)
+        kind = MoveRefused if there else MoveFailed
+        return kind(to, f"{bound}, cannot go to {whereto}: {told}", why=why, here=self.core.name, remedy=remedy)
 
     def write(self, plan: BindingPlan, agent: str, epoch: int, to: str) -> None:
         """Write down what leaves with an agent; from here on what becomes of the move decides.

@@ -216,7 +216,8 @@ class Gathering:
             fates = {agent: self._tally.fates[agent] for agent in gathers.agents if agent in self._tally.fates}
         answer: tuple[Any, BaseException | None] | None
         try:
-            package: str | None = getattr(watch.resident.cell, "package", None)  # of cells in this process
+            cell = watch.resident.cell
+            package = None if cell is None else cell.package
 
             def fetch(agent: str) -> bytes | None:
                 return self._fetch(agent, gathers.until)

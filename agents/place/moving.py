@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from agents.cell import Cell, Mortal
-from agents.errors import AgentsError, MoveFailed, StoreFailed
+from agents.errors import AgentsError, MoveFailed, MoveRefused, StoreFailed
 from agents.eventlog import EventKind
 from agents.handoff import NEVER, Event, Row, State, is_rubbish
 from agents.handoff import events as on
@@ -369,7 +369,8 @@ class Moving:
         control
             Who wanted it, if not the agent itself.
         failed
-            How the agent is to stand here if it wanted that itself and it does not come about.
+            How the agent is to stand here if it wanted that itself and it does not come about. If the place says so
+            before anything is sent, it stands so already when this returns; unless given, that is raised.
 
         Returns
         -------
@@ -455,7 +456,9 @@ class Moving:
         try:
             return self.binding.plan(resident, to)
         except MoveFailed as error:
-            raise _TurnedDown(error) from error
+            if isinstance(error, MoveRefused) or error.why in ("place-unreachable", "binding-refused"):
+                raise _TurnedDown(error) from error
+            raise  # it would fail everywhere
 
     def _judged(self, to: str, wanted: Wanted) -> Verdict:
         try:

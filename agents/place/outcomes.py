@@ -7,25 +7,13 @@ from typing import Any
 
 from agents.cell import Raised
 from agents.errors import AgentsError, AgentStopped, ResultNotPlain
-from agents.told import as_row, rebuilt
+from agents.told import RemoteTrace, as_row, remade, unknown
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["RemoteTrace", "failed", "has_returned", "read_outcome", "returned", "stopped"]
-
+__all__ = ["failed", "has_returned", "read_outcome", "returned", "stopped"]
 
 #: What an error says of an agent that could have handled it; it is true no more of one that has ended with it.
 _WHILE_IT_RAN = ("still runs", "goes on at that line", "The agent goes on")
-
-
-class RemoteTrace(Exception):
-    """The traceback at the place, shown as the cause of an agent's exception."""
-
-    def __init__(self, trace: str) -> None:
-        super().__init__(trace)
-        self.trace = trace
-
-    def __str__(self) -> str:
-        return f"\n{self.trace}"
 
 
 def returned(agent: str, value: Any, places: list[str]) -> tuple[bytes, bool]:
@@ -79,8 +67,9 @@ def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
         return told["value"]
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
-    error = rebuilt(agent, told, package)
+    otherwise = unknown(agent, told)
+    error = remade(told, package) or otherwise
     if isinstance(error, AgentsError) and told["places"] and any(words in error.state for words in _WHILE_IT_RAN):
         error.ended_with(agent, told["places"][-1])
     error.add_note(f"The agent {agent} was on: {' -> '.join(told['places'])}")
-    raise error from RemoteTrace(told["trace"])
+    raise error from RemoteTrace(told["trace"], told, otherwise)

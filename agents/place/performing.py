@@ -173,7 +173,8 @@ class Performing:
                     unit = FetchedUnit(gets.name, gets.version, gets.digest, gets.source, resident.here)
                     return True, unit, None
         if isinstance(luggage.standing, at.Evaluates):
-            return self.requesting.ended(luggage.standing, lambda until: self._looks_again(resident, until))
+            package = None if resident.cell is None else resident.cell.package
+            return self.requesting.ended(luggage.standing, lambda until: self._looks_again(resident, until), package)
         raise AssertionError("an agent stands somewhere")
 
     def _waits(self, resident: Resident, until: float | None) -> bool:

@@ -77,6 +77,7 @@ from agents.resources import Resources
 from agents.services import ServiceMaker
 from agents.sockets import traffic
 from agents.transport import Transport
+from agents.units import UnitMakings, VerifiedUnit
 from agents.verdicts import Verdicts
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity, TrustSource
@@ -416,8 +417,14 @@ class Place:
         self.core.event(EventKind.SAID, agent, text=text[:10_000])
 
     def load_unit(self, name: str, version: str, digest: str, source: str) -> Any:
+        return self._unit(name, version, digest, source).load()
+
+    def give_unit(self, name: str, version: str, digest: str, source: str) -> UnitMakings:
+        return self._unit(name, version, digest, source).makings()
+
+    def _unit(self, name: str, version: str, digest: str, source: str) -> VerifiedUnit:
         unit, _ = self.units.get(source, name, version, digest, timeout=self.core.options.transfer_seconds)
-        return unit.load()
+        return unit
 
     def labels(self) -> Mapping[str, str]:
         return {key: str(value) for key, value in self._about.items()}

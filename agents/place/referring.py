@@ -21,7 +21,7 @@ from agents.errors import (
 )
 from agents.place.core import PlaceCore
 from agents.place.holdings import Holdings
-from agents.place.outcomes import RemoteTrace, failed
+from agents.place.outcomes import failed
 from agents.place.ties import Tie
 from agents.protocol import (
     Description,
@@ -34,7 +34,7 @@ from agents.protocol import (
     UseResource,
 )
 from agents.resources import ResourceTerms
-from agents.told import remade
+from agents.told import RemoteTrace, remade
 from mobility.bindings import Attachment
 from mobility.errors import MobilityError
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
@@ -80,10 +80,11 @@ class Referring:
             raise ResourceUnreachable(tie.resource, tie.place, text) from problem
         if not reply.raised:
             return told
+        otherwise = ResourceFailed(tie.resource, tie.place, told["kind"], told["text"], told["trace"])
         error: Exception | None = remade(told)
         if error is None:
-            raise ResourceFailed(tie.resource, tie.place, told["kind"], told["text"], told["trace"])
-        raise error from RemoteTrace(told["trace"])
+            raise otherwise
+        raise error from RemoteTrace(told["trace"], told, otherwise)
 
     def _asked(self, resource: str, place: str, request: UseResource, seconds: float) -> tuple[ResourceUsed, str]:
         """Ask the place that has it, wherever that is by now; its answer, and which place it was."""

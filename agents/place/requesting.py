@@ -31,6 +31,7 @@ from agents.protocol import CallService, Done, Failure, PullUnit
 from agents.terms import TERMS, LaunchTerms
 from agents.transport import Transport
 from agents.units import publication
+from mobility.bundle.unpacking import makings_of
 from mobility.plain import encode
 
 __all__ = ["ErrandEffect", "Requesting", "call_service", "pull_request"]
@@ -46,8 +47,13 @@ _LAST_LOOK: Final = 0.5
 _LOOKS: Final = 0.1
 
 
-def call_service(transport: Transport, effect: ServiceCall, caller: str) -> Any:
+def call_service(transport: Transport, effect: ServiceCall, caller: str, package: str | None = None) -> Any:
     """Call a service of a place, once, and give what it returned.
+
+    Parameters
+    ----------
+    package
+        As in `agents.place.outcomes.read_outcome`.
 
     Raises
     ------
@@ -65,7 +71,7 @@ def call_service(transport: Transport, effect: ServiceCall, caller: str) -> Any:
         state = "Whether the service ran is not known."
         raise PlaceUnreachable(error.place, error.problem, state=state) from error
     if isinstance(reply, Done):
-        return read_answer(effect.place, effect.service, reply.value)
+        return read_answer(effect.place, effect.service, reply.value, package)
     raise reply.error if isinstance(reply, Failure) else PlaceUnreachable(effect.place, "it offers no services")
 
 
@@ -77,7 +83,13 @@ def pull_request(effect: UnitPull, agent: str) -> PullUnit:
     ValueNotPlain, ValueError
     """
     what = f"the unit {effect.name or effect.digest}"
-    terms = LaunchTerms(process=effect.process, fragment=effect.fragment, replace=effect.replace)
+    terms = LaunchTerms(
+        process=effect.process,
+        fragment=effect.fragment,
+        replace=effect.replace,
+        start_at=effect.start_at,
+        start_when=effect.start_when,
+    )
     return PullUnit(
         agent,
         effect.called,
@@ -129,10 +141,12 @@ class Requesting:
         Exception
             What the agent is to get at its ``yield``.
         """
+        cell = resident.cell
         match effect:
             case ServiceCall():
                 self.core.check_place(effect.place)
-                value = call_service(self.core.transport, effect, resident.agent)
+                package = None if cell is None else cell.package
+                value = call_service(self.core.transport, effect, resident.agent, package)
                 return at.Gives(value)
             case UnitFetch():
                 if effect.source is not None:
@@ -140,7 +154,11 @@ class Requesting:
                 unit, place = self.units.get(
                     effect.source, effect.name, effect.version, effect.digest, timeout=effect.timeout
                 )
-                unit.load()  # what cannot be loaded here is refused now, and not when it is called
+                # What cannot be loaded here is refused now, and not when it is called.
+                if cell is None or cell.apart:
+                    makings_of(unit.verified)
+                else:
+                    unit.load()
                 return at.GetsUnit(unit.name, unit.version, unit.digest, place or self.core.name)
             case Publication():
                 return at.Gives(self._published(resident, effect))
@@ -188,12 +206,14 @@ class Requesting:
         return at.Evaluates(child, effect.place, now, now + effect.timeout)
 
     def ended(
-        self, stands: at.Evaluates, again: Callable[[float], None]
+        self, stands: at.Evaluates, again: Callable[[float], None], package: str | None = None
     ) -> tuple[bool, Any, BaseException | None]:
         """Whether the child has ended, and what the agent is to get.
 
         Parameters
         ----------
+        package
+            As in `agents.place.outcomes.read_outcome`.
         again
             Has the agent stepped again at a time.
         """
@@ -205,7 +225,7 @@ class Requesting:
             row, outcome, gone = None, None, False
         if outcome is not None:
             try:
-                return True, read_outcome(stands.child, outcome), None
+                return True, read_outcome(stands.child, outcome, package), None
             except Exception as error:  # what the child raised, whatever that is
                 return True, None, error
         now = time.time()

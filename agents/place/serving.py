@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from agents.cell import Raised
 from agents.errors import (
-    AgentFailed,
     AgentsError,
     PlaceUnreachable,
     ServiceFailed,
@@ -26,11 +25,11 @@ from agents.errors import (
 )
 from agents.here import Here, Surroundings
 from agents.place.core import PlaceCore
-from agents.place.outcomes import RemoteTrace, failed, returned
+from agents.place.outcomes import failed, returned
 from agents.place.posting import encoded
 from agents.protocol import CallService, Done
 from agents.services import ServiceMaker
-from agents.told import rebuilt
+from agents.told import RemoteTrace, remade
 from mobility.plain import PlainInvalid, decode
 
 __all__ = ["OfferedService", "Served", "Serving", "arguments_from", "arguments_to", "read_answer"]
@@ -63,8 +62,8 @@ def arguments_from(data: bytes) -> tuple[list[Any], dict[str, Any]]:
     return args, kwargs
 
 
-def read_answer(place: str, service: str, data: bytes) -> Any:
-    """What a service returned.
+def read_answer(place: str, service: str, data: bytes, package: str | None = None) -> Any:
+    """What a service returned; `package` as in `agents.place.outcomes.read_outcome`.
 
     Raises
     ------
@@ -72,14 +71,11 @@ def read_answer(place: str, service: str, data: bytes) -> Any:
     Exception
         What the service raised, if this process has a class of that name. Its cause is the traceback at the place.
     """
-    label = f"the service {service} of {place}"
     told: Mapping[str, Any] = decode(data)
     if told["is"] == "returned":
         return told["value"]
-    error = rebuilt(label, told)
-    if isinstance(error, AgentFailed) and error.agent == label:
-        error = ServiceFailed(place, service, told["kind"], told["text"], told["trace"])
-    raise error from RemoteTrace(told["trace"])
+    otherwise = ServiceFailed(place, service, told["kind"], told["text"], told["trace"])
+    raise (remade(told, package) or otherwise) from RemoteTrace(told["trace"], told, otherwise)
 
 
 class Served(Protocol):

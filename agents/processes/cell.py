@@ -16,8 +16,9 @@ from typing import Any, Final
 from agents.cell import Cell, Landed, Look, Outcome, Raised, Returned, Yielded
 from agents.errors import AgentsError, CellDied, CellFailed, ResultNotPlain, ValueNotPlain
 from agents.here import Here
-from agents.processes.effects import stand_in, unpacked
-from agents.processes.far import Exhibits, picklable
+from agents.processes.effects import stand_in, unpacked, with_code
+from agents.processes.failing import sendable
+from agents.processes.far import Exhibits
 from agents.processes.kept import Kept, KeptError
 from agents.processes.line import Line, LineEnded, LineSilent
 from agents.processes.parts import collected
@@ -95,6 +96,9 @@ class ProcessCell:
     def weak(self) -> bool:
         return self._weak
 
+    package = None
+    apart = True
+
     @property
     def pid(self) -> int:
         """Of the process."""
@@ -150,7 +154,7 @@ class ProcessCell:
 
     def _tell(self, answer: tuple[str, Any]) -> None:
         how, what = answer
-        self._line.send((how, picklable(what) if how == "error" else what))
+        self._line.send((how, sendable(what)))
 
     def _problem(self, told: Sequence[Any]) -> MobilityError:
         """What it says is wrong, as an error of the tree."""
@@ -175,13 +179,17 @@ class ProcessCell:
     def advance(self, value: Any = None, error: BaseException | None = None) -> Outcome:
         if isinstance(error, CellDied):
             return Raised(error, f"{type(error).__name__}: {error}")
-        problem = None if error is None else picklable(error)
+        problem = sendable(error)
         try:
-            data = pickle.dumps(value)
+            data = pickle.dumps(sendable(value))
         except Exception as unsent:  # it belongs to the place's process
             kind = type(value)
-            data, problem = pickle.dumps(None), ValueNotPlain(
-                f"what its yield gives, a {kind.__module__}.{kind.__qualname__},", f"{type(unsent).__name__}: {unsent}"
+            data, problem = (
+                pickle.dumps(None),
+                ValueNotPlain(
+                    f"what its yield gives, a {kind.__module__}.{kind.__qualname__},",
+                    f"{type(unsent).__name__}: {unsent}",
+                ),
             )
         try:
             given = (data, pickle.dumps(problem))
@@ -204,8 +212,7 @@ class ProcessCell:
             case ["yielded", "effect", bytes() as data, header]:
                 effect = unpacked(data)
                 if header is not None:
-                    # Not by its constructor: what the fields are is the effect's own affair.
-                    object.__setattr__(effect, "function", collected(header, large, self._code))
+                    effect = with_code(effect, collected(header, large, self._code))
                 return Yielded(effect)
             case ["returned", bytes() as data]:
                 return Returned(decode(data))

@@ -22,11 +22,13 @@ from agents.body import Body, body_of
 from agents.cell import Outcome, Raised, Returned, Yielded, called
 from agents.here import Here, arriving
 from agents.processes.effects import packed
+from agents.processes.failing import received
 from agents.processes.far import FarSurroundings, read_answer
 from agents.processes.kept import Kept, KeptError
 from agents.processes.line import Line, LineEnded
 from agents.processes.parts import header_of
 from agents.told import as_row
+from agents.units import FetchedUnit
 from mobility.bundle.collecting import collect, unit_of
 from mobility.bundle.unpacking import Makings, made_of
 from mobility.plain import NotPlain, encode
@@ -131,8 +133,7 @@ class Served:
     # -- steps
 
     def _advance(self, value: bytes, error: bytes) -> tuple[list[Any], list[memoryview]]:
-        with arriving(self._here):
-            given, problem = pickle.loads(value), pickle.loads(error)
+        given, problem = self._given(value, error)
         kept, self._kept, self._call = self._kept, None, None
         if isinstance(given, Kept) and isinstance(kept, Returned):
             given = kept.value
@@ -158,6 +159,19 @@ class Served:
                 case Raised():
                     return ["raised", as_row(outcome)], []
 
+    def _given(self, value: bytes, error: bytes) -> tuple[Any, BaseException | None]:
+        """What its ``yield`` gives, and raises; it raises as well what hinders it from being given here."""
+        package = self._body.package
+        try:
+            with arriving(self._here):
+                given = received(pickle.loads(value), package)
+            problem: BaseException | None = received(pickle.loads(error), package)
+            if isinstance(given, FetchedUnit):
+                given.unit  # noqa: B018  # loaded now: what cannot be is refused at the yield, not when it is called
+        except Exception as unreadable:
+            return None, unreadable
+        return given, problem
+
     def _run_call(self) -> list[Any]:
         """Run the function that was yielded; what cannot be told the place stays here for the next step."""
         effect = self._call
@@ -181,4 +195,8 @@ class Served:
                 raise RuntimeError("the agent is between two steps, and its place does not listen to it")
             self._line.send(["ask", what, which, arguments])
             answer, _ = self._line.receive(None)
+        how, what = answer
+        if how == "error":
+            body = getattr(self, "_body", None)  # not yet: it is being made
+            raise received(what, None if body is None else body.package)
         return read_answer(answer, self._ask)

@@ -12,13 +12,17 @@ from typing import Any, Final
 
 from agents import effects as does
 from agents.errors import ValueNotPlain
+from agents.paradigms import Publication, RemoteEffect
 from agents.processes.parts import header_of
-from mobility.bundle.collecting import collect, unit_of
+from agents.units import check_publishable
+from mobility.bundle.collecting import Collected, collect, unit_of
 from mobility.plain import NotPlain, Registry, decode, encode
 
-__all__ = ["EFFECT_FORMS", "Packed", "packed", "stand_in", "unpacked"]
+__all__ = ["EFFECT_FORMS", "Packed", "packed", "stand_in", "unpacked", "with_code"]
 
-_KINDS: Final[tuple[type, ...]] = typing.get_args(does.Effect)
+_KINDS: Final[tuple[type, ...]] = (*typing.get_args(does.Effect), *typing.get_args(RemoteEffect))
+#: The field in which an effect has a function or class.
+_CODE: Final = {kind: "unit" if kind is Publication else "function" for kind in _KINDS}
 #: As which effects travel.
 EFFECT_FORMS: Final = Registry()
 for _kind in _KINDS:
@@ -43,12 +47,15 @@ def packed(agent: str, effect: Any) -> Packed:
     if kind is does.Call:
         return "call", None, None, []
     header, buffers = None, list[memoryview]()
-    if kind in _KINDS and hasattr(effect, "function"):
-        unit = unit_of(effect.function, getattr(effect, "args", ()), getattr(effect, "kwargs", {}))
+    if kind in _KINDS and hasattr(effect, _CODE[kind]):
+        code = getattr(effect, _CODE[kind])
+        if kind is Publication:
+            check_publishable(code)
+        unit = unit_of(code, getattr(effect, "args", ()), getattr(effect, "kwargs", {}))
         header, buffers = header_of(collect(*unit, preview=False))
         empty: dict[str, Any] = {"args": (), "kwargs": {}}
         rest = {name: value for name, value in empty.items() if hasattr(effect, name)}
-        effect = dataclasses.replace(effect, function=None, **rest)
+        effect = dataclasses.replace(effect, **{_CODE[kind]: None}, **rest)
     try:
         return "effect", encode(effect, registry=EFFECT_FORMS), header, buffers
     except NotPlain as error:
@@ -61,6 +68,13 @@ def packed(agent: str, effect: Any) -> Packed:
 def unpacked(data: bytes) -> Any:
     """An effect, or plain data, of which the place will say that it is none."""
     return decode(data, registry=EFFECT_FORMS)
+
+
+def with_code(effect: Any, parts: Collected) -> Any:
+    """The effect with the function or class that was taken apart, for `mobility.bundle.pack`."""
+    # Not by its constructor: what the fields are is the effect's own affair.
+    object.__setattr__(effect, _CODE[type(effect)], parts)
+    return effect
 
 
 def stand_in(module: str, qualname: str) -> Any:

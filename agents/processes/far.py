@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
-from agents.errors import AgentsError, ValueNotPlain
+from agents.errors import ValueNotPlain
 from agents.here import Surroundings
+from agents.itinerary import Way
+from agents.units import UnitMakings
 from mobility.plain import NotPlain, decode, encode
 
-__all__ = ["Exhibits", "FarSurroundings", "FarThing", "picklable", "read_answer"]
+__all__ = ["Exhibits", "FarSurroundings", "FarThing", "read_answer"]
 
 #: Asks the place: what is done, to which thing, with which arguments; its answer.
 _Ask = Callable[[str, str, bytes], Any]
@@ -23,6 +25,8 @@ _Ask = Callable[[str, str, bytes], Any]
 _PUBLIC: Final = frozenset(name for name in vars(Surroundings) if not name.startswith("_"))
 #: Operators that work on a thing of the place's.
 _OPERATORS: Final = frozenset({"__call__", "__len__", "__getitem__", "__contains__"})
+#: What a place gives of its own that is no plain data, and is sent as it is.
+_VALUES: Final = frozenset({Way, UnitMakings})
 
 
 def _arguments(what: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
@@ -54,6 +58,10 @@ class FarSurroundings:
             return self._ask("surroundings", name, _arguments(name, args, kwargs))
 
         return far
+
+    def load_unit(self, *which: str) -> Any:
+        """Loaded in the agent's process, as its own code is; the place has verified it."""
+        return self.__getattr__("give_unit")(*which).load()
 
 
 class FarThing:
@@ -102,10 +110,12 @@ def read_answer(answer: tuple[str, Any], ask: _Ask) -> Any:
     match how:
         case "plain":
             return decode(what)
+        case "value":
+            return what
         case "thing":
             number, kind = what
             return FarThing(number, kind, ask)
-    raise what
+    raise AssertionError(f"a place answers {how}")
 
 
 # -- at the place -----------------------------------------------------------------------------------------------------
@@ -133,7 +143,7 @@ class Exhibits:
         """Do what the process asks for; what it is told."""
         try:
             return self._shown(self._done(what, which, arguments))
-        except Exception as error:  # of the resource's own: the agent's to handle
+        except BaseException as error:  # of the resource's own: the agent's to handle
             return "error", error
 
     def _done(self, what: str, which: str, arguments: bytes) -> Any:
@@ -165,19 +175,10 @@ class Exhibits:
         except NotPlain:
             pass
         kind = type(value)
+        if kind in _VALUES:
+            return "value", value
         with self._lock:
             number = self._numbers.setdefault(id(value), len(self._things))
             if number == len(self._things):
                 self._things.append(value)  # and is kept, so that its id stays its own
         return "thing", (number, kind.__qualname__)
-
-
-def picklable(error: BaseException) -> BaseException:
-    """The exception, or what can be told of it where its class cannot be sent."""
-    import pickle
-
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return AgentsError(f"{type(error).__qualname__}: {error}")
-    return error

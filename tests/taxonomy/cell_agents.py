@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agents import agent, done, hop, receive, sleep
+from agents import agent, done, gather, hop, receive, sleep, spawn
+from agents.paradigms import evaluate, fetch, publish
 
 
 @agent
@@ -97,3 +98,42 @@ def where(here):
 
     yield
     return here.name, os.getpid()
+
+
+def looks(here):
+    import os
+
+    return here.name, here.resource("site"), os.getpid()
+
+
+class Own(Exception):
+    """Of the agent's own code."""
+
+
+def raises_own(here):
+    raise Own("mine")
+
+
+def doubles(n):
+    import os
+
+    return [2 * n, os.getpid()]
+
+
+@agent
+def evaluates(here, place):
+    import os
+
+    seen = yield evaluate(place, looks)
+    caught = []
+    try:
+        yield evaluate(place, raises_own)
+    except Own:
+        caught.append("evaluate")
+    try:
+        yield gather([(yield spawn(raises_own, at=place))])
+    except Own:
+        caught.append("gather")
+    told = yield publish(doubles, f"doubles-{here.agent}")
+    unit = yield fetch(told.name)
+    return seen, caught, unit(2), os.getpid()

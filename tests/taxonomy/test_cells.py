@@ -104,6 +104,30 @@ def test_weak_in_a_separate_process(platform: Platform) -> None:
     assert len(theirs) == 2 and not theirs & set(pids(platform).values())
 
 
+def test_evaluation_in_a_separate_process(platform: Platform) -> None:
+    """From outside, and by an agent; what it raises is the agent's own exception, also where no place knows that."""
+    place, site, pid = platform.evaluate("oslo", units.looks, process=True)
+    assert (place, site) == ("oslo", "site of oslo") and pid not in pids(platform).values()
+    assert platform.evaluate("oslo", units.looks, process=False)[2] == pids(platform)["oslo"]
+    for process in (False, True):
+        handle = platform.launch(units.evaluates, "lima", at="baku", process=process)
+        (place, _, theirs), caught, unit, mine = handle.result(timeout=90)
+        assert place == "lima" and caught == ["evaluate", "gather"] and unit == [4, mine]
+        assert (theirs in pids(platform).values(), mine in pids(platform).values()) == (not process, not process)
+
+
+def test_fragment_in_a_separate_process(platform: Platform) -> None:
+    """Each call of it has a process of its own; beside it, one in the process of the place."""
+    platform.install("oslo", units.looks, "looks_apart", process=True)
+    platform.install("oslo", units.looks, "looks_here")
+    seen = [platform.call("oslo", "looks_apart") for _ in range(2)]
+    theirs = {pid for _, _, pid in seen}
+    assert [row[:2] for row in seen] == [("oslo", "site of oslo")] * 2
+    assert not theirs & set(pids(platform).values())
+    assert platform.call("oslo", "looks_here")[2] == pids(platform)["oslo"]
+    assert eventually(lambda: not any(psutil.pid_exists(pid) for pid in theirs), 10)
+
+
 def test_isolation_of_a_failing_component(platform: Platform) -> None:
     """A process that is killed takes its agent with it, and neither the place nor anybody else there."""
     before = pids(platform)

@@ -611,6 +611,28 @@ def test_what_was_fetched_is_verified_at_each_use(platform):
     assert caught.value.slug == "untrusted-signer"
 
 
+@agent
+def uses_each(here, wanted):
+    units = []
+    for name, version in wanted:
+        units.append((yield fetch(name, version=version, from_="lima")))
+    here = yield hop("oslo")
+    return [(unit.name, unit.version, unit(1)) for unit in units]
+
+
+def test_one_code_under_several_names(platform):
+    """And versions: each is what it was published as, wherever it is used."""
+    for name, version in (("score", "1.0"), ("score", "2.0"), ("mark", "1.0")):
+        platform.publish(score, name, version=version, at="lima")
+    wanted = [("score", "1.0"), ("score", "2.0"), ("mark", "1.0"), ("mark", None)]
+    for _ in range(2):  # also of what is kept
+        assert [platform.fetch(name, version=version, from_="lima").name for name, version in wanted] == [
+            name for name, _ in wanted
+        ]
+        told = platform.launch(uses_each, wanted, at="baku").result(timeout=20)
+        assert told == [("score", "1.0", 3), ("score", "2.0", 3), ("mark", "1.0", 3), ("mark", "1.0", 3)]
+
+
 def test_a_name_belongs_to_its_owner(platform, tmp_path):
     """Who fetches the newest of a name is not to get another owner's code, though the place trusts both."""
     other = Identity.generate("other", "owner")
