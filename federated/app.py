@@ -95,9 +95,7 @@ class _Contents:
     files: tuple[_Listed, ...]
 
 
-_LISTED: Final = Record(
-    _Listed, {"path": Text(most=255), "size": Integer(0, 1 << 40), "sha256": Hexadecimal(32)}
-)
+_LISTED: Final = Record(_Listed, {"path": Text(most=255), "size": Integer(0, 1 << 40), "sha256": Hexadecimal(32)})
 _CONTENTS: Final = Record(
     _Contents,
     {"author": Text(re.compile("[0-9a-f]{64}"), least=64, most=64), "files": Array(_LISTED, most=65_536)},

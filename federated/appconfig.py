@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from federated.errors import AppInvalid, RunConfigInvalid
 
-__all__ = ["AppConfig", "Setting"]
+__all__ = ["AppConfig", "Setting", "flattened"]
 
 #: What a run config and a node config may hold.
 Setting = bool | int | float | str

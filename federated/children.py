@@ -71,7 +71,7 @@ class Child:
             **(environment or {}),
         }
         try:
-            output = open(log, "ab") if log is not None else None  # noqa: SIM115 - closed below
+            output = open(log, "ab") if log is not None else None
             try:
                 self.process = subprocess.Popen(
                     # -P: a module of the app must not take the place of one of ours before it is started.

@@ -21,7 +21,7 @@ from typing import Any, Final
 from federated.errors import NodeUnreachable, ReplyRefused
 from mobility.plain import PlainInvalid, PlainLimits, decode, encode
 
-__all__ = ["Failure", "failed", "node_number", "pack_message", "read_answer", "read_request"]
+__all__ = ["Failure", "failed", "message_problem", "node_number", "pack_message", "read_answer", "read_request"]
 
 _ADMIT_BYTES: Final = 1 << 20
 

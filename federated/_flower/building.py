@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import federated._flower.private  # noqa: F401 - the first import of Flower is there
-
-from flwr.cli.build import build_fab_from_files, get_filtered_fab_paths  # isort: skip
-from flwr.cli.utils import filter_paths_for_publish  # isort: skip
+from flwr.cli.build import build_fab_from_files, get_filtered_fab_paths
+from flwr.cli.utils import filter_paths_for_publish
 
 __all__ = ["built", "chosen"]
 

@@ -13,6 +13,9 @@ import traceback
 from os import environ
 from typing import Any
 
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
 # All of ours is imported before the app, which may have modules of the same names.
 from federated._flower.private import become, load_app
 from federated._flower.records import message_from_plain, message_to_plain, records_from_plain, records_to_plain
@@ -20,9 +23,6 @@ from federated.errors import ReplyRefused
 from federated.frames import Channel, ChannelClosed
 from federated.messages import Failure
 from mobility.plain import NotPlain
-
-from flwr.app import Context, Message  # isort: skip
-from flwr.clientapp import ClientApp  # isort: skip
 
 __all__ = ["main", "make_room"]
 

@@ -10,16 +10,11 @@
 
 from __future__ import annotations
 
-import os
-
-# Before the first import of Flower: it would tell its makers of each run.
-os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
-
-from flwr.app import Error, Message, Metadata, RecordDict  # noqa: E402 - the line above has to come first
-from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode  # noqa: E402
-from flwr.supercore.object_ref import load_app  # noqa: E402
-from flwr.supercore.run import Run  # noqa: E402
-from flwr.supercore.task_identity import TaskIdentity  # noqa: E402
+from flwr.app import Error, Message, Metadata, RecordDict
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
+from flwr.supercore.object_ref import load_app
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
 
 __all__ = [
     "SUPERLINK_NODE_ID",

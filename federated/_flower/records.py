@@ -1,7 +1,7 @@
 """Flower's messages as plain data, and back: no pickle on the way, and none is followed.
 
 A message is a dict ``{"type", "group", "ttl", "id", "run", "from", "to", "content" or "error"}``; its content a list of
-``[kind, name, items]``, where items of arrays are numpy's, and those of metrics and configs are numbers, text and lists.
+``[kind, name, items]``, where items of arrays are numpy's, and those of metrics and configs numbers, text and lists.
 Order is kept: strategies pair arrays by it.
 """
 
@@ -13,12 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, Metadata, MetricRecord, RecordDict
 
-from federated._flower.private import become as become  # noqa: PLC0414 - the first import of Flower is there
 from federated._flower.private import message_of
 from federated.errors import ReplyRefused
-
-from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, Metadata, MetricRecord, RecordDict  # isort: skip
 
 __all__ = ["message_from_plain", "message_to_plain", "records_from_plain", "records_to_plain"]
 
@@ -61,7 +59,8 @@ def _value(record: str, key: str, value: Any) -> Any:
     # numpy's numbers count as Python's for Flower; what crosses is what Flower's own transport would give.
     if type(value) is list:
         return [_value(record, key, item) for item in value]
-    for kind in (bool, int, float, str, bytes):
+    kinds: tuple[type[Any], ...] = (bool, int, float, str, bytes)
+    for kind in kinds:
         if isinstance(value, kind):
             return value if type(value) is kind else kind(value)
     raise ReplyRefused(f"the value {record}.{key} is a {type(value).__name__}, which no record can hold")
@@ -97,8 +96,14 @@ def _owned(value: Any) -> numpy.ndarray[Any, Any]:
     return value
 
 
-def message_to_plain(message: Message) -> dict[str, Any]:
-    """A message as plain data, without the moment at which it was made: the same message gives the same bytes."""
+def message_to_plain(message: Message, content: list[list[Any]] | None = None) -> dict[str, Any]:
+    """A message as plain data, without the moment at which it was made: the same message gives the same bytes.
+
+    Parameters
+    ----------
+    content
+        Its content as plain data, if the caller has it already.
+    """
     metadata = message.metadata
     plain: dict[str, Any] = {
         "type": metadata.message_type,
@@ -113,7 +118,7 @@ def message_to_plain(message: Message) -> dict[str, Any]:
     if message.has_error():
         plain["error"] = [message.error.code, message.error.reason]
     else:
-        plain["content"] = records_to_plain(message.content)
+        plain["content"] = records_to_plain(message.content) if content is None else content
     return plain
 
 

@@ -1,0 +1,379 @@
+"""A place that holds data: apps come to it, and what they return leaves it only as the owner allows.
+
+Rules
+-----
+1. An app runs on a dataset only if a trusted author has signed it and the dataset's owner admits author or digest. That
+   is asked again at every message, of the lists as they are then.
+2. An app runs in a process of its own, one for each digest, unpacked anew from the verified bundle at each start.
+3. What goes wrong with one message is the answer to that message: a process that hangs is ended at its deadline, one
+   that dies is replaced at the next message, and the state of the run is as before.
+4. The header of a reply is the node's. Of what the app returns only records go on, and those after the gate.
+5. A message that is repeated gets the same answer, without the app; another one under the same id is refused.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from federated.app import AppLimits, VerifiedApp, verify_app
+from federated.appconfig import Setting, flattened
+from federated.children import Child
+from federated.dataset import Dataset, Execution
+from federated.errors import (
+    AppNotAdmitted,
+    ChildFailed,
+    ChildTooSlow,
+    DatasetUnknown,
+    FederatedError,
+    ReplyRefused,
+)
+from federated.messages import Failure, failed, message_problem, pack_message, read_request
+from federated.releasing import check_reply
+from federated.remembering import RunMemory
+from mobility.errors import MobilityError
+from mobility.plain import PlainLimits, decode, encode
+from mobility.trust import Role, TrustSource
+
+__all__ = ["DataNode"]
+
+_MODULE: Final = "federated._flower.clientapp"
+_LOG: Final = logging.getLogger(__name__)
+_GRACE: Final = 1.0  # seconds by which a process may be started later than its message came
+
+
+@dataclass(slots=True)
+class _Visit:
+    """An app in one run, on one dataset."""
+
+    app: VerifiedApp
+    dataset: str
+    settings: dict[str, Setting]
+    config: dict[str, Setting]
+
+
+@dataclass(slots=True)
+class _Running:
+    """An app's process, which serves all runs of that digest on one dataset, one message at a time."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    child: Child | None = None
+    folder: Path | None = None
+
+
+class DataNode:
+    """A node with datasets; `handle` is its only door, and may be called by many threads.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    datasets
+        By their names.
+    trust
+        Whose signatures count here.
+    folder
+        Where it keeps the state of runs and what apps print; if None, the state lives as long as the node.
+    limits
+        How much of an app is taken in.
+    request_bytes
+        Of one request.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        datasets: Mapping[str, Dataset],
+        trust: TrustSource,
+        *,
+        folder: Path | None = None,
+        limits: AppLimits | None = None,
+        request_bytes: int = 1 << 30,
+    ) -> None:
+        self.name = name
+        self.trust = trust
+        self.limits = limits or AppLimits()
+        self._datasets = dict(datasets)
+        self._plain = PlainLimits(total_bytes=request_bytes)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix="sojourn-node-"))
+        self._logs = self._scratch if folder is None else folder
+        self._memory = RunMemory(None if folder is None else folder / "runs.sqlite")
+        self._visits: dict[tuple[int, str, str], _Visit] = {}
+        self._running: dict[tuple[str, str], _Running] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    # -- for the owner
+
+    def set_dataset(self, name: str, dataset: Dataset) -> None:
+        """Add a dataset, or say something else about one; it holds from the next message on."""
+        with self._lock:
+            self._datasets[name] = dataset
+
+    def withdraw(self, name: str) -> None:
+        """Take a dataset away; no app runs on it from the next message on."""
+        with self._lock:
+            self._datasets.pop(name, None)
+
+    def close(self) -> None:
+        """End all processes of apps."""
+        with self._lock:
+            self._closed = True
+            running = list(self._running.values())
+        for one in running:
+            if one.child is not None:
+                one.child.kill()
+        self._memory.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    # -- the door
+
+    def handle(self, data: bytes) -> bytes:
+        """Answer one request; see `federated.messages`. Whatever the bytes are, there is an answer."""
+        try:
+            request = read_request(data, self._plain)
+            if request["do"] == "admit":
+                return self._admit(request)
+            if request["do"] == "end":
+                return self._end(request)
+            return self._message(request, hashlib.sha256(data).digest())
+        except MobilityError as error:
+            return pack_message("refused", why=error.slug, reason=getattr(error, "reason", str(error)))
+
+    def _dataset(self, name: str | None) -> tuple[str, Dataset]:
+        with self._lock:
+            known = dict(self._datasets)
+        if name is None and len(known) == 1:
+            return next(iter(known.items()))
+        if name is None or name not in known:
+            raise DatasetUnknown(self.name, name, sorted(known))
+        return name, known[name]
+
+    # -- admission
+
+    def _admit(self, request: dict[str, Any]) -> bytes:
+        name, dataset = self._dataset(request["dataset"])
+        try:
+            app = verify_app(request["bundle"], self.trust, limits=self.limits)
+            dataset.admission.require(app.author.key_id, app.digest, node=self.name, dataset=name)
+            config = {"partition-id": request["number"], "num-partitions": request["of"], **dataset.config}
+            visit = _Visit(app, name, flattened(request["settings"]), config)
+            running = self._place_for(name, app.digest)
+            with running.lock:
+                self._start(running, visit, dataset)
+        except ChildFailed as error:
+            self._tell(dataset, "refused", run=request["run"], why=error.slug)
+            raise AppNotAdmitted(
+                f"{self.name} cannot load the app: {error.reason}", node=self.name, dataset=name, why=error.slug
+            ) from None
+        except MobilityError as error:
+            self._tell(dataset, "refused", run=request["run"], why=error.slug)
+            raise
+        self._tell(dataset, "admitted", run=request["run"], dataset=name, app=app.digest, author=app.author.key_id)
+        with self._lock:
+            self._visits[request["run"], name, app.digest] = visit
+        return pack_message("admitted", dataset=name)
+
+    def _require(self, visit: _Visit, dataset: Dataset) -> None:
+        """Whether the app may still run here: keys expire and are revoked, and owners change their minds."""
+        key = visit.app.author.key_id
+        self.trust.current().lookup(key, Role.OWNER, time.time(), 0)
+        dataset.admission.require(key, visit.app.digest, node=self.name, dataset=visit.dataset)
+
+    @staticmethod
+    def _tell(told: Dataset, event: str, /, **facts: str | int) -> None:
+        if told.witness is not None:
+            told.witness.note(event, facts)
+
+    def _end(self, request: dict[str, Any]) -> bytes:
+        name, _ = self._dataset(request["dataset"])
+        key = (request["run"], name, request["app"])
+        with self._lock:
+            self._visits.pop(key, None)
+            others = any(visit[1:] == key[1:] for visit in self._visits)
+            running = None if others else self._running.pop(key[1:], None)
+        if running is not None:
+            with running.lock:
+                self._stop(running)
+        self._memory.forget(*key)
+        return pack_message("ended")
+
+    # -- processes of apps
+
+    def _place_for(self, dataset: str, digest: str) -> _Running:
+        with self._lock:
+            return self._running.setdefault((dataset, digest), _Running())
+
+    def _start(self, running: _Running, visit: _Visit, dataset: Dataset) -> Child:
+        if running.child is not None and running.child.alive:
+            return running.child
+        self._stop(running)
+        if self._closed:
+            raise ChildFailed(f"{self.name} is closed")
+        # Anew each time: what ran before could have written there.
+        folder = Path(tempfile.mkdtemp(prefix="app-", dir=self._scratch))
+        running.folder = folder
+        visit.app.unpack(folder / "app")
+        child = Child(
+            _MODULE,
+            log=self._logs / f"{visit.app.digest[:16]}.log",
+            environment=dataset.environment,
+            most_bytes=dataset.reply_bytes + (64 << 20),  # the state comes with it
+            memory_bytes=dataset.memory_bytes,
+            folder=folder,
+        )
+        running.child = child
+        answer = child.start(
+            {
+                "folder": str(folder / "app"),
+                "reference": visit.app.bundle.config.clientapp,
+                "files": list(visit.app.bundle.files),
+            }
+        )
+        if type(answer) is not dict or "ready" not in answer:
+            self._stop(running)
+            raise ChildFailed(self._blamed(answer, dataset, "loading it"))
+        return child
+
+    @staticmethod
+    def _stop(running: _Running) -> None:
+        if running.child is not None:
+            running.child.kill()
+            running.child = None
+        if running.folder is not None:
+            shutil.rmtree(running.folder, ignore_errors=True)
+            running.folder = None
+
+    def _blamed(self, answer: Any, dataset: Dataset, doing: str) -> str:
+        """What the server is told of an exception; its text may hold data, and so may a name that the app gave it."""
+        kind = str(answer.get("kind", "")) if type(answer) is dict else ""
+        text = str(answer.get("text", "")) if type(answer) is dict else ""
+        _LOG.warning("%s: %s raised %s: %s", self.name, doing, kind, text)
+        if dataset.tell:
+            return f"{doing} raised {kind}: {text}"
+        known = kind if isinstance(getattr(builtins, kind, None), type) else "an exception of its own"
+        if kind == "ModuleNotFoundError":
+            return f"{doing} raised {kind}: a module that it needs is missing here"
+        return f"{doing} raised {known}; its text stays at {self.name}"
+
+    # -- messages
+
+    def _message(self, request: dict[str, Any], digest: bytes) -> bytes:
+        name, dataset = self._dataset(request["dataset"])
+        message = request["message"]
+        key = (request["run"], name, request["app"])
+        with self._lock:
+            visit = self._visits.get(key)
+        if visit is None:
+            return pack_message("unknown")
+        if message["run"] != request["run"] or "content" not in message:
+            raise ReplyRefused("the message is of another run, or has no content")
+        started = time.monotonic()
+        seconds = min(max(request["seconds"], 0.0), dataset.seconds)
+        running = self._place_for(name, visit.app.digest)
+        if not running.lock.acquire(timeout=seconds):
+            return self._failed(message, Failure.NODE_UNAVAILABLE, f"{self.name} is busy with another message")
+        try:
+            self._require(visit, dataset)
+            known = self._memory.reply(*key, message["id"])
+            if known is not None:
+                if known[0] != digest:
+                    raise ReplyRefused(f"another message came under the id {message['id']!r}, which was answered")
+                return known[1]
+            left = seconds - (time.monotonic() - started)
+            return self._executed(key, visit, dataset, running, message, digest, left)
+        except ChildFailed as error:
+            late = isinstance(error, ChildTooSlow)
+            code = Failure.NO_REPLY if late else Failure.CRASHED
+            return self._failed(message, code, f"{self.name}: {error.reason}")
+        except FederatedError as error:
+            code = Failure.INVALID_APP if isinstance(error, AppNotAdmitted) else Failure.PRECONDITION
+            self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
+            return self._failed(message, code, f"{self.name}: {error}")
+        except MobilityError as error:  # the author's key was revoked, has expired, or is no longer trusted
+            self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
+            return self._failed(message, Failure.INVALID_APP, f"{self.name}: {error}")
+        finally:
+            running.lock.release()
+
+    @staticmethod
+    def _failed(message: Mapping[str, Any], code: Failure, reason: str) -> bytes:
+        return pack_message("reply", message=failed(message, code, reason))
+
+    def _executed(
+        self,
+        key: tuple[int, str, str],
+        visit: _Visit,
+        dataset: Dataset,
+        running: _Running,
+        message: dict[str, Any],
+        digest: bytes,
+        seconds: float,
+    ) -> bytes:
+        run, name, app = key
+        execution = Execution(
+            self.name,
+            name,
+            run,
+            app,
+            visit.app.author.key_id,
+            message["id"],
+            message["type"],
+            message["group"],
+            message["content"],
+        )
+        if dataset.gate is not None:
+            dataset.gate.before(execution)
+        facts = {"run": run, "app": app, "message": message["id"], "type": message["type"], "group": message["group"]}
+        self._tell(dataset, "executed", dataset=name, **facts)
+        child = self._start(running, visit, dataset)
+        state = self._memory.state(*key)
+        answer = child.ask(
+            {
+                "message": message,
+                "state": [] if state is None else decode(state),
+                "node_config": visit.config,
+                "settings": visit.settings,
+            },
+            seconds=max(seconds, _GRACE),
+        )
+        if type(answer) is dict and "refused" in answer:
+            raise ReplyRefused(str(answer["refused"]))
+        if type(answer) is not dict or answer.keys() != {"reply", "state"}:
+            self._tell(dataset, "withheld", run=run, message=message["id"], why="raised")
+            return self._failed(message, Failure.RAISED, self._blamed(answer, dataset, "the ClientApp"))
+        reply = self._reply(message, answer["reply"], execution, dataset)
+        packed = pack_message("reply", message=reply)
+        self._tell(
+            dataset, "released", dataset=name, bytes=len(packed), sha256=hashlib.sha256(packed).hexdigest(), **facts
+        )
+        self._memory.note(*key, message["id"], digest, packed, encode(answer["state"]))
+        return packed
+
+    def _reply(self, message: dict[str, Any], reply: Any, execution: Execution, dataset: Dataset) -> dict[str, Any]:
+        if type(reply) is not dict or message_problem(reply):
+            raise ReplyRefused("what the app's process returned is no message")
+        if "error" in reply:
+            # Of the app's own making, a mod's for example; its text is the app's, and may hold data.
+            code, reason = reply["error"] if type(reply["error"]) is list else (0, "")
+            told = f"the ClientApp answered with an error; its text stays at {self.name}"
+            told = str(reason) if dataset.tell else told
+            return failed(message, Failure(code) if code in set(Failure) else Failure.UNKNOWN, told)
+        content = check_reply(reply["content"], dataset.reply_bytes)
+        if dataset.gate is not None:
+            content = check_reply(dataset.gate.after(execution, content), dataset.reply_bytes)
+        answered = failed(message, Failure.UNKNOWN, "")
+        del answered["error"]
+        answered["content"] = content
+        return answered
