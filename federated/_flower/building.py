@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flwr.cli.build import build_fab_from_files, get_filtered_fab_paths
 from flwr.cli.utils import filter_paths_for_publish
 
 __all__ = ["built", "chosen"]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Flower asks its library of patterns for a form that this calls deprecated; it is not for users to change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def chosen(paths: list[str], settings: dict[str, object], ignored: bytes) -> list[str]:
@@ -19,10 +30,16 @@ def chosen(paths: list[str], settings: dict[str, object], ignored: bytes) -> lis
         The content of pyproject.toml.
     ignored
         That of .gitignore.
+
+    Raises
+    ------
+    ValueError
+        With Flower's own words for what is wrong.
     """
     files: dict[str, Path | bytes] = dict.fromkeys(paths, b"")
     files[".gitignore"] = ignored
-    return get_filtered_fab_paths(filter_paths_for_publish(files), settings)
+    with _quiet():
+        return get_filtered_fab_paths(filter_paths_for_publish(files), settings)
 
 
 def built(files: dict[str, bytes]) -> bytes:
@@ -34,4 +51,5 @@ def built(files: dict[str, bytes]) -> bytes:
         With Flower's own words for what is wrong.
     """
     given: dict[str, bytes | Path] = dict(files)
-    return build_fab_from_files(given)[0]
+    with _quiet():
+        return build_fab_from_files(given)[0]
