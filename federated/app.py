@@ -172,6 +172,7 @@ class AppBundle:
             limits.check("files", len(taken), "the number of files")
             limits.check("total_bytes", sum((root / path).lstat().st_size for path in taken), "the app in bytes")
             files = {path: (root / path).read_bytes() for path in taken}
+            AppConfig.read(files[_PROJECT], files)  # in our words, before Flower's
             if rules:
                 files[".gitignore"] = rules
             fab = built(files)

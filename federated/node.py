@@ -132,8 +132,7 @@ class DataNode:
             self._closed = True
             running = list(self._running.values())
         for one in running:
-            if one.child is not None:
-                one.child.kill()
+            self._interrupt(one)
         self._memory.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -149,7 +148,9 @@ class DataNode:
                 return self._end(request)
             return self._message(request, hashlib.sha256(data).digest())
         except MobilityError as error:
-            return pack_message("refused", why=error.slug, reason=getattr(error, "reason", str(error)))
+            return pack_message(
+                "refused", why=getattr(error, "why", error.slug), reason=getattr(error, "reason", str(error))
+            )
 
     def _dataset(self, name: str | None) -> tuple[str, Dataset]:
         with self._lock:
@@ -170,12 +171,16 @@ class DataNode:
             config = {"partition-id": request["number"], "num-partitions": request["of"], **dataset.config}
             visit = _Visit(app, name, flattened(request["settings"]), config)
             running = self._place_for(name, app.digest)
-            with running.lock:
-                self._start(running, visit, dataset)
+            # Busy with a message of another run, it has been loaded.
+            if running.lock.acquire(timeout=_GRACE):
+                try:
+                    self._start(running, visit, dataset)
+                finally:
+                    running.lock.release()
         except ChildFailed as error:
-            self._tell(dataset, "refused", run=request["run"], why=error.slug)
+            self._tell(dataset, "refused", run=request["run"], why="cannot-load")
             raise AppNotAdmitted(
-                f"{self.name} cannot load the app: {error.reason}", node=self.name, dataset=name, why=error.slug
+                f"{self.name} cannot load the app: {error.reason}", node=self.name, dataset=name, why="cannot-load"
             ) from None
         except MobilityError as error:
             self._tell(dataset, "refused", run=request["run"], why=error.slug)
@@ -204,8 +209,7 @@ class DataNode:
             others = any(visit[1:] == key[1:] for visit in self._visits)
             running = None if others else self._running.pop(key[1:], None)
         if running is not None:
-            with running.lock:
-                self._stop(running)
+            self._interrupt(running)
         self._memory.forget(*key)
         return pack_message("ended")
 
@@ -245,6 +249,17 @@ class DataNode:
             self._stop(running)
             raise ChildFailed(self._blamed(answer, dataset, "loading it"))
         return child
+
+    def _interrupt(self, running: _Running) -> None:
+        """End a process, also one that is at work: who waits for it is told that it is gone."""
+        child = running.child
+        if child is not None:
+            child.kill()
+        if running.lock.acquire(timeout=_GRACE):
+            try:
+                self._stop(running)
+            finally:
+                running.lock.release()
 
     @staticmethod
     def _stop(running: _Running) -> None:

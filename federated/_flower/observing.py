@@ -13,7 +13,7 @@ from typing import Any
 import flwr.server.compat.app as older
 import numpy
 from flwr.app import ArrayRecord
-from flwr.compat.common.parameter import parameters_to_ndarrays
+from flwr.common import parameters_to_ndarrays
 from flwr.server.history import History
 from flwr.server.workflow import DefaultWorkflow
 from flwr.server.workflow.constant import MAIN_PARAMS_RECORD

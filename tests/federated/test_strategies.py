@@ -1,4 +1,4 @@
-"""Every strategy and wrapper of Flower's runs to the end on real nodes' processes, by an app that knows nothing of us."""
+"""Every strategy and wrapper of Flower's runs to the end on nodes' processes, by an app that knows nothing of us."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def test_the_list_of_strategies_is_whole() -> None:
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_strategy(
-    name: str, ada: Identity, digits: AppBundle, nodes: LocalNodes, table: dict[str, str]
-) -> None:
+def test_strategy(name: str, ada: Identity, digits: AppBundle, nodes: LocalNodes, table: dict[str, str]) -> None:
     """It trains: far better than the tenth that guessing gives."""
     config = {"strategy": name, "num-server-rounds": ROUNDS, "min-nodes": len(NODES)}
     result = run_app(digits, nodes=nodes, author=ada, run_config=config, seed=1)
@@ -85,9 +83,7 @@ def test_strategy(
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_wrapper(
-    name: str, ada: Identity, nodes: LocalNodes, table: dict[str, str], tmp_path: Path
-) -> None:
+def test_wrapper(name: str, ada: Identity, nodes: LocalNodes, table: dict[str, str], tmp_path: Path) -> None:
     """Differential privacy by the server and by the clients' mods, around FedAvg."""
     app = digits_with(tmp_path, WRAPPERS[name])
     config = {"wrapper": name, "num-server-rounds": ROUNDS, "min-nodes": len(NODES)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 from flwr.app import Context
-from flwr.compat.common import ndarrays_to_parameters
+from flwr.common import ndarrays_to_parameters
 from flwr.server import LegacyContext, ServerConfig
 from flwr.server.strategy import FedAvg
 from flwr.server.workflow import DefaultWorkflow, SecAggPlusWorkflow
