@@ -173,7 +173,7 @@ class Exchange:
         self._known = {
             node_number(name): _Known(name, node_number(name), place) for place, name in enumerate(link.nodes())
         }
-        if len(self._known) != len(set(link.nodes())):
+        if len(self._known) != len(link.nodes()):
             raise ValueError("two nodes have the same name, or the same number")
         self._pending: dict[str, _Pending] = {}
         self._changed = threading.Condition()
