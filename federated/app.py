@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from federated.appconfig import AppConfig
-from federated.errors import AppAltered, AppInvalid, AppTooLarge, AppUnsigned
+from federated.apperrors import AppAltered, AppInvalid, AppTooLarge, AppUnsigned
 from mobility.trust import DEFAULT_LIMITS, Envelope, Identity, Limits, Role, TrustedKey, TrustSource
 from mobility.trust.certificate import verify_by_known
 from mobility.trust.strict import Array, Hexadecimal, Integer, Record, Text, canonical_bytes, write_canonical

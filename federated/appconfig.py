@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from federated.errors import AppInvalid, RunConfigInvalid
+from federated.apperrors import AppInvalid, RunConfigInvalid
 
 __all__ = ["AppConfig", "Setting", "flattened"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import federated
-from federated.errors import ChildFailed, ChildTooSlow, ReplyRefused
+from federated.apperrors import ChildFailed, ChildTooSlow, RecordsRefused
 from federated.frames import Channel, ChannelClosed, FrameTooLarge
 from mobility.plain import PlainInvalid
 
@@ -110,7 +110,7 @@ class Child:
         ------
         ChildTooSlow
             If there is no answer within so many seconds.
-        ReplyRefused
+        RecordsRefused
             If the answer is too large, or no plain data.
         ChildFailed
             If it has ended.
@@ -125,10 +125,10 @@ class Child:
         except FrameTooLarge as error:
             self.kill()
             limit = self.channel.limits.total_bytes
-            raise ReplyRefused(f"the answer has {error.size} bytes, and {limit} are allowed") from None
+            raise RecordsRefused(f"the answer has {error.size} bytes, and {limit} are allowed") from None
         except PlainInvalid as error:
             self.kill()
-            raise ReplyRefused(f"the answer is no plain data: {error.reason}") from None
+            raise RecordsRefused(f"the answer is no plain data: {error.reason}") from None
         except ChannelClosed:
             raise self.failure() from None
         except BaseException:

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from federated.appconfig import Setting
-from federated.errors import AppNotAdmitted
+from federated.apperrors import AppNotAdmitted
 
-__all__ = ["Admission", "Dataset", "Execution", "Gate", "Records", "Witness"]
+__all__ = ["AppAdmission", "Dataset", "Execution", "Gate", "Records", "Witness"]
 
 #: The records of a message: ``[kind, name, items]``, see `federated._flower.records`.
 Records = list[list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class AppAdmission:
     """Which apps may run on a dataset; an app must be signed by a key that the node trusts in either case.
 
     Attributes
@@ -115,7 +115,7 @@ class Dataset:
         Whether the text of what an app raises leaves the node. It may hold data, so as a rule only its kind does.
     """
 
-    admission: Admission
+    admission: AppAdmission
     config: Mapping[str, Setting] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     gate: Gate | None = None

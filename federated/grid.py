@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from federated.appconfig import Setting
-from federated.errors import NodeUnreachable, TooFewNodes
-from federated.messages import Failure, failed, message_problem, node_number, pack_message, read_answer
+from federated.apperrors import NodeUnreachable, TooFewNodes
+from federated.messages import FailureCode, error_reply, message_problem, node_number, pack_message, read_answer
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
 
-__all__ = ["Courier", "Exchange", "Journal", "NodeLink", "Tally"]
+__all__ = ["GridExchange", "Journal", "JournalEntry", "MessageCourier", "NodeLink", "Tally"]
 
 _AGAIN: Final = 1.0  # seconds between two tries to reach a node that was down
 _POLLING: Final = 5.0  # seconds: who asks for the nodes that often, and sends nothing, waits for more of them
@@ -44,28 +44,39 @@ class NodeLink(Protocol):
         ...
 
 
+class JournalEntry(Protocol):
+    """Requests that went out together; see `federated.journal.Exchange`."""
+
+    @property
+    def to_ask(self) -> tuple[int, ...]:
+        """The indices of those that have no answer yet."""
+        ...
+
+    def reply(self, index: int) -> bytes | None:
+        """The answer of before, if there is one."""
+        ...
+
+    def answer(self, index: int, reply: bytes) -> bool:
+        """Keep an answer; it is written when this returns. False, if there is one already."""
+        ...
+
+
 class Journal(Protocol):
     """What has been answered in a run, so that a server that was killed goes on where it was.
 
-    Attributes
-    ----------
-    run
-        The number of the run, chosen when the journal was made.
+    A server does the same again, in the same order; `federated.journal.RoundJournal` notices if it does not.
     """
 
-    @property
-    def run(self) -> int: ...
-
-    def recalled(self, number: int, node: str, request: bytes) -> bytes | None:
-        """The outcome of the run's n-th question, if it had one; a different question than then is an error."""
+    def exchange(self, requests: Sequence[tuple[str, bytes]]) -> JournalEntry:
+        """The next thing that the server does: send these to these nodes."""
         ...
 
-    def answered(self, number: int, node: str, request: bytes, outcome: bytes) -> None:
-        """Keep an outcome; it is on disk when this returns."""
+    def remember(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """The next thing: a value from outside, made now or as it was made before."""
         ...
 
 
-class Courier(Protocol):
+class MessageCourier(Protocol):
     """What a grid needs: messages are Flower's, as plain data; nodes are Flower's numbers."""
 
     def nodes(self, *, waiting: bool) -> list[int]: ...
@@ -99,7 +110,8 @@ class Tally:
 
 @dataclass(slots=True)
 class _Pending:
-    number: int
+    entry: JournalEntry | None
+    index: int
     node: str
     message: Mapping[str, Any]
     request: bytes
@@ -120,7 +132,7 @@ class _Known:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Exchange:
+class GridExchange:
     """A run's side of the link.
 
     Parameters
@@ -177,7 +189,6 @@ class Exchange:
             raise ValueError("two nodes have the same name, or the same number")
         self._pending: dict[str, _Pending] = {}
         self._changed = threading.Condition()
-        self._number = 0
         self._polled: tuple[float, float] | None = None  # since when, and when last
 
     # -- who takes part
@@ -274,11 +285,11 @@ class Exchange:
         TooFewNodes
             If it has asked again and again for as long as it may, and sent nothing.
         """
-        number = self._next_number() if waiting else 0
         if waiting and self._journal is not None:
-            recalled = self._journal.recalled(number, "", b"nodes")
-            if recalled is not None:
-                return [int(one) for one in decode(recalled)]
+            return [int(one) for one in decode(self._journal.remember("nodes", lambda: encode(self._present(True))))]
+        return self._present(waiting)
+
+    def _present(self, waiting: bool) -> list[int]:
         now = time.monotonic()
         down = [one for one in self._known.values() if not one.up and now - one.asked > _AGAIN and self._again(one)]
         if down:
@@ -286,8 +297,6 @@ class Exchange:
         present = [one.number for one in self._known.values() if one.up]
         if waiting:
             self._has_polled(len(present))
-            if self._journal is not None:
-                self._journal.answered(number, "", b"nodes", encode(present))
         return present
 
     @staticmethod
@@ -307,11 +316,6 @@ class Exchange:
                 self.refused,
             )
 
-    def _next_number(self) -> int:
-        with self._changed:
-            self._number += 1
-            return self._number
-
     # -- messages
 
     def push(self, messages: Sequence[Mapping[str, Any]], seconds: float | None) -> None:
@@ -323,6 +327,7 @@ class Exchange:
             For a message to nobody, or under an id that was used.
         """
         self._polled = None
+        made: list[tuple[_Known, _Pending]] = []
         for message in messages:
             problem = message_problem(message)
             one = self._known.get(message["to"]) if not problem else None
@@ -337,16 +342,20 @@ class Exchange:
                 message=dict(message),
                 seconds=float(left),
             )
-            pending = _Pending(self._next_number(), one.name, message, request, time.monotonic() + left)
+            until = time.monotonic() + left
+            made.append((one, _Pending(None, len(made), one.name, message, request, until)))
+        entry = None
+        if self._journal is not None:
+            entry = self._journal.exchange([(pending.node, pending.request) for _, pending in made])
+        for one, pending in made:
+            pending.entry = entry
             with self._changed:
-                self._pending[message["id"]] = pending
-            recalled = None
-            if self._journal is not None:
-                recalled = self._journal.recalled(pending.number, one.name, request)
-            if recalled is not None:
+                self._pending[pending.message["id"]] = pending
+            known = None if entry is None else entry.reply(pending.index)
+            if known is not None:
                 self.tally.recalled += 1
-                outcome = decode(recalled, limits=self._limits)
-                if "error" in outcome and outcome["error"][0] == Failure.NODE_UNAVAILABLE:
+                outcome = decode(known, limits=self._limits)
+                if "error" in outcome and outcome["error"][0] == FailureCode.NODE_UNAVAILABLE:
                     one.up = False
                 self._settle(pending, outcome, keep=False)
             else:
@@ -358,9 +367,9 @@ class Exchange:
             outcome = self._outcome(pending, one)
         except NodeUnreachable as error:
             one.up, one.refused = False, f"{error.slug}: {error.reason}"
-            outcome = failed(pending.message, Failure.NODE_UNAVAILABLE, error.reason)
+            outcome = error_reply(pending.message, FailureCode.NODE_UNAVAILABLE, error.reason)
         except Exception as error:  # whatever it is, somebody waits for an outcome
-            outcome = failed(pending.message, Failure.UNKNOWN, f"{type(error).__name__}: {error}")
+            outcome = error_reply(pending.message, FailureCode.UNKNOWN, f"{type(error).__name__}: {error}")
         self._settle(pending, outcome)
 
     def _outcome(self, pending: _Pending, one: _Known) -> dict[str, Any]:
@@ -373,22 +382,26 @@ class Exchange:
                 # A node speaks for itself, and of what it was asked.
                 expected = (asked["id"], asked["run"], asked["to"], asked["from"], asked["type"])
                 if expected != (reply["reply_to"], reply["run"], reply["from"], reply["to"], reply["type"]):
-                    return failed(asked, Failure.NO_REPLY, f"{one.name} answered something else than it was asked")
+                    return error_reply(
+                        asked, FailureCode.NO_REPLY, f"{one.name} answered something else than it was asked"
+                    )
                 return {**reply, "id": f"{asked['id']}-reply"}
             if answer["do"] != "unknown":
                 reason = f"{one.name} refused: {answer.get('reason', answer['do'])}"
-                return failed(pending.message, Failure.PRECONDITION, reason)
+                return error_reply(pending.message, FailureCode.PRECONDITION, reason)
             if not self._admit(one):  # it was started again, and has to verify the bundle anew
                 break
-        return failed(pending.message, Failure.INVALID_APP, f"{one.name} does not let the app in: {one.refused}")
+        return error_reply(
+            pending.message, FailureCode.INVALID_APP, f"{one.name} does not let the app in: {one.refused}"
+        )
 
     def _settle(self, pending: _Pending, outcome: dict[str, Any], *, keep: bool = True) -> None:
         with self._changed:
             if pending.outcome is not None:
                 self.tally.late += 1
                 return
-            if keep and self._journal is not None:
-                self._journal.answered(pending.number, pending.node, pending.request, encode(outcome))
+            if keep and pending.entry is not None:
+                pending.entry.answer(pending.index, encode(outcome))
             pending.outcome = outcome
             pending.request = b""
             if "error" in outcome:
@@ -423,7 +436,7 @@ class Exchange:
         for one in asked:
             if one.outcome is None and now >= (one.until if until is None else min(until, one.until)):
                 reason = f"{one.node} gave no answer in time; what it answers later is dropped"
-                self._settle(one, failed(one.message, Failure.NO_REPLY, reason))
+                self._settle(one, error_reply(one.message, FailureCode.NO_REPLY, reason))
 
     def end(self) -> None:
         """Tell the nodes that the run is over, so that they forget it."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from federated.dataset import Admission, Dataset
-from federated.errors import NodeUnreachable
+from federated.apperrors import NodeUnreachable
+from federated.dataset import AppAdmission, Dataset
 from federated.node import DataNode
 from mobility.trust import Identity, TrustEntry, TrustList, TrustSource
 
@@ -49,7 +49,7 @@ class LocalNodes:
 
     @classmethod
     def admitting(
-        cls, author: Identity, names: Iterable[str], *, dataset: Callable[[Admission], Dataset] | None = None
+        cls, author: Identity, names: Iterable[str], *, dataset: Callable[[AppAdmission], Dataset] | None = None
     ) -> Self:
         """Nodes that admit all that one author signs, with one dataset each and all failures told.
 
@@ -58,7 +58,7 @@ class LocalNodes:
         dataset
             Makes the dataset of a node.
         """
-        admission = Admission(signers=frozenset({author.key_id}))
+        admission = AppAdmission(signers=frozenset({author.key_id}))
         make = dataset or (lambda admitted: Dataset(admission=admitted, tell=True))
         trust = TrustList().trusting(TrustEntry(author.public, author.name, (author.public.role,)))
         return cls({name: {"data": make(admission)} for name in names}, trust)

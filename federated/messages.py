@@ -18,15 +18,23 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Final
 
-from federated.errors import NodeUnreachable, ReplyRefused
+from federated.apperrors import NodeUnreachable, RecordsRefused
 from mobility.plain import PlainInvalid, PlainLimits, decode, encode
 
-__all__ = ["Failure", "failed", "message_problem", "node_number", "pack_message", "read_answer", "read_request"]
+__all__ = [
+    "FailureCode",
+    "error_reply",
+    "message_problem",
+    "node_number",
+    "pack_message",
+    "read_answer",
+    "read_request",
+]
 
 _ADMIT_BYTES: Final = 1 << 20
 
 
-class Failure(IntEnum):
+class FailureCode(IntEnum):
     """Flower's numbers of what can go wrong with one message."""
 
     UNKNOWN = 0
@@ -46,7 +54,7 @@ def node_number(name: str) -> int:
     return number if number > 1 else number + 2
 
 
-def failed(message: Mapping[str, Any], code: Failure, reason: str) -> dict[str, Any]:
+def error_reply(message: Mapping[str, Any], code: FailureCode, reason: str) -> dict[str, Any]:
     """The answer to a message that has no other."""
     return {
         "type": message["type"],
@@ -107,16 +115,16 @@ def read_request(data: bytes, limits: PlainLimits) -> dict[str, Any]:
 
     Raises
     ------
-    ReplyRefused
+    RecordsRefused
         If it is of another form.
     """
     try:
         value = decode(data, limits=limits)
     except PlainInvalid as error:
-        raise ReplyRefused(f"the request is no plain data: {error.reason}", remedy="") from None
+        raise RecordsRefused(f"the request is no plain data: {error.reason}", remedy="") from None
     problem = _problem(value, _REQUESTS)
     if problem:
-        raise ReplyRefused(f"the request is of no known form: {problem}", remedy="")
+        raise RecordsRefused(f"the request is of no known form: {problem}", remedy="")
     return dict(value)
 
 

@@ -27,18 +27,12 @@ from typing import Any, Final
 
 from federated.app import AppLimits, VerifiedApp, verify_app
 from federated.appconfig import Setting, flattened
+from federated.apperrors import AppNotAdmitted, ChildFailed, ChildTooSlow, DatasetUnknown, RecordsRefused
+from federated.checking import check_reply
 from federated.children import Child
 from federated.dataset import Dataset, Execution
-from federated.errors import (
-    AppNotAdmitted,
-    ChildFailed,
-    ChildTooSlow,
-    DatasetUnknown,
-    FederatedError,
-    ReplyRefused,
-)
-from federated.messages import Failure, failed, message_problem, pack_message, read_request
-from federated.releasing import check_reply
+from federated.errors import FederatedError
+from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
 from federated.remembering import RunMemory
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
@@ -293,38 +287,38 @@ class DataNode:
         if visit is None:
             return pack_message("unknown")
         if message["run"] != request["run"] or "content" not in message:
-            raise ReplyRefused("the message is of another run, or has no content")
+            raise RecordsRefused("the message is of another run, or has no content")
         started = time.monotonic()
         seconds = min(max(request["seconds"], 0.0), dataset.seconds)
         running = self._place_for(name, visit.app.digest)
         if not running.lock.acquire(timeout=seconds):
-            return self._failed(message, Failure.NODE_UNAVAILABLE, f"{self.name} is busy with another message")
+            return self._failed(message, FailureCode.NODE_UNAVAILABLE, f"{self.name} is busy with another message")
         try:
             self._require(visit, dataset)
             known = self._memory.reply(*key, message["id"])
             if known is not None:
                 if known[0] != digest:
-                    raise ReplyRefused(f"another message came under the id {message['id']!r}, which was answered")
+                    raise RecordsRefused(f"another message came under the id {message['id']!r}, which was answered")
                 return known[1]
             left = seconds - (time.monotonic() - started)
             return self._executed(key, visit, dataset, running, message, digest, left)
         except ChildFailed as error:
             late = isinstance(error, ChildTooSlow)
-            code = Failure.NO_REPLY if late else Failure.CRASHED
+            code = FailureCode.NO_REPLY if late else FailureCode.CRASHED
             return self._failed(message, code, f"{self.name}: {error.reason}")
         except FederatedError as error:
-            code = Failure.INVALID_APP if isinstance(error, AppNotAdmitted) else Failure.PRECONDITION
+            code = FailureCode.INVALID_APP if isinstance(error, AppNotAdmitted) else FailureCode.PRECONDITION
             self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
             return self._failed(message, code, f"{self.name}: {error}")
         except MobilityError as error:  # the author's key was revoked, has expired, or is no longer trusted
             self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
-            return self._failed(message, Failure.INVALID_APP, f"{self.name}: {error}")
+            return self._failed(message, FailureCode.INVALID_APP, f"{self.name}: {error}")
         finally:
             running.lock.release()
 
     @staticmethod
-    def _failed(message: Mapping[str, Any], code: Failure, reason: str) -> bytes:
-        return pack_message("reply", message=failed(message, code, reason))
+    def _failed(message: Mapping[str, Any], code: FailureCode, reason: str) -> bytes:
+        return pack_message("reply", message=error_reply(message, code, reason))
 
     def _executed(
         self,
@@ -364,10 +358,10 @@ class DataNode:
             seconds=max(seconds, _GRACE),
         )
         if type(answer) is dict and "refused" in answer:
-            raise ReplyRefused(str(answer["refused"]))
+            raise RecordsRefused(str(answer["refused"]))
         if type(answer) is not dict or answer.keys() != {"reply", "state"}:
             self._tell(dataset, "withheld", run=run, message=message["id"], why="raised")
-            return self._failed(message, Failure.RAISED, self._blamed(answer, dataset, "the ClientApp"))
+            return self._failed(message, FailureCode.RAISED, self._blamed(answer, dataset, "the ClientApp"))
         reply = self._reply(message, answer["reply"], execution, dataset)
         packed = pack_message("reply", message=reply)
         self._tell(
@@ -378,17 +372,17 @@ class DataNode:
 
     def _reply(self, message: dict[str, Any], reply: Any, execution: Execution, dataset: Dataset) -> dict[str, Any]:
         if type(reply) is not dict or message_problem(reply):
-            raise ReplyRefused("what the app's process returned is no message")
+            raise RecordsRefused("what the app's process returned is no message")
         if "error" in reply:
             # Of the app's own making, a mod's for example; its text is the app's, and may hold data.
             code, reason = reply["error"] if type(reply["error"]) is list else (0, "")
             told = f"the ClientApp answered with an error; its text stays at {self.name}"
             told = str(reason) if dataset.tell else told
-            return failed(message, Failure(code) if code in set(Failure) else Failure.UNKNOWN, told)
+            return error_reply(message, FailureCode(code) if code in set(FailureCode) else FailureCode.UNKNOWN, told)
         content = check_reply(reply["content"], dataset.reply_bytes)
         if dataset.gate is not None:
             content = check_reply(dataset.gate.after(execution, content), dataset.reply_bytes)
-        answered = failed(message, Failure.UNKNOWN, "")
+        answered = error_reply(message, FailureCode.UNKNOWN, "")
         del answered["error"]
         answered["content"] = content
         return answered

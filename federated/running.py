@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from federated.app import AppBundle
+from federated.apperrors import AppUnsigned, ServerAppFailed, TooFewNodes
 from federated.children import Child
-from federated.errors import AppUnsigned, ServerAppFailed, TooFewNodes
 from federated.frames import ChannelClosed
-from federated.grid import Exchange, Journal, NodeLink, Tally
+from federated.grid import GridExchange, Journal, NodeLink, Tally
 from mobility.trust import Identity
 
 __all__ = ["Progress", "RunResult", "run_app"]
@@ -175,9 +175,9 @@ def run_app(
         bundle = bundle.signed_by(author)
     settings = bundle.config.with_overrides(run_config or {})
     observer = _Observer(progress)
-    exchange = Exchange(
+    exchange = GridExchange(
         nodes,
-        secrets.randbits(62) | 1 if journal is None else journal.run,
+        _number() if journal is None else int.from_bytes(journal.remember("run", lambda: _number().to_bytes(8))),
         bundle=bundle.to_bytes(),
         app=bundle.digest,
         settings=settings,
@@ -220,6 +220,11 @@ def run_app(
     return result
 
 
+def _number() -> int:
+    """Of a run, drawn: nodes know runs by it."""
+    return secrets.randbits(62) | 1
+
+
 def _opened(path: Path) -> AppBundle:
     return AppBundle.from_dir(path) if path.is_dir() else AppBundle.from_fab(path)
 
@@ -237,7 +242,7 @@ class _Observer:
     """Gathers what the server part tells, and what nodes answer."""
 
     def __init__(self, progress: Callable[[Progress], None] | None) -> None:
-        self.exchange: Exchange | None = None
+        self.exchange: GridExchange | None = None
         self._progress = progress
         self._began = time.monotonic()
         self._told: dict[str, Any] = {"strategy": "", "metrics": {}, "arrays": {}}
@@ -276,7 +281,7 @@ class _Observer:
         )
 
 
-def _serve(child: Child, exchange: Exchange, observer: _Observer, timeout: float | None) -> None:
+def _serve(child: Child, exchange: GridExchange, observer: _Observer, timeout: float | None) -> None:
     """Do what the server part asks for, until it has ended."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -302,7 +307,7 @@ def _serve(child: Child, exchange: Exchange, observer: _Observer, timeout: float
             threading.Thread(target=_answer, args=(child, exchange, event), daemon=True).start()
 
 
-def _answer(child: Child, exchange: Exchange, event: Mapping[str, Any]) -> None:
+def _answer(child: Child, exchange: GridExchange, event: Mapping[str, Any]) -> None:
     answer: dict[str, Any] = {"to": event["number"]}
     try:
         if event["do"] == "nodes":

@@ -19,9 +19,9 @@ from flwr.clientapp import ClientApp
 # All of ours is imported before the app, which may have modules of the same names.
 from federated._flower.private import become, load_app
 from federated._flower.records import message_from_plain, message_to_plain, records_from_plain, records_to_plain
-from federated.errors import ReplyRefused
+from federated.apperrors import RecordsRefused
 from federated.frames import Channel, ChannelClosed
-from federated.messages import Failure
+from federated.messages import FailureCode
 from mobility.plain import NotPlain
 
 __all__ = ["main", "make_room"]
@@ -57,11 +57,11 @@ def _answered(app: Any, request: dict[str, Any]) -> dict[str, Any]:
     )
     reply = app(message, context)
     if not isinstance(reply, Message):
-        raise ReplyRefused(f"the ClientApp returned a {type(reply).__name__}, and no Message")
+        raise RecordsRefused(f"the ClientApp returned a {type(reply).__name__}, and no Message")
     return {"reply": message_to_plain(reply), "state": records_to_plain(context.state)}
 
 
-def _failure(code: Failure, error: BaseException) -> dict[str, Any]:
+def _failure(code: FailureCode, error: BaseException) -> dict[str, Any]:
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
     return {"failed": int(code), "kind": type(error).__name__, "text": str(error)[:2000]}
@@ -77,7 +77,7 @@ def main() -> None:
     try:
         app = _loaded(greeting)
     except BaseException as error:  # whatever importing it raises, SystemExit too, is the app's failure
-        channel.send(_failure(Failure.CANNOT_LOAD, error))
+        channel.send(_failure(FailureCode.CANNOT_LOAD, error))
         return
     channel.send({"ready": True})
     while True:
@@ -87,10 +87,10 @@ def main() -> None:
             return
         try:
             answer = _answered(app, request)
-        except ReplyRefused as error:
+        except RecordsRefused as error:
             answer = {"refused": error.reason}
         except BaseException as error:  # the same of what it raises when it is called
-            answer = _failure(Failure.RAISED, error)
+            answer = _failure(FailureCode.RAISED, error)
         try:
             channel.send(answer)
         except NotPlain as error:

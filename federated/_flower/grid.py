@@ -11,7 +11,7 @@ from flwr.serverapp import Grid
 
 from federated._flower.private import SUPERLINK_NODE_ID, Run, number_message
 from federated._flower.records import message_from_plain, message_to_plain, records_to_plain
-from federated.grid import Courier
+from federated.grid import MessageCourier
 
 __all__ = ["AgentGrid"]
 
@@ -23,7 +23,7 @@ class AgentGrid(Grid):
     order of the messages, so that an app that is deterministic otherwise is so with it.
     """
 
-    def __init__(self, courier: Courier, run: Run) -> None:
+    def __init__(self, courier: MessageCourier, run: Run) -> None:
         self._courier = courier
         self._run = run
         self._sent = 0

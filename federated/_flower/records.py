@@ -16,7 +16,7 @@ import numpy
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, Metadata, MetricRecord, RecordDict
 
 from federated._flower.private import message_of
-from federated.errors import ReplyRefused
+from federated.apperrors import RecordsRefused
 
 __all__ = ["message_from_plain", "message_to_plain", "records_from_plain", "records_to_plain"]
 
@@ -28,7 +28,7 @@ def records_to_plain(records: RecordDict) -> list[list[Any]]:
 
     Raises
     ------
-    ReplyRefused
+    RecordsRefused
         For what is no plain data: arrays of objects (which are pickles), arrays in a form of their own.
     """
     result: list[list[Any]] = []
@@ -40,17 +40,19 @@ def records_to_plain(records: RecordDict) -> list[list[Any]]:
         elif isinstance(record, ConfigRecord):
             result.append(["configs", name, {key: _value(name, key, value) for key, value in record.items()}])
         else:
-            raise ReplyRefused(f"the record {name!r} is a {type(record).__name__}, which no message can hold")
+            raise RecordsRefused(f"the record {name!r} is a {type(record).__name__}, which no message can hold")
     return result
 
 
 def _array(record: str, key: str, array: Array) -> Any:
     if array.stype != _NUMPY:
-        raise ReplyRefused(f"the array {record}.{key} is written as {array.stype!r}, and only numpy's arrays may cross")
+        raise RecordsRefused(
+            f"the array {record}.{key} is written as {array.stype!r}, and only numpy's arrays may cross"
+        )
     try:
         return numpy.load(io.BytesIO(array.data), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise ReplyRefused(
+        raise RecordsRefused(
             f"the array {record}.{key} is not what numpy.save writes of numbers, but a pickle or damage ({error})"
         ) from None
 
@@ -63,7 +65,7 @@ def _value(record: str, key: str, value: Any) -> Any:
     for kind in kinds:
         if isinstance(value, kind):
             return value if type(value) is kind else kind(value)
-    raise ReplyRefused(f"the value {record}.{key} is a {type(value).__name__}, which no record can hold")
+    raise RecordsRefused(f"the value {record}.{key} is a {type(value).__name__}, which no record can hold")
 
 
 def records_from_plain(plain: Any) -> RecordDict:
@@ -71,7 +73,7 @@ def records_from_plain(plain: Any) -> RecordDict:
 
     Raises
     ------
-    ReplyRefused
+    RecordsRefused
         For what it cannot have written.
     """
     records = RecordDict()
@@ -84,15 +86,15 @@ def records_from_plain(plain: Any) -> RecordDict:
             elif kind == "configs":
                 records[name] = ConfigRecord(items)
             else:
-                raise ReplyRefused(f"there is no kind of record {str(kind)[:40]!r}")
+                raise RecordsRefused(f"there is no kind of record {str(kind)[:40]!r}")
     except (TypeError, ValueError, AttributeError) as error:
-        raise ReplyRefused(f"records of another form than Flower's: {error}") from None
+        raise RecordsRefused(f"records of another form than Flower's: {error}") from None
     return records
 
 
 def _owned(value: Any) -> numpy.ndarray[Any, Any]:
     if not isinstance(value, numpy.ndarray):
-        raise ReplyRefused(f"where an array was expected there is a {type(value).__name__}")
+        raise RecordsRefused(f"where an array was expected there is a {type(value).__name__}")
     return value
 
 
@@ -127,7 +129,7 @@ def message_from_plain(plain: Mapping[str, Any]) -> Message:
 
     Raises
     ------
-    ReplyRefused
+    RecordsRefused
         For what it cannot have written.
     """
     try:
@@ -148,5 +150,5 @@ def message_from_plain(plain: Mapping[str, Any]) -> Message:
             return message_of(metadata, None, Error(code, reason))
         content = plain["content"]
     except (KeyError, TypeError, ValueError) as error:
-        raise ReplyRefused(f"a message of another form than Flower's: {error}") from None
+        raise RecordsRefused(f"a message of another form than Flower's: {error}") from None
     return message_of(metadata, records_from_plain(content), None)

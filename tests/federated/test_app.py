@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federated.app import AppBundle, AppLimits, VerifiedApp, verify_app
-from federated.errors import AppAltered, AppInvalid, AppTooLarge, AppUnsigned, RunConfigInvalid
+from federated.apperrors import AppAltered, AppInvalid, AppTooLarge, AppUnsigned, RunConfigInvalid
 from mobility.trust import Identity, TrustEntry, TrustError, TrustList
 from mobility.trust.errors import Revoked, UntrustedSigner, WrongRole
 from tests.federated.conftest import APPS

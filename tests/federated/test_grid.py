@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from federated.errors import NodeUnreachable, TooFewNodes
-from federated.grid import Exchange
-from federated.messages import Failure, failed, node_number, pack_message, read_request
+from federated.apperrors import NodeUnreachable, TooFewNodes
+from federated.grid import GridExchange
+from federated.messages import FailureCode, error_reply, node_number, pack_message, read_request
 from mobility.plain import PlainLimits, decode
 
 LIMITS = PlainLimits()
@@ -24,7 +24,7 @@ def echo(request: dict[str, Any]) -> bytes:
         return pack_message("admitted", dataset="data")
     if request["do"] == "end":
         return pack_message("ended")
-    reply = failed(request["message"], Failure.UNKNOWN, "")
+    reply = error_reply(request["message"], FailureCode.UNKNOWN, "")
     del reply["error"]
     return pack_message("reply", message={**reply, "content": request["message"]["content"]})
 
@@ -54,11 +54,11 @@ def on_message(behave: Behaviour) -> Behaviour:
     return lambda request: behave(request) if request["do"] == "message" else echo(request)
 
 
-def exchange(link: Link, **options: Any) -> Exchange:
-    return Exchange(link, 7, bundle=b"app", app="d" * 64, settings={}, **options)
+def exchange(link: Link, **options: Any) -> GridExchange:
+    return GridExchange(link, 7, bundle=b"app", app="d" * 64, settings={}, **options)
 
 
-def begun(link: Link, **options: Any) -> Exchange:
+def begun(link: Link, **options: Any) -> GridExchange:
     made = exchange(link, **options)
     made.begin()
     return made
@@ -178,7 +178,7 @@ def test_a_straggler_fails_its_own_reply_and_is_dropped() -> None:
     good, late = made.collect(["m-a", "m-b"], 0.5)
     assert time.monotonic() - began < 3
     assert "content" in good
-    assert late["error"][0] == Failure.NO_REPLY and "in time" in late["error"][1]
+    assert late["error"][0] == FailureCode.NO_REPLY and "in time" in late["error"][1]
     made.push([message("b", "n-b")], 5.0)
     assert "content" in made.collect(["n-b"], 5.0)[0]
     release.set()
@@ -196,7 +196,7 @@ def test_a_dead_node_fails_its_own_reply() -> None:
     link.behaviours["b"] = down
     made.push([message("a", "m-a"), message("b", "m-b")], 5.0)
     good, dead = made.collect(["m-a", "m-b"], 5.0)
-    assert "content" in good and dead["error"][0] == Failure.NODE_UNAVAILABLE
+    assert "content" in good and dead["error"][0] == FailureCode.NODE_UNAVAILABLE
     assert made.nodes(waiting=True) == [node_number("a")]
     link.behaviours["b"] = echo
     time.sleep(1.1)
@@ -239,7 +239,7 @@ def test_a_node_that_always_forgets_or_has_changed_its_mind() -> None:
     link = Link(a=on_message(lambda _: pack_message("unknown")))
     made = begun(link)
     made.push([message("a", "m")], 5.0)
-    assert made.collect(["m"], 5.0)[0]["error"][0] == Failure.INVALID_APP
+    assert made.collect(["m"], 5.0)[0]["error"][0] == FailureCode.INVALID_APP
     link.behaviours["a"] = lambda request: refusing(request) if request["do"] == "admit" else pack_message("unknown")
     made.push([message("a", "n")], 5.0)
     assert "not here" in made.collect(["n"], 5.0)[0]["error"][1]
@@ -267,7 +267,7 @@ def test_the_time_to_live_bounds_a_message_that_nobody_waits_for() -> None:
     assert made.pull(["m"]) == []
     time.sleep(0.7)
     (reply,) = made.pull(["m"])
-    assert reply["error"][0] == Failure.NO_REPLY
+    assert reply["error"][0] == FailureCode.NO_REPLY
     assert made.pull(["m"]) == []
 
 
@@ -297,24 +297,56 @@ def test_two_nodes_of_one_name() -> None:
 # -- the journal
 
 
-class Memory:
-    """A journal in memory."""
+class Entry:
+    """Requests that went out together."""
 
-    run = 7
+    def __init__(self, requests: list[tuple[str, bytes]]) -> None:
+        self.requests = requests
+        self.answers: dict[int, bytes] = {}
+
+    @property
+    def to_ask(self) -> tuple[int, ...]:
+        return tuple(index for index in range(len(self.requests)) if index not in self.answers)
+
+    def reply(self, index: int) -> bytes | None:
+        return self.answers.get(index)
+
+    def answer(self, index: int, reply: bytes) -> bool:
+        assert index not in self.answers, "answered twice"
+        self.answers[index] = reply
+        return True
+
+
+class Memory:
+    """A journal in memory; `again` begins it anew, as a server does that was started again."""
 
     def __init__(self) -> None:
-        self.kept: dict[int, tuple[str, bytes, bytes]] = {}
+        self.events: list[Entry | tuple[str, bytes]] = []
+        self.next = 0
 
-    def recalled(self, number: int, node: str, request: bytes) -> bytes | None:
-        if number not in self.kept:
-            return None
-        name, asked, outcome = self.kept[number]
-        assert (name, asked) == (node, request), "another question than then"
-        return outcome
+    def again(self) -> Memory:
+        self.next = 0
+        return self
 
-    def answered(self, number: int, node: str, request: bytes, outcome: bytes) -> None:
-        assert number not in self.kept, "answered twice"
-        self.kept[number] = (node, request, outcome)
+    def exchange(self, requests: Sequence[tuple[str, bytes]]) -> Entry:
+        if self.next == len(self.events):
+            self.events.append(Entry(list(requests)))
+        event = self.events[self.next]
+        assert isinstance(event, Entry) and event.requests == list(requests), "something else than then"
+        self.next += 1
+        return event
+
+    def remember(self, name: str, make: Callable[[], bytes]) -> bytes:
+        if self.next == len(self.events):
+            self.events.append((name, make()))
+        event = self.events[self.next]
+        assert isinstance(event, tuple) and event[0] == name, "something else than then"
+        self.next += 1
+        return event[1]
+
+    @property
+    def answered(self) -> int:
+        return sum(len(event.answers) for event in self.events if isinstance(event, Entry))
 
 
 def test_what_was_answered_is_not_asked_again() -> None:
@@ -324,7 +356,7 @@ def test_what_was_answered_is_not_asked_again() -> None:
     made = begun(link, journal=journal)
     link.behaviours["b"] = down
 
-    def round_of(made: Exchange, number: int) -> list[dict[str, Any]]:
+    def round_of(made: GridExchange, number: int) -> list[dict[str, Any]]:
         made.nodes(waiting=True)
         made.push([message(name, f"m{number}-{name}") for name in "ab"], 5.0)
         return made.collect([f"m{number}-{name}" for name in "ab"], 5.0)
@@ -332,7 +364,7 @@ def test_what_was_answered_is_not_asked_again() -> None:
     first = [round_of(made, 1)]
     link.requests.clear()
     link.behaviours["b"] = echo
-    again = begun(link, journal=journal)
+    again = begun(link, journal=journal.again())
     assert [round_of(again, 1)] == first
     assert link.asked("a") == link.asked("b") == 0
     assert (again.tally.recalled, again.tally.asked) == (2, 0)

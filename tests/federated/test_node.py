@@ -13,10 +13,11 @@ import pytest
 
 from federated.app import AppBundle
 from federated.appconfig import Setting
-from federated.dataset import Admission, Dataset, Execution, Records
-from federated.errors import FederatedError, ReplyRefused
+from federated.apperrors import RecordsRefused
+from federated.dataset import AppAdmission, Dataset, Execution, Records
+from federated.errors import FederatedError
 from federated.local import LocalNodes
-from federated.messages import Failure, node_number, pack_message, read_answer
+from federated.messages import FailureCode, node_number, pack_message, read_answer
 from federated.node import DataNode
 from mobility.plain import PlainLimits
 from mobility.trust import Identity, TrustEntry, TrustList
@@ -46,7 +47,7 @@ class Asking:
     ) -> None:
         self.trust = trust or Owner(ada)
         self.dataset = Dataset(
-            **{"admission": Admission(signers=frozenset({ada.key_id})), "tell": True, "seconds": 20.0, **dataset}
+            **{"admission": AppAdmission(signers=frozenset({ada.key_id})), "tell": True, "seconds": 20.0, **dataset}
         )
         self.folder = folder
         self.app = app.signed_by(ada)
@@ -106,9 +107,9 @@ class Asking:
         assert reply["reply_to"] == sent["id"]
         return reply
 
-    def error(self, **parts: Any) -> tuple[Failure, str]:
+    def error(self, **parts: Any) -> tuple[FailureCode, str]:
         code, reason = self.ask(**parts)["error"]
-        return Failure(code), reason
+        return FailureCode(code), reason
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ Make = Callable[..., Asking]
 
 def test_not_admitted(asking: Make, ada: Identity) -> None:
     """Neither the author nor the digest is on the owner's list."""
-    one = asking(GOOD, admission=Admission())
+    one = asking(GOOD, admission=AppAdmission())
     answer = one.admit()
     assert answer["do"] == "refused" and answer["why"] == "app-not-admitted"
     assert one.say("message", run=7, dataset=None, app=one.app.digest, message=one.message(), seconds=5.0) == {
@@ -144,8 +145,8 @@ def test_not_admitted(asking: Make, ada: Identity) -> None:
 
 def test_admitted_by_digest_alone(asking: Make, tmp_path: Path) -> None:
     """The owner has read this app; another of the same author is another matter."""
-    one = asking(GOOD, admission=Admission())
-    one.change(admission=Admission(digests=frozenset({one.app.digest})))
+    one = asking(GOOD, admission=AppAdmission())
+    one.change(admission=AppAdmission(digests=frozenset({one.app.digest})))
     assert one.admit()["do"] == "admitted"
     assert "content" in one.ask()
     one.app = probe(tmp_path / "other", "return answer(msg, numpy.zeros(4))").signed_by(Identity.generate("x", "owner"))
@@ -155,7 +156,7 @@ def test_admitted_by_digest_alone(asking: Make, tmp_path: Path) -> None:
 def test_each_dataset_has_its_own_list(asking: Make, ada: Identity) -> None:
     """An app that may see one dataset may not see the next one."""
     one = asking(GOOD)
-    one.node.set_dataset("secret", Dataset(admission=Admission()))
+    one.node.set_dataset("secret", Dataset(admission=AppAdmission()))
     request = {
         "run": 7,
         "bundle": one.app.to_bytes(),
@@ -178,14 +179,14 @@ def test_it_is_asked_again_at_every_message(asking: Make, ada: Identity) -> None
     one.admit()
     assert "content" in one.ask()
     admitted = one.dataset.admission
-    one.change(admission=Admission())
+    one.change(admission=AppAdmission())
     code, reason = one.error()
-    assert code is Failure.INVALID_APP and "app-not-admitted" in reason
+    assert code is FailureCode.INVALID_APP and "app-not-admitted" in reason
     one.change(admission=admitted)
     assert "content" in one.ask()
     one.trust.list = one.trust.list.revoking(ada.key_id)
     code, reason = one.error()
-    assert code is Failure.INVALID_APP and "revoked" in reason
+    assert code is FailureCode.INVALID_APP and "revoked" in reason
     assert one.admit()["why"] == "revoked"
 
 
@@ -195,7 +196,7 @@ def test_an_answered_message_is_not_repeated_to_who_is_no_longer_let_in(asking: 
     one.admit()
     message = one.message()
     assert "content" in one.ask(message)
-    one.change(admission=Admission())
+    one.change(admission=AppAdmission())
     assert "error" in one.ask(message)
 
 
@@ -238,10 +239,10 @@ def test_it_raises(asking: Make) -> None:
     """The text may hold data, so it stays here unless the owner says otherwise; the next message goes on."""
     one = asking("if float(msg.content['arrays']['0'].numpy()[0]): raise ValueError('patient 17')\n" + GOOD)
     one.admit()
-    assert one.error(value=1.0) == (Failure.RAISED, "the ClientApp raised ValueError: patient 17")
+    assert one.error(value=1.0) == (FailureCode.RAISED, "the ClientApp raised ValueError: patient 17")
     one.change(tell=False)
     code, reason = one.error(value=1.0)
-    assert code is Failure.RAISED and "ValueError" in reason and "17" not in reason
+    assert code is FailureCode.RAISED and "ValueError" in reason and "17" not in reason
     assert "content" in one.ask()
 
 
@@ -276,7 +277,7 @@ def test_it_dies(asking: Make) -> None:
     )
     one.admit()
     assert one.ask()["content"][1][2]["seen"] == 0
-    assert one.error(value=1.0) == (Failure.CRASHED, "oslo: the app's process has ended with code 5")
+    assert one.error(value=1.0) == (FailureCode.CRASHED, "oslo: the app's process has ended with code 5")
     assert one.error(value=2.0)[1] == "oslo: the app's process was ended by SIGSEGV"
     assert one.ask()["content"][1][2]["seen"] == 1
 
@@ -296,11 +297,11 @@ def test_it_hangs(asking: Make, tmp_path: Path) -> None:
     one.admit()
     began = time.monotonic()
     code, reason = one.error(value=1.0, seconds=1.5)
-    assert code is Failure.NO_REPLY and "1.5 s" in reason
+    assert code is FailureCode.NO_REPLY and "1.5 s" in reason
     assert time.monotonic() - began < 10
     assert "content" in one.ask()
     one.change(seconds=1.0)
-    assert one.error(value=1.0, seconds=500.0)[0] is Failure.NO_REPLY  # the owner's bound, not the server's
+    assert one.error(value=1.0, seconds=500.0)[0] is FailureCode.NO_REPLY  # the owner's bound, not the server's
     time.sleep(3.5)
     assert not mark.exists()
 
@@ -311,7 +312,7 @@ def test_it_returns_no_number(asking: Make, value: str) -> None:
     one = asking(f"return answer(msg, numpy.array([1.0, {value}]))")
     one.admit()
     code, reason = one.error()
-    assert code is Failure.PRECONDITION and "NaN or infinity" in reason and "arrays.0" in reason
+    assert code is FailureCode.PRECONDITION and "NaN or infinity" in reason and "arrays.0" in reason
     one = asking(f"return answer(msg, numpy.ones(4), loss=float({value}))")
     one.admit()
     assert "metrics.loss" in one.error()[1]
@@ -332,7 +333,7 @@ def test_it_returns_ten_gigabytes(asking: Make) -> None:
     one = asking("return answer(msg, numpy.ones(1_250_000_000))", memory_bytes=4 << 30)
     one.admit()
     code, reason = one.error()
-    assert code is Failure.RAISED and "MemoryError" in reason
+    assert code is FailureCode.RAISED and "MemoryError" in reason
     assert "MemoryError" in one.error()[1]
 
 
@@ -365,7 +366,7 @@ def test_arrays_of_other_things_than_numbers(asking: Make, dtype: str) -> None:
     """Text and dates in arrays are a way out for data."""
     one = asking(f"return answer(msg, numpy.zeros(3, dtype={dtype}))")
     one.admit()
-    assert one.error()[0] is Failure.PRECONDITION
+    assert one.error()[0] is FailureCode.PRECONDITION
 
 
 def test_it_writes_to_the_socket_itself(asking: Make) -> None:
@@ -384,7 +385,7 @@ def test_it_writes_to_the_socket_itself(asking: Make) -> None:
     one.admit()
     assert "bytes, and" in one.error(value=1.0)[1]
     assert "no plain data" in one.error(value=2.0)[1]
-    assert one.error(value=3.0)[0] is Failure.CRASHED
+    assert one.error(value=3.0)[0] is FailureCode.CRASHED
     assert "content" in one.ask()
 
 
@@ -532,7 +533,7 @@ class Strict:
 
     def before(self, execution: Execution) -> None:
         if self.begun == 2:
-            raise ReplyRefused("the rounds are used up")
+            raise RecordsRefused("the rounds are used up")
         self.begun += 1
         assert execution.message_type == "train" and execution.dataset == "data"
 
@@ -562,7 +563,7 @@ def test_the_gate_has_the_last_word(asking: Make) -> None:
     for _ in range(2):
         assert [(entry[0], entry[2]["0"].tolist()) for entry in one.ask()["content"]] == [("arrays", [0.5] * 4)]
     code, reason = one.error()
-    assert code is Failure.PRECONDITION and "used up" in reason
+    assert code is FailureCode.PRECONDITION and "used up" in reason
     assert [event for event, _ in notes.events] == [
         "admitted",
         *("executed", "released") * 2,
@@ -594,7 +595,7 @@ def test_junk_is_answered(asking: Make, junk: bytes) -> None:
 
 def test_local_nodes_say_who_is_down(ada: Identity) -> None:
     """The link for tests has the errors of a real one."""
-    from federated.errors import NodeUnreachable
+    from federated.apperrors import NodeUnreachable
 
     with LocalNodes.admitting(ada, ["amal"]) as link:
         link.kill("amal")

@@ -14,8 +14,8 @@ import numpy
 import pytest
 
 from federated.app import AppBundle
-from federated.dataset import Admission, Dataset
-from federated.errors import AppUnsigned, RunConfigInvalid, ServerAppFailed, TooFewNodes
+from federated.apperrors import AppUnsigned, RunConfigInvalid, ServerAppFailed, TooFewNodes
+from federated.dataset import AppAdmission, Dataset
 from federated.local import LocalNodes
 from federated.running import Progress, RunResult, run_app
 from mobility.trust import Identity
@@ -71,9 +71,11 @@ from flwr.simulation.run_simulation import _run_simulation
 from flwr.supercore.telemetry import EventType
 from flwr.supercore.run import Run
 from flwr.supercore.constant import NOOP_FEDERATION_ID
+from flwr.supercore.task_identity import TaskIdentity
 from flwr.app import Context, RecordDict
 
 folder, nodes, settings = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 5, 1, 1
 run = Run.create_empty(5)
 run.primary_task_id = 1
 run.federation_id = NOOP_FEDERATION_ID
@@ -155,9 +157,9 @@ def test_two_runs_at_once_in_one_process(ada: Identity, digits: AppBundle, nodes
 
 def test_who_does_not_admit_it_does_not_take_part(ada: Identity, tmp_path: Path) -> None:
     """The app sees the others, and goes on with them."""
-    admitted = Dataset(admission=Admission(signers=frozenset({ada.key_id})))
+    admitted = Dataset(admission=AppAdmission(signers=frozenset({ada.key_id})))
     with LocalNodes.admitting(ada, NODES) as link:
-        link["bela"].set_dataset("data", Dataset(admission=Admission()))
+        link["bela"].set_dataset("data", Dataset(admission=AppAdmission()))
         result = run_app(probe(tmp_path / "a", GOOD), nodes=link, author=ada)
         assert result.nodes == ("amal", "cara")
         assert result.refused["bela"].startswith("app-not-admitted")
@@ -223,14 +225,22 @@ def test_a_driver_that_is_lost_goes_on_with_its_journal(ada: Identity, digits: A
             if progress.round == lost_at and progress.phase == "train":
                 raise Lost
 
-        return run_app(digits, nodes=nodes, author=ada, run_config=config, seed=3, journal=journal, progress=watch)
+        return run_app(
+            digits,
+            nodes=nodes,
+            author=ada,
+            run_config=config,
+            seed=3,
+            journal=journal and journal.again(),
+            progress=watch,
+        )
 
     undisturbed = run(Memory(), 0)
     journal = Memory()
     for lost_at in (1, 3):
         with pytest.raises(Lost):
             run(journal, lost_at)
-    answered = sum(1 for node, _, _ in journal.kept.values() if node)
+    answered = journal.answered
     resumed = run(journal, 0)
     assert same(undisturbed, resumed)
     assert resumed.metrics == undisturbed.metrics

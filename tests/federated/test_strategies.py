@@ -12,7 +12,7 @@ import numpy
 import pytest
 
 from federated.app import AppBundle
-from federated.grid import Exchange
+from federated.grid import GridExchange
 from federated.local import LocalNodes
 from federated.running import RunResult, run_app
 from mobility.trust import Identity
@@ -45,7 +45,7 @@ def nodes(ada: Identity, digits: AppBundle) -> Iterator[LocalNodes]:
     """Four nodes, on which a run of the same app goes on all the time: so its processes stay, and tests are fast."""
     with LocalNodes.admitting(ada, NODES) as link:
         settings = digits.config.with_overrides({})
-        Exchange(link, 5, bundle=digits.signed_by(ada).to_bytes(), app=digits.digest, settings=settings).begin()
+        GridExchange(link, 5, bundle=digits.signed_by(ada).to_bytes(), app=digits.digest, settings=settings).begin()
         yield link
 
 
