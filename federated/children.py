@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import federated
 from federated.apperrors import ChildFailed, ChildTooSlow, RecordsRefused
 from federated.frames import Channel, ChannelClosed, FrameTooLarge
 from mobility.plain import PlainInvalid
@@ -25,7 +24,7 @@ __all__ = ["Child"]
 
 #: Of the environment only this goes along: others hold tokens of clusters and clouds.
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-_ROOT: Final = str(Path(federated.__file__).resolve().parent.parent)
+_ROOT: Final = str(Path(__file__).resolve().parent.parent)
 _STARTING: Final = 60.0  # seconds for an interpreter to import Flower and what the app needs
 _GRACE: Final = 0.5
 

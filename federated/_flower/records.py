@@ -149,6 +149,6 @@ def message_from_plain(plain: Mapping[str, Any]) -> Message:
             code, reason = failure
             return message_of(metadata, None, Error(code, reason))
         content = plain["content"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordsRefused(f"a message of another form than Flower's: {error}") from None
     return message_of(metadata, records_from_plain(content), None)
