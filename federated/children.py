@@ -69,6 +69,8 @@ class Child:
             "SOJOURN_MEMORY_BYTES": str(memory_bytes or 0),
             **(environment or {}),
         }
+        if settings["PYTHONPATH"] != _ROOT:
+            settings["PYTHONPATH"] = os.pathsep.join((_ROOT, settings["PYTHONPATH"]))
         try:
             output = open(log, "ab") if log is not None else None
             try:

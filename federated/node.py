@@ -9,6 +9,10 @@ Rules
    that dies is replaced at the next message, and the state of the run is as before.
 4. The header of a reply is the node's. Of what the app returns only records go on, and those after the gate.
 5. A message that is repeated gets the same answer, without the app; another one under the same id is refused.
+
+Not handled: what an app does to the rest of the machine. Its process has the rights of the node's user, so it can read
+what that user can read, and use the network. Who admits an author or a digest trusts it with that; a user, a container
+or a virtual machine of its own for the node keeps the rest away from it.
 """
 
 from __future__ import annotations

@@ -234,7 +234,7 @@ def _inherited() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("RAY_", "PYTHON")) and name != "SOJOURN_MEMORY_BYTES"
+        if name == "PYTHONPATH" or not name.startswith(("RAY_", "PYTHON", "SOJOURN_"))
     }
 
 

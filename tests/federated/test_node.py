@@ -601,3 +601,13 @@ def test_local_nodes_say_who_is_down(ada: Identity) -> None:
         link.kill("amal")
         with pytest.raises(NodeUnreachable, match="amal"):
             link.ask("amal", b"", 1.0)
+
+
+def test_a_damaged_memory_is_refused_and_left_as_it_is(ada: Identity, tmp_path: Path) -> None:
+    """Begun anew, it would train again what was answered."""
+    import sqlite3
+
+    (tmp_path / "runs.sqlite").write_bytes(b"garbage" * 1000)
+    with pytest.raises(sqlite3.DatabaseError):
+        DataNode("oslo", {}, Owner(ada), folder=tmp_path)
+    assert (tmp_path / "runs.sqlite").read_bytes() == b"garbage" * 1000
