@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from federated.apperrors import ChildFailed, ChildTooSlow, RecordsRefused
-from federated.frames import Channel, ChannelClosed, FrameTooLarge
+from federated.channels import Channel, ChannelClosed, FrameTooLarge
 from mobility.plain import PlainInvalid
 
 __all__ = ["Child"]

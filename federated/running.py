@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from federated.app import AppBundle
 from federated.apperrors import AppUnsigned, ServerAppFailed, TooFewNodes
+from federated.channels import ChannelClosed
 from federated.children import Child
-from federated.frames import ChannelClosed
 from federated.grid import GridExchange, Journal, NodeLink, Tally
 from mobility.trust import Identity
 

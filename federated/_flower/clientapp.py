@@ -20,7 +20,7 @@ from flwr.clientapp import ClientApp
 from federated._flower.private import become, load_app
 from federated._flower.records import message_from_plain, message_to_plain, records_from_plain, records_to_plain
 from federated.apperrors import RecordsRefused
-from federated.frames import Channel, ChannelClosed
+from federated.channels import Channel, ChannelClosed
 from federated.messages import FailureCode
 from mobility.plain import NotPlain
 

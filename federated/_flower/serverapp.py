@@ -24,7 +24,7 @@ from federated._flower.grid import AgentGrid
 from federated._flower.observing import observe
 from federated._flower.private import SUPERLINK_NODE_ID, become, describe_run, load_app
 from federated.apperrors import TooFewNodes
-from federated.frames import Channel, ChannelClosed
+from federated.channels import Channel, ChannelClosed
 
 __all__ = ["main"]
 

@@ -1,1 +1,1 @@
-"""Federated learning."""
+"""Federated learning: what owners decide, and what is written down."""
