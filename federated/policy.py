@@ -37,8 +37,8 @@ Rules
 7. Numbers that are not finite never leave.
 
 Not handled: whether an app answers, when, and which of the allowed keys it fills: a few bits of a message that noise
-does not cover. What a key that is allowed can be abused for. An app that may send arrays without noise can send the data
-in them: whoever admits an app without noise trusts its signer, or has read it.
+does not cover. What a key that is allowed can be abused for: an app that may send arrays without noise can send the
+data in them. Whoever admits an app without noise trusts its signer, or has read it.
 """
 
 from __future__ import annotations
