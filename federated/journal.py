@@ -452,7 +452,8 @@ class RoundJournal:
 
 def _described(event: _Event) -> str:
     if event.kind is _Kind.REMEMBERED:
-        return f"the value {event.content.partition(b'\0')[0].decode('utf-8', 'replace')!r}"
+        name = event.content.partition(b"\0")[0].decode("utf-8", "replace")
+        return f"the value {name!r}"
     listed = json.loads(event.content)
     digest = hashlib.sha256(event.content).hexdigest()[:8]
     nodes = ", ".join(node for node, _ in listed[:5]) + (", ..." if len(listed) > 5 else "")
