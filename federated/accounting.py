@@ -44,7 +44,7 @@ __all__ = ["FREE", "Allowance", "Cost", "Lack", "Spent", "delta_of", "epsilon_of
 _ROUNDS: Final = 200  # halvings: more than the bits of a double
 _SMALLEST_MU: Final = 1e-12
 _LARGEST_MU: Final = 1e6
-_SLACK: Final = 1e-12  # relative: what the formula's own rounding may come to
+_ULP: Final = 2.0**-52
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +181,17 @@ def _log_tail(x: float) -> float:
 
 
 def delta_of(mu: float, epsilon: float) -> float:
-    """The smallest delta with which a `mu`-GDP release is (`epsilon`, delta)-DP (Balle and Wang, Theorem 8)."""
+    """The smallest delta with which a `mu`-GDP release is (`epsilon`, delta)-DP (Balle and Wang, Theorem 8).
+
+    Rounded up, by as much as the difference of two numbers that are nearly the same can be wrong.
+    """
     if mu <= 0:
         return 0.0
-    first = math.exp(_log_tail(mu / 2 - epsilon / mu))
-    second = math.exp(min(0.0, epsilon + _log_tail(-mu / 2 - epsilon / mu)))
-    return min(1.0, max(0.0, first - second))
+    minuend = _log_tail(mu / 2 - epsilon / mu)
+    subtrahend = epsilon + _log_tail(-mu / 2 - epsilon / mu)
+    first, second = math.exp(minuend), math.exp(min(0.0, subtrahend))
+    error = first * (8 + abs(minuend) + epsilon) * 4 * _ULP
+    return min(1.0, max(0.0, first - second) + error)
 
 
 def _checked(epsilon: float, delta: float) -> None:
@@ -211,7 +216,7 @@ def mu_for(epsilon: float, delta: float) -> float:
             low = middle
         else:
             high = middle
-    return low * (1 - _SLACK)
+    return low
 
 
 def sigma_for(epsilon: float, delta: float, sensitivity: float) -> float:
@@ -246,4 +251,4 @@ def epsilon_of(rho: float, delta: float) -> float:
             high = middle
         else:
             low = middle
-    return high * (1 + _SLACK)
+    return high

@@ -1,7 +1,7 @@
 """Who takes part in a run, said by the participants themselves: a node answers only beside k others that it trusts.
 
-With secure aggregation a server sees the sum of the updates, and each node relies on there being others in that sum. The
-server's word for it is worth nothing: it could name nodes that it made up.
+With secure aggregation a server sees the sum of the updates, and each node relies on there being others in that sum.
+The server's word for it is worth nothing: it could name nodes that it made up.
 
 1. Each node signs a *seat*: the run, the app, and a random number of its own (`take_seat`).
 2. The server collects the seats into a `Roster`, and sends it to all.
@@ -28,6 +28,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Final
 
 from federated.errors import RosterRefused
@@ -273,7 +274,7 @@ def check_endorsements(
     trusted = trust.current()
     known = {key.key_id for key in roster.participants}
     found: dict[str, TrustedKey] = {}
-    for envelope in endorsements:
+    for envelope in islice(endorsements, _MOST_SEATS):
         try:
             verified, key = _signed_by_place(envelope, trusted, _ENDORSEMENT_TYPE, now, DEFAULT_LIMITS)
             endorsement = verified.parse(_ENDORSEMENT)
