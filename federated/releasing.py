@@ -55,7 +55,7 @@ class Released:
     """
 
     ruling: Ruling
-    reply: dict[str, Any] | None = field(default=None, repr=False)
+    reply: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     cost: Cost = FREE
     norm: float | None = None
     clipped: bool = False
