@@ -440,13 +440,15 @@ class RoundJournal:
         if kind not in (_Kind.ANSWER, _Kind.CLOSED) or number >= len(self._events):
             return False
         event = self._events[number]
-        if event.kind is not _Kind.OPENED or event.closed or index in event.answers:
+        if event.kind is not _Kind.OPENED or event.closed:
             return False
         if kind == _Kind.CLOSED:
             event.closed = True
-        else:
-            event.answers[index] = content
-            event.order.append(index)
+            return True
+        if index in event.answers:
+            return False
+        event.answers[index] = content
+        event.order.append(index)
         return True
 
 
