@@ -24,22 +24,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Final
+from typing import Final, NoReturn
 
 from federated.errors import RosterRefused
-from mobility.trust._naming import DIGEST, KEY_ID, TIME
-from mobility.trust._proof import Proof, Verified
 from mobility.trust.certificate import verify_by_known
 from mobility.trust.envelope import Envelope, VerifiedEnvelope
 from mobility.trust.errors import TrustError
 from mobility.trust.keys import Identity, Role
 from mobility.trust.limits import DEFAULT_LIMITS, Limits
-from mobility.trust.strict import Array, Hexadecimal, Record, Text, parse_strict, write_canonical
+from mobility.trust.strict import Array, Hexadecimal, Integer, Record, Text, parse_strict, write_canonical
 from mobility.trust.trustlist import TrustedKey, TrustList, TrustSource
 
 __all__ = ["CheckedRoster", "Roster", "Seat", "check_endorsements", "check_roster", "endorse", "take_seat"]
@@ -47,7 +46,9 @@ __all__ = ["CheckedRoster", "Roster", "Seat", "check_endorsements", "check_roste
 _SEAT_TYPE: Final = "application/vnd.sojourn.roster-seat.v1+json"
 _ENDORSEMENT_TYPE: Final = "application/vnd.sojourn.roster-endorsement.v1+json"
 _MOST_SEATS: Final = 4096
-_PROOF: Final = Proof()
+_KEY_ID: Final = Text(re.compile("[0-9a-f]{64}"), least=64, most=64)
+#: Only `check_roster` has it, so only that makes a `CheckedRoster`.
+_PROOF: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,10 @@ class _Endorsement:
 
 _SEAT: Final = Record(
     Seat,
-    {"run": Text(most=128), "app": DIGEST, "key": KEY_ID, "nonce": Hexadecimal(16), "time": TIME},
+    {"run": Text(most=128), "app": Hexadecimal(32), "key": _KEY_ID, "nonce": Hexadecimal(16), "time": Integer()},
     constants={"version": 1},
 )
-_ENDORSEMENT: Final = Record(_Endorsement, {"roster": DIGEST, "key": KEY_ID}, constants={"version": 1})
+_ENDORSEMENT: Final = Record(_Endorsement, {"roster": Hexadecimal(32), "key": _KEY_ID}, constants={"version": 1})
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ _LISTED: Final = Record(
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedRoster(Verified):
+class CheckedRoster:
     """A roster that a node believes.
 
     Attributes
@@ -154,7 +155,11 @@ class CheckedRoster(Verified):
     proof: InitVar[object]
 
     def __post_init__(self, proof: object) -> None:
-        self._require(proof, _PROOF)
+        if proof is not _PROOF:
+            raise TypeError("a CheckedRoster is made by check_roster, not by calling CheckedRoster")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a CheckedRoster is not copied or pickled: check the roster where it arrives")
 
 
 @contextmanager
