@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -76,6 +77,7 @@ class Noise:
 
     def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._entropy = entropy
+        self._lock = threading.Lock()
         self._bits = 0
         self._left = 0
 
@@ -133,10 +135,11 @@ class Noise:
                 return value
 
     def _take(self, width: int) -> int:
-        while self._left < width:
-            self._bits |= int.from_bytes(self._entropy(8), "little") << self._left
-            self._left += 64
-        value = self._bits & ((1 << width) - 1)
-        self._bits >>= width
-        self._left -= width
-        return value
+        with self._lock:  # two threads must not get the same bits
+            while self._left < width:
+                self._bits |= int.from_bytes(self._entropy(8), "little") << self._left
+                self._left += 64
+            value = self._bits & ((1 << width) - 1)
+            self._bits >>= width
+            self._left -= width
+            return value
