@@ -282,7 +282,8 @@ class _Walk:
             start += value.size
             base = self._sent_array(path)
             most = float(np.finfo(value.dtype).max)
-            total = np.clip(part if base is None else base + part, -most, most)
+            with np.errstate(over="ignore"):
+                total = np.clip(part if base is None else base + part, -most, most)
             _put(result, path, total.astype(value.dtype).reshape(value.shape))
 
 

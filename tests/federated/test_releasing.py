@@ -145,12 +145,15 @@ def test_the_same_noise_gives_the_same_release(array: np.ndarray, seed: int) -> 
     assert encode(one.reply) != encode(other.reply)
 
 
-def test_noise_never_makes_a_number_that_is_not_finite() -> None:
+@pytest.mark.parametrize(("dtype", "clip"), [("float16", 1e4), ("float32", 1e30), ("float64", 1e30)])
+def test_noise_never_makes_a_number_that_is_not_finite(dtype: str, clip: float) -> None:
     """What was sent lies at the end of the type's range: the sum is held there."""
-    most = float(np.finfo(np.float32).max)
-    sent = {"a": np.full(1000, most, np.float32)}
-    result = released(replace(NOISED, clip_norm=1e30), sent, sent, Noise(entropy(3)))
+    most = float(np.finfo(dtype).max)
+    policy = replace(NOISED, dtypes=(dtype,), clip_norm=clip, noise=NoiseRule(multiplier=1e12))
+    sent = {"a": np.full(1000, most, dtype)}
+    result = released(policy, sent, sent, Noise(entropy(3)))
     assert result.reply is not None and np.isfinite(result.reply["a"]).all()
+    assert float(np.max(result.reply["a"])) == most
 
 
 @pytest.mark.parametrize(
