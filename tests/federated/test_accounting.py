@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given, settings
@@ -34,6 +35,38 @@ def integrated_delta(mu: float, epsilon: float) -> float:
 def test_delta_is_what_its_definition_says(mu: float, epsilon: float) -> None:
     """The formula of Balle and Wang is the integral over the region where the likelihood ratio exceeds e^epsilon."""
     assert delta_of(mu, epsilon) == pytest.approx(integrated_delta(mu, epsilon), rel=1e-6, abs=1e-15)
+
+
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
+
+
+def exact_delta(mu: float, epsilon: float) -> Decimal:
+    """The formula with a hundred digits, the normal distribution by its series."""
+    with localcontext() as context:
+        context.prec = 100
+        exact_mu, exact_epsilon = Decimal(mu), Decimal(epsilon)
+
+        def below(x: Decimal) -> Decimal:
+            term = total = x / (2 * PI).sqrt()
+            n = 0
+            while abs(term) > Decimal("1e-95"):
+                n += 1
+                term *= -x * x * (2 * n - 1) / (2 * n * (2 * n + 1))
+                total += term
+            return total + Decimal("0.5")
+
+        shift = exact_epsilon / exact_mu
+        return below(exact_mu / 2 - shift) - exact_epsilon.exp() * below(-exact_mu / 2 - shift)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(1e-4, 3), st.floats(0.1, 7))
+def test_delta_is_never_rounded_down(mu: float, deviations: float) -> None:
+    """Where two numbers that are nearly the same are subtracted, what is left may be wrong, but only upward."""
+    epsilon = mu * deviations
+    exact = exact_delta(mu, epsilon)
+    found = Decimal(delta_of(mu, epsilon))
+    assert exact <= found <= exact * Decimal("1.000001") + Decimal("1e-13")
 
 
 @pytest.mark.parametrize(("epsilon", "delta", "sigma"), [(1.0, 1e-5, 3.730631634816464)])
@@ -127,6 +160,7 @@ def test_one_release_of_the_whole_epsilon_fits_and_no_second_one(epsilon: float,
     allowance = Allowance(epsilon=epsilon, delta=delta)
     cost = Cost(rho=mu_for(epsilon, delta) ** 2 / 2)
     assert allowance.lacking(Spent(), cost) is None
+    assert allowance.lacking(Spent(cost=Cost(rho=cost.rho * 1e-9)), cost) is not None
     lack = allowance.lacking(Spent(cost=cost), cost)
     assert lack is not None and lack.what == "epsilon" and lack.allowed == epsilon and lack.needed > 0
 
