@@ -39,8 +39,8 @@ class Countdown:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def release_all(path: Path, left: Path, countdown: Countdown) -> None:
-    """Ten messages, as a node answers them."""
+def release_all(path: Path, left: Path, countdown: Countdown, messages: int = MESSAGES) -> None:
+    """So many messages, as a node answers them."""
     connect, pwrite = sqlite3.connect, os.pwrite
 
     def connected(*arguments: Any, **named: Any) -> sqlite3.Connection:
@@ -57,7 +57,7 @@ def release_all(path: Path, left: Path, countdown: Countdown) -> None:
     ledger_module.sqlite3.connect = connected  # type: ignore[assignment]  # so that each statement is a step
     ledger_module.os.pwrite = written  # type: ignore[assignment]  # so that each write of the mark is one
     with Ledger(path) as ledger, open(left, "ab", buffering=0) as file:
-        for number in range(MESSAGES):
+        for number in range(messages):
             try:
                 reservation = ledger.reserve("ward", "run", str(number), "train", COST)
             except AlreadyReleased:

@@ -28,6 +28,7 @@ def test_normal_numbers_are_normal() -> None:
     sample = Noise(entropy(1)).normal(50_001)
     assert len(sample) == 50_001
     assert kolmogorov(sample) < 1.95 / math.sqrt(len(sample))
+    assert abs(float(np.std(Noise(entropy(9)).normal(400_000))) - 1) < 0.005  # four standard errors
     assert abs(np.corrcoef(sample[:-1], sample[1:])[0, 1]) < 0.02
     half = len(sample) // 2
     assert abs(np.corrcoef(sample[:half], sample[half : 2 * half])[0, 1]) < 0.02  # the two of a pair
