@@ -228,6 +228,20 @@ def test_what_is_left_is_looked_up_and_spent_in_one_go(path: Path) -> None:
     assert outcomes == ["first", BudgetSpent]
 
 
+def test_the_mark_never_goes_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process has reserved, and before it writes the mark another one reserves and writes it."""
+    with Ledger(path) as one, Ledger(path) as two:
+        write = one._write_mark
+
+        def late() -> None:
+            two.reserve("ward", "r", "second", "train", COST)
+            write()
+
+        monkeypatch.setattr(one, "_write_mark", late)
+        one.reserve("ward", "r", "first", "train", COST)
+    assert int(path.with_name(path.name + ".mark").read_text().split()[0]) == 3
+
+
 def test_it_waits_for_the_disk(path: Path) -> None:
     """What a reservation promises must survive the loss of power, too: sqlite's 2 is FULL."""
     with Ledger(path) as ledger:
@@ -307,6 +321,15 @@ def other_kind(path: Path) -> None:
     database.close()
 
 
+def without_tables(path: Path) -> None:
+    """A database in which nothing is left, not even its kind: it looks like a new one."""
+    path.unlink()
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE something (x)")
+    database.execute("DROP TABLE something")
+    database.close()
+
+
 def damaged_mark(path: Path) -> None:
     mark = path.with_name(path.name + ".mark")
     data = bytearray(mark.read_bytes())
@@ -338,6 +361,7 @@ ATTACKS = [
     pytest.param(cut, id="cut"),
     pytest.param(garbage, id="garbage"),
     pytest.param(other_kind, id="another database"),
+    pytest.param(without_tables, id="a database without tables"),
     pytest.param(lambda path: path.with_name(path.name + ".mark").unlink(), id="the mark removed"),
     pytest.param(damaged_mark, id="the mark altered"),
 ]
