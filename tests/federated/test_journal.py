@@ -231,6 +231,21 @@ def test_any_torn_tail_is_cut_off_and_told(path: Path, tmp_path: Path) -> None:
     assert len(ends) == 8  # the header, and each of the seven frames but the last
 
 
+def test_nothing_of_a_torn_tail_stays_behind_what_comes_next(path: Path) -> None:
+    """A short answer in the place of half a long one."""
+    some_rounds(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    for replies in ([None, b"short"], [b"other", b"short"]):
+        with RoundJournal(path, RUN) as journal:
+            journal.remember("nodes", lambda: b"")
+            journal.exchange(ASKED)
+            second = journal.exchange(ASKED[:2])
+            for index, reply in enumerate(replies):
+                if reply is not None:
+                    second.answer(index, reply)
+            assert second.replies() == replies
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_other_damage_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
