@@ -228,14 +228,9 @@ class _Walk:
         return True
 
     def _plain(self, value: Any, path: _Path) -> bool:
-        if type(value) in (list, tuple):
-            items = value
-            if len(items) > self.policy.most_bytes:  # each has a byte at least, and they may be one object
-                self.size += len(items)
+        for item in value if type(value) in (list, tuple) else (value,):
+            if self.size > self.policy.most_bytes:
                 return False
-        else:
-            items = (value,)
-        for item in items:
             if type(item) not in _SCALARS:
                 self.object(Rule.KIND, path, f"a value of the type {type(item).__name__} may not leave")
                 return False
@@ -245,7 +240,7 @@ class _Walk:
             if type(item) is int and item.bit_length() > _BITS:
                 self.object(Rule.KIND, path, f"a whole number of {item.bit_length()} bits may not leave")
                 return False
-            self.size += _size(item)
+            self.size += max(1, _size(item))  # a list may hold the same empty text a billion times
         return True
 
     def _base(self, value: NDArray[Any], path: _Path) -> None:

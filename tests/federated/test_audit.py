@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from federated.audit import AuditHead, AuditKind, AuditLog, verify_audit
 from federated.errors import AuditCorrupt, AuditUnusable
 from mobility.trust.errors import SchemaError
-from mobility.trust.keys import Identity, Role
+from mobility.trust.keys import PUBLIC_IDENTITY, Identity, Role
 from mobility.trust.strict import canonical_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -158,6 +158,15 @@ def test_what_was_falsified_is_found_and_not_continued(path: Path, forge: Callab
     with pytest.raises(AuditCorrupt, match="is not what was written"):
         AuditLog(path, OSLO)
     assert path.read_bytes() == found
+
+
+def test_a_second_beginning_is_no_entry(path: Path) -> None:
+    """The place itself, with its key, cannot hand its log over to another key in the middle."""
+    told(path)
+    facts = PUBLIC_IDENTITY.write(LIMA.public)
+    with AuditLog(path, OSLO) as log:
+        log._write(AuditKind.OPENED, facts)
+    assert verify_audit(path).problems[0].startswith("entry 6 is of the kind opened, which does not stand there")
 
 
 def test_entries_of_another_log_of_the_same_place_do_not_fit(path: Path, tmp_path: Path) -> None:
