@@ -23,24 +23,21 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import sqlite3
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from federated.accounting import FREE, Allowance, Cost, Spent
 from federated.errors import AlreadyReleased, BudgetSpent, LedgerCorrupt, LedgerUnusable
+from federated.ledgerrows import LedgerHead, LedgerRow, Reservation, RowKind, Sums, row_of
 
-__all__ = ["Ledger", "LedgerHead", "LedgerRow", "Reservation", "RowKind"]
+__all__ = ["Ledger"]
 
 #: How long a process waits for another one's transaction, in seconds.
 _PATIENCE: Final = 30.0
@@ -65,113 +62,6 @@ _TABLES: Final = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
-
-
-class RowKind(StrEnum):
-    """What a row says."""
-
-    #: The first row; its message is a random number, by which the ledger is known.
-    BEGUN = "begun"
-    RESERVED = "reserved"
-    #: That of the reservation which it `answers` has left.
-    COMMITTED = "committed"
-    #: The owner goes on with the ledger as it is.
-    ACCEPTED = "accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """One row.
-
-    Attributes
-    ----------
-    number
-        From 1 on, without gaps.
-    time
-        Unix time, in seconds.
-    dataset, run, message, type
-        What was released: the answer to this message, of this type.
-    cost
-        What is reserved.
-    answers
-        The number of the reservation that is committed; 0 otherwise.
-    digest
-        SHA-256 over the row and the digest before it.
-    """
-
-    number: int
-    time: float
-    kind: RowKind
-    dataset: str
-    run: str
-    message: str
-    type: str
-    cost: Cost
-    answers: int
-    digest: bytes
-
-    def digest_after(self, before: bytes) -> bytes:
-        """What `digest` has to be."""
-        facts = [
-            *(self.number, float(self.time).hex(), self.kind.value, self.dataset, self.run, self.message, self.type),
-            *(float(self.cost.rho).hex(), float(self.cost.epsilon).hex(), self.answers),
-        ]
-        return hashlib.sha256(before + json.dumps(facts, separators=(",", ":")).encode("ascii")).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerHead:
-    """The last row's number and digest: whoever keeps it can tell later whether anything before it is gone."""
-
-    number: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """What may be released now, once."""
-
-    number: int
-    dataset: str
-    run: str
-    message: str
-    cost: Cost
-
-
-class _Sums:
-    """What the rows come to, and up to which they were read."""
-
-    def __init__(self) -> None:
-        self.head = LedgerHead(0, bytes(32))
-        self.cost: dict[str, Cost] = {}
-        self.run_cost: dict[tuple[str, str], Cost] = {}
-        self.rounds: defaultdict[tuple[str, str, str], int] = defaultdict(int)
-        self.rounds_in_all: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.open: dict[int, LedgerRow] = {}
-        self.committed: set[tuple[str, str, str]] = set()
-
-    def add(self, row: LedgerRow) -> str | None:
-        """Take one more row; returns what is wrong with it."""
-        if row.number != self.head.number + 1:
-            return f"has the row {row.number} where {self.head.number + 1} is due"
-        if row.digest != row.digest_after(self.head.digest):
-            return f"has a row {row.number} whose digest does not fit: it, or one before it, was altered"
-        if (row.number == 1) != (row.kind is RowKind.BEGUN):
-            return f"has the row {row.number} of the kind {row.kind}"
-        if row.kind is RowKind.RESERVED:
-            self.cost[row.dataset] = self.cost.get(row.dataset, FREE) + row.cost
-            of_run = (row.dataset, row.run)
-            self.run_cost[of_run] = self.run_cost.get(of_run, FREE) + row.cost
-            self.rounds[row.dataset, row.run, row.type] += 1
-            self.rounds_in_all[row.dataset, row.type] += 1
-            self.open[row.number] = row
-        elif row.kind is RowKind.COMMITTED:
-            reserved = self.open.pop(row.answers, None)
-            if reserved is None:
-                return f"has the row {row.number}, which commits {row.answers}, and that is no open reservation"
-            self.committed.add((reserved.dataset, reserved.run, reserved.message))
-        self.head = LedgerHead(row.number, row.digest)
-        return None
 
 
 class Ledger:
@@ -203,7 +93,7 @@ class Ledger:
         self._mark_path = path.with_name(path.name + ".mark")
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._sums = _Sums()
+        self._sums = Sums()
         self._added: list[LedgerRow] = []
 
     @classmethod
@@ -251,9 +141,7 @@ class Ledger:
     def spent(self, dataset: str, run: str = "", type: str = "") -> Spent:
         """What a data set has spent, and how often messages of this type were answered, in this run and in all."""
         with self._look():
-            sums = self._sums
-            rounds, in_all = sums.rounds.get((dataset, run, type), 0), sums.rounds_in_all.get((dataset, type), 0)
-            return Spent(rounds, in_all, sums.cost.get(dataset, FREE))
+            return self._sums.spent(dataset, run, type)
 
     def spent_by(self, dataset: str, run: str) -> Cost:
         """What one run has cost a data set."""
@@ -278,8 +166,8 @@ class Ledger:
         LedgerCorrupt, LedgerUnusable
         """
         with self._look() as database:
-            found = [_row(values, self.path) for values in database.execute(_ROWS, (0,))]
-        sums = _Sums()
+            found = [row_of(values, self.path) for values in database.execute(_ROWS, (0,))]
+        sums = Sums()
         for row in found:
             self._take(sums, row)
         return found
@@ -316,9 +204,7 @@ class Ledger:
             sums = self._sums
             if (dataset, run, message) in sums.committed:
                 raise AlreadyReleased(dataset, run, message)
-            rounds, in_all = sums.rounds.get((dataset, run, type), 0), sums.rounds_in_all.get((dataset, type), 0)
-            spent = Spent(rounds, in_all, sums.cost.get(dataset, FREE))
-            lack = None if allowance is None else allowance.lacking(spent, cost)
+            lack = None if allowance is None else allowance.lacking(sums.spent(dataset, run, type), cost)
             if lack is not None:
                 raise BudgetSpent(dataset, lack.what, spent=lack.spent, needed=lack.needed, allowed=lack.allowed)
             row = self._append(
@@ -515,11 +401,11 @@ class Ledger:
             if last is None or last[0] != before.digest:
                 raise LedgerCorrupt(self.path, f"has lost its row {before.number} while it was open")
         for values in database.execute(_ROWS, (before.number,)):
-            self._take(self._sums, _row(values, self.path))
+            self._take(self._sums, row_of(values, self.path))
         if self._sums.head.number == 0:
             raise LedgerCorrupt(self.path, "has no rows, not even its first")
 
-    def _take(self, sums: _Sums, row: LedgerRow) -> None:
+    def _take(self, sums: Sums, row: LedgerRow) -> None:
         problem = sums.add(row)
         if problem is not None:
             raise LedgerCorrupt(self.path, problem)
@@ -561,16 +447,6 @@ class Ledger:
             raise LedgerUnusable(self.path, f"cannot be used: {error}") from error
         except OSError as error:
             raise LedgerUnusable(self.path, f"cannot be used: {error.strerror or error}") from error
-
-
-def _row(values: Any, path: Path) -> LedgerRow:
-    try:
-        number, moment, kind, dataset, run, message, type, rho, epsilon, answers, digest = values
-        return LedgerRow(
-            int(number), float(moment), RowKind(kind), dataset, run, message, type, Cost(rho, epsilon), answers, digest
-        )
-    except (ValueError, TypeError) as error:
-        raise LedgerCorrupt(path, f"has a row {values[0]} that cannot be: {error}") from None
 
 
 def _mark(head: LedgerHead) -> bytes:

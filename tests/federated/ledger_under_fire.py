@@ -19,7 +19,8 @@ from typing import Any
 from federated import ledger as ledger_module
 from federated.accounting import Cost
 from federated.errors import AlreadyReleased
-from federated.ledger import Ledger, RowKind
+from federated.ledger import Ledger
+from federated.ledgerrows import RowKind
 
 COST = Cost(rho=0.25, epsilon=0.5)
 MESSAGES = 10

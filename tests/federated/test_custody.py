@@ -14,7 +14,8 @@ from federated.accounting import Allowance
 from federated.audit import AuditLog, verify_audit
 from federated.custody import Custodian
 from federated.errors import AlreadyReleased, AuditUnusable
-from federated.ledger import Ledger, RowKind
+from federated.ledger import Ledger
+from federated.ledgerrows import RowKind
 from federated.noise import Noise
 from federated.policy import AppRequest, NoiseRule, ReleasePolicy
 from federated.releasing import released

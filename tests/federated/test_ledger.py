@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from federated.accounting import Allowance, Cost, Spent
 from federated.errors import AlreadyReleased, BudgetSpent, LedgerCorrupt, LedgerUnusable
-from federated.ledger import Ledger, Reservation, RowKind
+from federated.ledger import Ledger
+from federated.ledgerrows import Reservation, RowKind
 from tests.federated.ledger_under_fire import COST, judge
 
 ROOT = Path(__file__).parents[2]

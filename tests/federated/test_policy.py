@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from federated import policy as policy_module
+from federated import policyfile
 from federated.accounting import Allowance, Cost, Spent, mu_for
 from federated.errors import NotReleased, PolicyInvalid
-from federated.policy import AppRequest, CountRule, Neighbours, NoiseRule, ReleasePolicy, read_policies
+from federated.policy import AppRequest, CountRule, Neighbours, NoiseRule, ReleasePolicy
+from federated.policyfile import policy_from_dict, read_policies
 from federated.verdicts import Rule
 
 SIGNER, OTHER, APP = "a" * 64, "b" * 64, "c" * 64
@@ -73,9 +74,9 @@ def test_a_file_and_python_say_the_same(tmp_path: Path) -> None:
 
 def test_every_field_can_be_written_in_the_file() -> None:
     """One that cannot would silently have its default."""
-    assert policy_module._FIELDS.keys() == {field.name for field in fields(ReleasePolicy)} - {"dataset"}
-    assert policy_module._ALLOWANCE.keys() == {field.name for field in fields(Allowance)}
-    assert policy_module._COUNT.keys() == {field.name for field in fields(CountRule)}
+    assert policyfile._FIELDS.keys() == {field.name for field in fields(ReleasePolicy)} - {"dataset"}
+    assert policyfile._ALLOWANCE.keys() == {field.name for field in fields(Allowance)}
+    assert policyfile._COUNT.keys() == {field.name for field in fields(CountRule)}
 
 
 def test_the_digest_changes_with_the_policy() -> None:
@@ -129,7 +130,7 @@ def test_the_digest_changes_with_the_policy() -> None:
 def test_a_policy_that_cannot_be_is_refused_by_its_place(table: dict[str, Any], where: str, problem: str) -> None:
     """An owner who mistypes a limit must not believe that it holds."""
     with pytest.raises(PolicyInvalid) as caught:
-        ReleasePolicy.from_dict("ward", table)
+        policy_from_dict("ward", table)
     assert caught.value.where == f"place.datasets.{where}"
     assert problem in caught.value.problem
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
