@@ -27,118 +27,22 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from federated.auditrecords import NOTHING, AuditEntry, AuditHead, AuditKind, Chain
 from federated.errors import AuditCorrupt, AuditUnusable
 from mobility.trust.errors import TrustError
 from mobility.trust.keys import PUBLIC_IDENTITY, Identity, PublicIdentity
-from mobility.trust.limits import DEFAULT_LIMITS
-from mobility.trust.pae import pre_authentication_encoding
-from mobility.trust.strict import (
-    Choice,
-    Hexadecimal,
-    Integer,
-    Json,
-    Record,
-    canonical_bytes,
-    load_strict,
-    parse_strict,
-    write_canonical,
-)
+from mobility.trust.strict import Json, load_strict
 
-__all__ = ["AuditEntry", "AuditHead", "AuditKind", "AuditLog", "AuditReport", "verify_audit"]
+__all__ = ["AuditLog", "AuditReport", "verify_audit"]
 
-_ENTRY_TYPE: Final = "application/vnd.sojourn.audit-entry.v1+json"
-_HEAD_TYPE: Final = "application/vnd.sojourn.audit-head.v1+json"
-_NOTHING: Final = bytes(32)
 _MOST_BYTES: Final = 1 << 20  # of a line
-
-
-class AuditKind(StrEnum):
-    """What an entry tells of."""
-
-    #: The log begins; its facts are the place's public key.
-    OPENED = "opened"
-    #: An app may run on a data set.
-    ADMITTED = "admitted"
-    #: It may not, or a message of it was not answered.
-    REFUSED = "refused"
-    #: It ran, and how that ended.
-    EXECUTED = "executed"
-    #: Something is about to leave.
-    RELEASED = "released"
-    #: What it returned did not leave.
-    WITHHELD = "withheld"
-    #: The log goes on after a line that was not finished.
-    RECOVERED = "recovered"
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One entry.
-
-    Attributes
-    ----------
-    number
-        From 0 on.
-    log
-        A random number that this log has, and no other.
-    time
-        Unix time, in milliseconds, by the place's clock.
-    facts
-        As JSON: digests, key ids, data set, run, message, rules, bytes, cost.
-    previous
-        Digest of the entry before; zeros for the first.
-    """
-
-    number: int
-    log: bytes
-    time: int
-    kind: AuditKind
-    facts: Mapping[str, Json]
-    previous: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AuditHead:
-    """How far a log had come, signed by its place: safe to give away.
-
-    Attributes
-    ----------
-    log, number, digest
-        Of the entry that was the last one then.
-    signature
-        Of the place.
-    """
-
-    log: bytes
-    number: int
-    digest: bytes
-    signature: bytes
-
-    def to_bytes(self) -> bytes:
-        """As canonical JSON."""
-        return write_canonical(self, _HEAD)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> AuditHead:
-        """Read it; nothing is verified by that.
-
-        Raises
-        ------
-        TooLarge, SchemaError
-        """
-        return parse_strict(data, _HEAD)
-
-    def is_signed_by(self, place: PublicIdentity) -> bool:
-        """Whether this place has signed it."""
-        return place.verifies(_head_message(self.log, self.number, self.digest), self.signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,85 +76,6 @@ class AuditReport:
         return [
             {"number": one.number, "time": one.time / 1000, "kind": one.kind.value, **one.facts} for one in self.entries
         ]
-
-
-class _Facts:
-    """Any object of strict JSON, as a schema."""
-
-    def read(self, value: Any) -> Mapping[str, Json]:
-        if type(value) is not dict:
-            raise ValueError("facts are an object")
-        return value
-
-    def write(self, value: Mapping[str, Json]) -> Json:
-        return dict(value)
-
-
-_ENTRY: Final = Record(
-    AuditEntry,
-    {
-        "number": Integer(),
-        "log": Hexadecimal(16),
-        "time": Integer(),
-        "kind": Choice(AuditKind),
-        "facts": _Facts(),
-        "previous": Hexadecimal(32),
-    },
-)
-_LINE: Final = Record(lambda entry, signature: (entry, signature), {"entry": _ENTRY, "signature": Hexadecimal(64)})
-_HEAD: Final = Record(
-    AuditHead,
-    {"log": Hexadecimal(16), "number": Integer(), "digest": Hexadecimal(32), "signature": Hexadecimal(64)},
-    constants={"format": "sojourn-audit-head-1"},
-)
-_LIMITS: Final = DEFAULT_LIMITS
-
-
-def _head_message(log: bytes, number: int, digest: bytes) -> bytes:
-    body: Json = {"digest": digest.hex(), "log": log.hex(), "number": number}
-    return pre_authentication_encoding(_HEAD_TYPE, canonical_bytes(body))
-
-
-class _Chain:
-    """Reads lines, each against those before."""
-
-    def __init__(self) -> None:
-        self.entries: list[AuditEntry] = []
-        self.digests: list[bytes] = []
-        self.place: PublicIdentity | None = None
-
-    def take(self, line: bytes) -> str | None:
-        """One line without its end; returns what is wrong with it."""
-        number = len(self.entries)
-        try:
-            entry, signature = parse_strict(line, _LINE, _LIMITS)
-            signed = pre_authentication_encoding(_ENTRY_TYPE, write_canonical(entry, _ENTRY))
-            if line != _spelt(entry, signature):
-                return f"entry {number} is not spelt as it was written"
-            place = self._opened(entry) if number == 0 else self.place
-        except (TrustError, ValueError) as error:
-            return f"entry {number} is not readable: {getattr(error, 'reason', error)}"
-        if place is None or (number == 0) != (entry.kind is AuditKind.OPENED):
-            return f"entry {number} is of the kind {entry.kind}, which does not stand there"
-        if not place.verifies(signed, signature):
-            return f"entry {number} is not signed by {place}: it was altered, or another key has signed it"
-        if entry.number != number:
-            return f"entry {entry.number} stands where {number} is due: entries were taken out, put in or reordered"
-        if number and (entry.log != self.entries[0].log or entry.previous != self.digests[-1]):
-            return f"entry {number} does not continue the one before it"
-        self.place = place
-        self.entries.append(entry)
-        self.digests.append(hashlib.sha256(signed).digest())
-        return None
-
-    def _opened(self, entry: AuditEntry) -> PublicIdentity | None:
-        if entry.kind is not AuditKind.OPENED or entry.previous != _NOTHING:
-            return None
-        return parse_strict(canonical_bytes(dict(entry.facts)), PUBLIC_IDENTITY, _LIMITS)
-
-
-def _spelt(entry: AuditEntry, signature: bytes) -> bytes:
-    return canonical_bytes({"entry": _ENTRY.write(entry), "signature": signature.hex()})
 
 
 class AuditLog:
@@ -291,7 +116,7 @@ class AuditLog:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AuditUnusable(self.path, "is open in another process, or twice in this one") from None
-        chain = _Chain()
+        chain = Chain()
         data = self.path.read_bytes()
         whole, torn = _lines(data)
         for line in whole:
@@ -304,7 +129,7 @@ class AuditLog:
             raise AuditCorrupt(self.path, f"has {len(chain.entries)} entries, and at least {at_least} were written")
         self._log = chain.entries[0].log if chain.entries else os.urandom(16)
         self._number = len(chain.entries)
-        self._digest = chain.digests[-1] if chain.digests else _NOTHING
+        self._digest = chain.digests[-1] if chain.digests else NOTHING
         if torn:
             os.ftruncate(self._file, len(data) - len(torn))
         if not chain.entries:
@@ -349,18 +174,15 @@ class AuditLog:
             return self._signed_head()
 
     def _signed_head(self) -> AuditHead:
-        number = self._number - 1
-        signature = self._place.sign(_head_message(self._log, number, self._digest))
-        return AuditHead(self._log, number, self._digest, signature)
+        return AuditHead.sign(self._place, self._log, self._number - 1, self._digest)
 
     def _write(self, kind: AuditKind, facts: Any) -> AuditHead:
         entry = AuditEntry(self._number, self._log, time.time_ns() // 1_000_000, AuditKind(kind), facts, self._digest)
         try:
-            signed = pre_authentication_encoding(_ENTRY_TYPE, write_canonical(entry, _ENTRY))
+            line = entry.line(self._place) + b"\n"
+            load_strict(line)
         except TrustError as error:
             raise ValueError(f"these facts cannot be written: {error.reason}") from None
-        line = _spelt(entry, self._place.sign(signed)) + b"\n"
-        load_strict(line, _LIMITS)
         if len(line) > _MOST_BYTES:
             raise ValueError(f"these facts have {len(line)} bytes, and an entry has {_MOST_BYTES} at most")
         with self._translated():
@@ -376,7 +198,7 @@ class AuditLog:
                 os.ftruncate(self._file, start)
                 raise
         self._number += 1
-        self._digest = hashlib.sha256(signed).digest()
+        self._digest = hashlib.sha256(entry.signed()).digest()
         return self._signed_head()
 
     def _sync_folder(self) -> None:
@@ -441,7 +263,7 @@ def verify_audit(
         data = Path(path).read_bytes()
     except OSError as error:
         raise AuditUnusable(path, f"cannot be read: {error.strerror or error}") from error
-    chain = _Chain()
+    chain = Chain()
     problems: list[str] = []
     whole, torn = _lines(data)
     for number, line in enumerate(whole):
@@ -461,7 +283,7 @@ def verify_audit(
     return AuditReport(tuple(chain.entries), tuple(problems), chain.place, len(torn))
 
 
-def _missing(chain: _Chain, heads: Iterable[AuditHead]) -> Iterator[str]:
+def _missing(chain: Chain, heads: Iterable[AuditHead]) -> Iterator[str]:
     for head in heads:
         if chain.place is not None and not head.is_signed_by(chain.place):
             yield f"the statement about entry {head.number} is not signed by {chain.place}"

@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from federated.accounting import Cost, Spent
-from federated.audit import AuditHead, AuditKind, AuditLog
+from federated.audit import AuditLog
+from federated.auditrecords import AuditHead, AuditKind
 from federated.errors import AlreadyReleased, BudgetSpent
 from federated.ledger import Ledger
 from federated.noise import Noise

@@ -11,9 +11,8 @@ Rules
 2. An answer is in the file before the server sees it. The first one to a request counts; another one is dropped, and so
    is one that comes after the exchange was closed. Which requests had no answer then, stays so after a restart.
 3. A journal belongs to one run: to the digest of app, configuration and seed. With another run it is refused.
-4. Each frame has a digest over its head and one over its content, chained to the frame before. An end that is not
-   whole is what ``kill -9`` in the middle of a write leaves: it is cut off, and `torn` says how long it was. Anything
-   else that does not fit is refused.
+4. An end that is not whole is what ``kill -9`` in the middle of a write leaves: it is cut off, and `torn` says how long
+   it was. Anything else that does not fit is refused (`federated.frames`).
 5. Bytes go in, bytes come out; what they mean is not known here. Requests are kept as digests, since the server can
    make them again. They must be the same bytes for the same request: leave out times and random ids.
 
@@ -23,29 +22,23 @@ what somebody writes into it on purpose: it lies with the server, which can say 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from federated.errors import JournalCorrupt, JournalDiverged, JournalMismatch, JournalUnusable
+from federated.errors import JournalCorrupt, JournalDiverged
+from federated.frames import FrameFile, Stored
 
 __all__ = ["Exchange", "RoundJournal", "run_digest"]
 
 _MAGIC: Final = b"sojourn round journal 1\n"
-_HEAD: Final = struct.Struct(">BQIQ")  # kind, event, index, length of the content
-_CHECK: Final = 16
-_START: Final = len(_MAGIC) + 32 + _CHECK
-_PIECE: Final = 1 << 20
 
 
 class _Kind(IntEnum):
@@ -72,23 +65,13 @@ def run_digest(app: str | bytes, run_config: bytes, seed: int) -> bytes:
     return digest.digest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """Where a frame's content lies in the file."""
-
-    offset: int
-    length: int
-    digest: bytes
-    before: bytes
-
-
 class _Event:
     """One event as the file has it."""
 
     def __init__(self, kind: _Kind, content: bytes) -> None:
         self.kind = kind
         self.content = content
-        self.answers: dict[int, _Content] = {}
+        self.answers: dict[int, Stored] = {}
         self.order: list[int] = []
         self.closed = False
 
@@ -195,23 +178,20 @@ class RoundJournal:
         if len(run) != 32:
             raise ValueError("run is a digest of 32 bytes: see run_digest")
         self.path = Path(path)
-        self.torn = 0
-        self._run = run
         self._durable = durable
         self._lock = threading.RLock()
         self._events: list[_Event] = []
         self._next = 0
-        self._chain = b""
-        self._end = 0
-        self._file = -1
-        with self._translated():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                self._take_over()
-            except BaseException:
-                self.close()
-                raise
+        self._frames = FrameFile(self.path, _MAGIC, run)
+        try:
+            for frame in self._frames.frames:
+                if not self._take(frame):
+                    raise JournalCorrupt(self.path, f"has a frame at byte {frame.offset} that does not belong there")
+        except BaseException:
+            self.close()
+            raise
+        self._frames.frames.clear()
+        self.torn = self._frames.torn
         self._recorded = len(self._events)
 
     # -- asking
@@ -290,7 +270,7 @@ class RoundJournal:
         return event
 
     def _add(self, kind: _Kind, content: bytes) -> _Event:
-        self._append(kind, len(self._events), 0, content)
+        self._frames.append(kind, len(self._events), 0, content, durable=self._durable)
         event = _Event(kind, content)
         self._events.append(event)
         self._next = self._recorded = len(self._events)
@@ -302,7 +282,7 @@ class RoundJournal:
         with self._lock:
             if event.closed or index in event.answers:
                 return False
-            event.answers[index] = self._append(_Kind.ANSWER, number, index, reply)
+            event.answers[index] = self._frames.append(_Kind.ANSWER, number, index, reply, durable=self._durable)
             event.order.append(index)
             return True
 
@@ -310,30 +290,20 @@ class RoundJournal:
         with self._lock:
             if event.closed:
                 return
-            self._append(_Kind.CLOSED, number, 0, b"")
+            self._frames.append(_Kind.CLOSED, number, 0, b"", durable=True)
             event.closed = True
-            with self._translated():
-                os.fsync(self._file)
 
     def _read_answer(self, event: _Event, index: int) -> bytes | None:
-        with self._lock, self._translated():
+        with self._lock:
             found = event.answers.get(index)
-            if found is None:
-                return None
-            self._require_open()
-            data = _read(self._file, found.offset, found.length)
-        if hashlib.sha256(found.before + data).digest() != found.digest:
-            raise JournalCorrupt(self.path, f"was altered while it was open, at byte {found.offset}")
-        return data
+            return None if found is None else self._frames.read(found)
 
     # -- the file
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""
         with self._lock:
-            file, self._file = self._file, -1
-            if file >= 0:
-                os.close(file)
+            self._frames.close()
 
     def __enter__(self) -> RoundJournal:
         return self
@@ -343,99 +313,11 @@ class RoundJournal:
     ) -> None:
         self.close()
 
-    def _require_open(self) -> None:
-        if self._file < 0:
-            raise JournalUnusable(self.path, "was closed")
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise JournalUnusable(self.path, f"cannot be used: {error.strerror or error}") from error
-
-    def _append(self, kind: _Kind, number: int, index: int, content: bytes | memoryview) -> _Content:
-        with self._translated():
-            self._require_open()
-            head = _HEAD.pack(kind, number, index, len(content))
-            check = hashlib.sha256(self._chain + head).digest()[:_CHECK]
-            before = self._chain + head
-            hashed = hashlib.sha256(before)
-            hashed.update(content)
-            digest = hashed.digest()
-            try:
-                end = self._end
-                for part in (head + check, content, digest):
-                    end += _write(self._file, end, part)
-                if self._durable:
-                    os.fsync(self._file)
-            except OSError:
-                os.ftruncate(self._file, self._end)
-                raise
-            found = _Content(self._end + _HEAD.size + _CHECK, len(content), digest, before)
-            self._end, self._chain = end, digest
-            return found
-
-    def _take_over(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise JournalUnusable(self.path, "is open in another process, or twice in this one") from None
-        size = os.fstat(self._file).st_size
-        start = _MAGIC + self._run
-        start += hashlib.sha256(start).digest()[:_CHECK]
-        found = _read(self._file, 0, min(size, _START))
-        if len(found) < _START and start.startswith(found):
-            self.torn = len(found)
-            os.ftruncate(self._file, 0)
-            _write(self._file, 0, start)
-            os.fsync(self._file)
-        elif not found.startswith(_MAGIC) or hashlib.sha256(found[:-_CHECK]).digest()[:_CHECK] != found[-_CHECK:]:
-            raise JournalCorrupt(self.path, "does not begin as a journal")
-        elif found != start:
-            raise JournalMismatch(self.path, "belongs to another run: another app, configuration or seed")
-        self._chain = hashlib.sha256(start).digest()
-        self._end = _START
-        while self._end < size and self._take_frame(size):
-            pass
-        if self._end < size:
-            self.torn = size - self._end
-            os.ftruncate(self._file, self._end)
-
-    def _take_frame(self, size: int) -> bool:
-        """Read the next frame; False if it is not whole."""
-        start = self._end
-        content_start = start + _HEAD.size + _CHECK
-        if content_start > size:
-            return False
-        both = _read(self._file, start, _HEAD.size + _CHECK)
-        head, check = both[: _HEAD.size], both[_HEAD.size :]
-        before = self._chain + head
-        if hashlib.sha256(before).digest()[:_CHECK] != check:
-            raise JournalCorrupt(self.path, f"is damaged at byte {start}")
-        kind, number, index, length = _HEAD.unpack(head)
-        end = content_start + length + 32
-        if end > size:
-            return False
-        keep = bytearray()
-        hashed = hashlib.sha256(before)
-        for at in range(content_start, content_start + length, _PIECE):
-            piece = _read(self._file, at, min(_PIECE, content_start + length - at))
-            hashed.update(piece)
-            if kind != _Kind.ANSWER:
-                keep += piece
-        digest = hashed.digest()
-        if _read(self._file, end - 32, 32) != digest:
-            raise JournalCorrupt(self.path, f"is damaged between the bytes {content_start} and {end}")
-        content = _Content(content_start, length, digest, before)
-        if not self._take(kind, number, index, content, bytes(keep)):
-            raise JournalCorrupt(self.path, f"has a frame at byte {start} that does not belong there")
-        self._end, self._chain = end, digest
-        return True
-
-    def _take(self, kind: int, number: int, index: int, content: _Content, data: bytes) -> bool:
+    def _take(self, frame: Stored) -> bool:
+        """Read a frame that was there; whether it can stand there."""
+        kind, number = frame.kind, frame.number
         if kind in (_Kind.OPENED, _Kind.REMEMBERED):
-            self._events.append(_Event(_Kind(kind), data))
+            self._events.append(_Event(_Kind(kind), self._frames.read(frame)))
             return number == len(self._events) - 1
         if kind not in (_Kind.ANSWER, _Kind.CLOSED) or number >= len(self._events):
             return False
@@ -445,10 +327,10 @@ class RoundJournal:
         if kind == _Kind.CLOSED:
             event.closed = True
             return True
-        if index in event.answers:
+        if frame.index in event.answers:
             return False
-        event.answers[index] = content
-        event.order.append(index)
+        event.answers[frame.index] = frame
+        event.order.append(frame.index)
         return True
 
 
@@ -460,23 +342,3 @@ def _described(event: _Event) -> str:
     digest = hashlib.sha256(event.content).hexdigest()[:8]
     nodes = ", ".join(node for node, _ in listed[:5]) + (", ..." if len(listed) > 5 else "")
     return f"an exchange with {nodes or 'no node'} (requests {digest})"
-
-
-def _read(file: int, start: int, length: int) -> bytes:
-    parts = []
-    while length:
-        part = os.pread(file, min(length, 1 << 30), start)
-        if not part:
-            raise OSError(None, f"the file ends at byte {start}")
-        parts.append(part)
-        start += len(part)
-        length -= len(part)
-    return b"".join(parts)
-
-
-def _write(file: int, start: int, data: bytes | memoryview) -> int:
-    view = memoryview(data).cast("B")
-    written = 0
-    while written < len(view):
-        written += os.pwrite(file, view[written : written + (1 << 30)], start + written)
-    return written

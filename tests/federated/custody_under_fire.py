@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from federated.accounting import Allowance
-from federated.audit import AuditKind, AuditLog, verify_audit
+from federated.audit import AuditLog, verify_audit
+from federated.auditrecords import AuditKind
 from federated.custody import Custodian
 from federated.errors import AlreadyReleased
 from federated.ledger import Ledger

@@ -17,7 +17,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from federated import journal as journal_module
+from federated import frames as frames_module
 from federated.journal import RoundJournal, run_digest
 
 RUN = run_digest("app", b"{}", 7)
@@ -84,7 +84,7 @@ def killed(path: Path, asked: Path, result: Path, step: int, clock: bytes = b"42
                     countdown.step()
                 return half + pwrite(file, data[half:], offset + half)
 
-            journal_module.os.pwrite = in_halves  # type: ignore[assignment]  # so that a write can be torn
+            frames_module.os.pwrite = in_halves  # type: ignore[assignment]  # so that a write can be torn
             result.write_bytes(serve(path, asked, countdown, clock))
             os._exit(THROUGH)
         finally:

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federated.audit import AuditHead, AuditKind, AuditLog, verify_audit
+from federated.audit import AuditLog, verify_audit
+from federated.auditrecords import AuditHead, AuditKind
 from federated.errors import AuditCorrupt, AuditUnusable
 from mobility.trust.errors import SchemaError
 from mobility.trust.keys import PUBLIC_IDENTITY, Identity, Role
@@ -118,11 +119,11 @@ def signed_by_another(found: list[bytes]) -> list[bytes]:
     """An entry with other facts, signed as it should be, but by another place."""
     line = json.loads(found[3])
     line["entry"]["facts"]["bytes"] = 1
-    from federated import audit
+    from federated import auditrecords
     from mobility.trust.pae import pre_authentication_encoding
 
     body = canonical_bytes(line["entry"])
-    line["signature"] = LIMA.sign(pre_authentication_encoding(audit._ENTRY_TYPE, body)).hex()
+    line["signature"] = LIMA.sign(pre_authentication_encoding(auditrecords._ENTRY_TYPE, body)).hex()
     found[3] = canonical_bytes(line) + b"\n"
     return found
 
@@ -264,7 +265,8 @@ def test_killed_at_any_moment_every_acknowledged_entry_is_there(path: Path, tmp_
     OSLO.save(tmp_path / "key")
     code = """
 import sys
-from federated.audit import AuditKind, AuditLog
+from federated.audit import AuditLog
+from federated.auditrecords import AuditKind
 from mobility.trust.keys import Identity
 with AuditLog(sys.argv[1], Identity.load(sys.argv[2])) as log:
     while True:

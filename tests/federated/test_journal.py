@@ -223,8 +223,8 @@ def test_any_torn_tail_is_cut_off_and_told(path: Path, tmp_path: Path) -> None:
     for cut in [*range(0, 700), *range(700, len(whole), 97), len(whole) - 1]:
         path.write_bytes(whole[:cut])
         with RoundJournal(path, RUN) as journal:
-            kept = journal._end
-            assert kept - cut == -journal.torn or (cut < journal._end and journal.torn == cut)
+            kept = journal._frames.end
+            assert kept - cut == -journal.torn or (cut < journal._frames.end and journal.torn == cut)
             journal.remember("nodes", lambda: b"again")
         ends.add(kept)
         assert path.read_bytes()[:kept] == whole[:kept]
@@ -271,8 +271,8 @@ def frames(path: Path) -> list[bytes]:
         path.write_bytes(data[:cut])
         try:
             with RoundJournal(path, RUN) as journal:
-                if journal._end not in ends:
-                    ends.append(journal._end)
+                if journal._frames.end not in ends:
+                    ends.append(journal._frames.end)
         except JournalCorrupt:
             pass
     path.write_bytes(data)
