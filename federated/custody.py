@@ -202,7 +202,6 @@ class Custodian:
             sha256=hashlib.sha256(data).hexdigest(),
             rho=float(result.cost.rho),
             epsilon=float(result.cost.epsilon),
-            clipped=result.clipped,
             ledger=reservation.number,
         )
         send(data)

@@ -14,7 +14,7 @@ A policy is written in Python, or in the place's TOML file, which `federated.pol
     noise = { epsilon = 0.5, delta = 1e-6 }    # of one release; or { multiplier = 1.1 }, times clip_norm
     neighbours = "replace"                     # or "zero"
     counts = [{ key = "metrics.cases", epsilon = 0.1, sensitivity = 1 },
-              { key = "metrics.by_age", epsilon = 0.1, length = 12 }]
+              { key = "metrics.by_age", epsilon = 0.1, sensitivity = 2, length = 12 }]
     allowance = { rounds = 10, rounds_in_all = 100, epsilon = 4.0, delta = 1e-5, counting_epsilon = 1.0 }
 
 Rules
@@ -27,7 +27,8 @@ Rules
 4. Two neighbouring data sets (`neighbours`) differ in everything that the node has: by ``"replace"`` the update
    may become any other one of that norm, so the sensitivity is ``2 * clip_norm``; by ``"zero"`` it may become zero, so
    it is `clip_norm`, as it is usual in federated averaging with privacy of each client. Both protect each single record
-   too, since who changes one record changes the node's update by no more.
+   too, since who changes one record changes the node's update by no more. Counts protect single records alone: two
+   data sets are neighbours there if one record is exchanged for another, which moves a count by 1, and a histogram by 2.
 5. Where `noise` or `counts` are set, each value that leaves is noised, is a count with noise of its own, or is named in
    `exact`. What is named in `exact` (the number of examples, a loss) is outside the guarantee of epsilon: that is the
    owner's choice, and stands in the policy.
@@ -128,7 +129,7 @@ class CountRule:
     epsilon
         Of one release of all of them together.
     sensitivity
-        By how much all of them together may change with one record (L1).
+        By how much all of them together may change if one record is exchanged for another (L1).
     length
         Of a list or an array of counts, as for a histogram; None for a single number.
     """

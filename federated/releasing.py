@@ -34,7 +34,9 @@ _BITS: Final = 1 << 10  # of an integer: more is no count, and could carry anyth
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What may leave, and what was done to it.
+    """What may leave, and what was done to it: for the owner of the data alone, except for `reply`.
+
+    The norm, whether it was clipped, and what an objection says tell of the data what no noise has covered.
 
     Attributes
     ----------

@@ -1,4 +1,8 @@
-"""What a policy says of a request or a reply, as data: nothing is against it, or each thing that is."""
+"""What a policy says of a request or a reply, as data: nothing is against it, or each thing that is.
+
+An objection may repeat what an app has written (a key's name), and so something of the data. To the server a node tells
+the rules, and no more.
+"""
 
 from __future__ import annotations
 
