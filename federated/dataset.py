@@ -73,8 +73,16 @@ class Execution:
 class Gate(Protocol):
     """The owner's policy. Whatever it raises keeps the reply at the node, and its text reaches the server."""
 
+    def admit(self, dataset: str, app: str, author: str) -> None:
+        """Refuse an app that the dataset's `AppAdmission` has let in, by its digest and the key id of its author."""
+        ...
+
     def before(self, execution: Execution) -> None:
         """Refuse an execution, or take note that it begins; called before the app sees the message."""
+        ...
+
+    def ended(self, execution: Execution, outcome: str, seconds: float) -> None:
+        """The app has run, or its process has: ``answered``, ``raised``, ``refused``, or the slug of an error."""
         ...
 
     def after(self, execution: Execution, content: Records) -> Records:

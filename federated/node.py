@@ -166,6 +166,8 @@ class DataNode:
         try:
             app = verify_app(request["bundle"], self.trust, limits=self.limits)
             dataset.admission.require(app.author.key_id, app.digest, node=self.name, dataset=name)
+            if dataset.gate is not None:
+                dataset.gate.admit(name, app.digest, app.author.key_id)
             config = {"partition-id": request["number"], "num-partitions": request["of"], **dataset.config}
             visit = _Visit(app, name, flattened(request["settings"]), config)
             running = self._place_for(name, app.digest)
@@ -352,15 +354,26 @@ class DataNode:
         self._tell(dataset, "executed", dataset=name, **facts)
         child = self._start(running, visit, dataset)
         state = self._memory.state(*key)
-        answer = child.ask(
-            {
-                "message": message,
-                "state": [] if state is None else decode(state),
-                "node_config": visit.config,
-                "settings": visit.settings,
-            },
-            seconds=max(seconds, _GRACE),
-        )
+        began = time.monotonic()
+        outcome = "answered"
+        try:
+            answer = child.ask(
+                {
+                    "message": message,
+                    "state": [] if state is None else decode(state),
+                    "node_config": visit.config,
+                    "settings": visit.settings,
+                },
+                seconds=max(seconds, _GRACE),
+            )
+            if type(answer) is not dict or answer.keys() != {"reply", "state"}:
+                outcome = "refused" if type(answer) is dict and "refused" in answer else "raised"
+        except FederatedError as error:
+            outcome = error.slug
+            raise
+        finally:
+            if dataset.gate is not None:
+                dataset.gate.ended(execution, outcome, time.monotonic() - began)
         if type(answer) is dict and "refused" in answer:
             raise RecordsRefused(str(answer["refused"]))
         if type(answer) is not dict or answer.keys() != {"reply", "state"}:

@@ -530,6 +530,15 @@ class Strict:
 
     def __init__(self) -> None:
         self.begun = 0
+        self.outcomes: list[str] = []
+        self.unwanted: list[str] = []
+
+    def admit(self, dataset: str, app: str, author: str) -> None:
+        if author in self.unwanted:
+            raise RecordsRefused("not this author")
+
+    def ended(self, execution: Execution, outcome: str, seconds: float) -> None:
+        self.outcomes.append(outcome)
 
     def before(self, execution: Execution) -> None:
         if self.begun == 2:
@@ -558,18 +567,24 @@ class Notes:
 def test_the_gate_has_the_last_word(asking: Make) -> None:
     """It sees what came and what goes, changes it, and ends it; it is not the app's to skip."""
     notes = Notes()
-    one = asking(GOOD, gate=Strict(), witness=notes)
+    gate = Strict()
+    one = asking(GOOD, gate=gate, witness=notes)
+    gate.unwanted = [one.app.author]
+    assert "not this author" in one.admit()["reason"]
+    gate.unwanted = []
     one.admit()
     for _ in range(2):
         assert [(entry[0], entry[2]["0"].tolist()) for entry in one.ask()["content"]] == [("arrays", [0.5] * 4)]
     code, reason = one.error()
     assert code is FailureCode.PRECONDITION and "used up" in reason
+    assert gate.outcomes == ["answered", "answered"]
     assert [event for event, _ in notes.events] == [
+        "refused",
         "admitted",
         *("executed", "released") * 2,
         "withheld",
     ]
-    assert notes.events[2][1]["app"] == one.app.digest
+    assert notes.events[3][1]["app"] == one.app.digest
 
 
 @pytest.mark.parametrize("event", ["executed", "released"])
