@@ -374,12 +374,22 @@ class DataNode:
         finally:
             if dataset.gate is not None:
                 dataset.gate.ended(execution, outcome, time.monotonic() - began)
-        if type(answer) is dict and "refused" in answer:
-            raise RecordsRefused(str(answer["refused"]))
-        if type(answer) is not dict or answer.keys() != {"reply", "state"}:
+        if outcome == "raised":
             self._tell(dataset, "withheld", run=run, message=message["id"], why="raised")
             return self._failed(message, FailureCode.RAISED, self._blamed(answer, dataset, "the ClientApp"))
-        reply = self._reply(message, answer["reply"], execution, dataset)
+        try:
+            if outcome == "refused":
+                raise RecordsRefused(str(answer["refused"]))
+            reply = self._reply(message, answer["reply"], execution, dataset)
+        except FederatedError as error:
+            if dataset.tell:
+                raise
+            # What is wrong with a reply is said in names that the app gave, and those may hold data.
+            _LOG.warning("%s: withheld: %s", self.name, error)
+            self._tell(dataset, "withheld", run=run, message=message["id"], why=error.slug)
+            rules = ", ".join([error.slug, *getattr(error, "rules", ())])
+            told = f"{self.name}: the reply was withheld ({rules}); why stays there"
+            return self._failed(message, FailureCode.PRECONDITION, told)
         packed = pack_message("reply", message=reply)
         self._tell(
             dataset, "released", dataset=name, bytes=len(packed), sha256=hashlib.sha256(packed).hexdigest(), **facts

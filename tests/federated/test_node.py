@@ -318,6 +318,18 @@ def test_it_returns_no_number(asking: Make, value: str) -> None:
     assert "metrics.loss" in one.error()[1]
 
 
+def test_what_is_wrong_with_a_reply_is_not_told_in_the_words_of_the_app(asking: Make) -> None:
+    """Names of records and arrays are the app's choice, and would be a way out."""
+    one = asking(
+        "record = ArrayRecord({'patient_17': Array(numpy.array([numpy.nan]))})\n"
+        "return Message(RecordDict({'arrays': record}), reply_to=msg)",
+        tell=False,
+    )
+    one.admit()
+    code, reason = one.error()
+    assert code is FailureCode.PRECONDITION and "records-refused" in reason and "17" not in reason
+
+
 def test_it_returns_too_much(asking: Make) -> None:
     """More than the owner allows is refused, by what it is and before it is taken in."""
     one = asking("return answer(msg, numpy.ones(300_000))", reply_bytes=1_000_000)
