@@ -143,6 +143,15 @@ def test_who_works_between_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> No
         time.sleep(0.1)
 
 
+def test_who_asks_now_and_then_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that computes for long between two looks at its nodes does not wait for them."""
+    monkeypatch.setattr("federated.grid._POLLING", 0.05)
+    made = begun(Link(a=echo), patience=0.2)
+    for _ in range(5):
+        made.nodes(waiting=True)
+        time.sleep(0.1)
+
+
 # -- messages
 
 
@@ -370,6 +379,17 @@ def test_what_was_answered_is_not_asked_again() -> None:
     assert (again.tally.recalled, again.tally.asked) == (2, 0)
     second = round_of(again, 2)
     assert link.asked("a") == 1 and "content" in second[0]
+
+
+def test_a_server_that_goes_on_sees_the_nodes_of_then() -> None:
+    """It drew from them: with others it would draw others, and ask for something else than then."""
+    journal = Memory()
+    link = Link(a=echo, b=echo)
+    present = begun(link, journal=journal).nodes(waiting=True)
+    link.behaviours["b"] = down
+    again = begun(link, journal=journal.again())
+    assert again.nodes(waiting=True) == present and len(present) == 2
+    assert again.nodes(waiting=True) == [node_number("a")]
 
 
 def test_the_same_messages_are_the_same_bytes() -> None:
