@@ -6,11 +6,13 @@ left in its context. What the app raises is an answer, too; a process that dies 
 
 from __future__ import annotations
 
+import os
 import resource
+import select
 import socket
 import sys
+import threading
 import traceback
-from os import environ
 from typing import Any
 
 from flwr.app import Context, Message
@@ -67,10 +69,19 @@ def _failure(code: FailureCode, error: BaseException) -> dict[str, Any]:
     return {"failed": int(code), "kind": type(error).__name__, "text": str(error)[:2000]}
 
 
+def _end_with_the_node(descriptor: int) -> None:
+    waiting = select.poll()
+    waiting.register(descriptor, 0)  # of itself it reports that the other side is gone
+    waiting.poll()
+    os._exit(4)
+
+
 def main() -> None:
-    """Answer until the node closes the connection."""
-    memory = int(environ.pop("SOJOURN_MEMORY_BYTES", "0"))
+    """Answer until the node closes the connection, or is gone."""
+    memory = int(os.environ.pop("SOJOURN_MEMORY_BYTES", "0"))
     channel = Channel(socket.socket(fileno=int(sys.argv[1])), _MOST_BYTES)
+    # An app that computes without end would outlive a node that was killed.
+    threading.Thread(target=_end_with_the_node, args=(int(sys.argv[1]),), daemon=True).start()
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     greeting, _ = channel.receive()
