@@ -15,66 +15,30 @@ Bytes: ``SJA1``, the length of the envelope (4 bytes, big-endian), the envelope,
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
-import stat
 import struct
 import time
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from federated.appconfig import AppConfig
-from federated.apperrors import AppAltered, AppInvalid, AppTooLarge, AppUnsigned
+from federated.apperrors import AppAltered, AppInvalid, AppUnsigned
+from federated.fab import AppLimits, require_paths, unzipped, walked
 from mobility.trust import DEFAULT_LIMITS, Envelope, Identity, Limits, Role, TrustedKey, TrustSource
 from mobility.trust.certificate import verify_by_known
 from mobility.trust.strict import Array, Hexadecimal, Integer, Record, Text, canonical_bytes, write_canonical
 
-__all__ = ["APP_BUNDLE_TYPE", "AppBundle", "AppLimits", "VerifiedApp", "verify_app"]
+__all__ = ["APP_BUNDLE_TYPE", "AppBundle", "VerifiedApp", "verify_app"]
 
 #: Names form and version, and is signed with the body: one version cannot pass for another.
 APP_BUNDLE_TYPE: Final = "application/vnd.sojourn.app-bundle.v1+json"
 _MAGIC: Final = b"SJA1"
 _HEAD: Final = struct.Struct(">4sI")
 _PROOF: Final = object()
-_PART: Final = re.compile(r"[^\x00-\x1f\x7f/\\:*?\"<>|]+")
 _PROJECT: Final = "pyproject.toml"
-_CONTENT: Final = ".info/CONTENT"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppLimits:
-    """How much of an app is taken in.
-
-    Attributes
-    ----------
-    fab_bytes
-        A FAB as a file; Flower's own limit.
-    total_bytes
-        All files, unpacked.
-    files
-        How many there may be.
-    depth
-        Folders within folders.
-    """
-
-    fab_bytes: int = 10 << 20
-    total_bytes: int = 64 << 20
-    files: int = 4096
-    depth: int = 16
-
-    def check(self, name: str, size: int, what: str) -> None:
-        """Refuse a size beyond the limit called `name`.
-
-        Raises
-        ------
-        AppTooLarge
-        """
-        if size > getattr(self, name):
-            raise AppTooLarge(f"{what} is {size}, and {getattr(self, name)} is the limit ({name})")
 
 
 _LIMITS: Final = AppLimits()
@@ -105,24 +69,6 @@ _CONTENTS: Final = Record(
 
 def _digest(listed: Iterable[_Listed]) -> str:
     return hashlib.sha256(canonical_bytes([_LISTED.write(one) for one in listed])).hexdigest()
-
-
-def _require_paths(paths: Iterable[str], limits: AppLimits) -> None:
-    seen: dict[str, str] = {}
-    for path in paths:
-        parts = path.split("/")
-        if any(part in {"", ".", ".."} or not _PART.fullmatch(part) or part.endswith((" ", ".")) for part in parts):
-            raise AppInvalid(f"{path[:120]!r} is no path within an app")
-        if len(path.encode("utf-8", "replace")) > 255 or not path.isprintable():
-            raise AppInvalid(f"{path[:120]!r} is too long for a path, or cannot be printed")
-        limits.check("depth", len(parts), f"the depth of {path}")
-        if path.lower() in seen:
-            raise AppInvalid(f"{seen[path.lower()]} and {path} would be one file on many systems")
-        seen[path.lower()] = path
-    for path in seen:
-        for parent in PurePosixPath(path).parents:
-            if str(parent) in seen:
-                raise AppInvalid(f"{seen[str(parent)]} is a file, and {seen[path]} would lie in it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +107,7 @@ class AppBundle:
         if not project.is_file():
             raise AppInvalid(f"{root} has no pyproject.toml, so it is no Flower app")
         settings = AppConfig.parse(project.read_bytes())
-        found, links = _walked(root)
+        found, links = walked(root)
         ignored = root / ".gitignore"
         rules = ignored.read_bytes() if ignored.is_file() and not ignored.is_symlink() else b""
         try:
@@ -194,13 +140,13 @@ class AppBundle:
             with open(fab, "rb") as file:
                 fab = file.read(limits.fab_bytes + 1)
         limits.check("fab_bytes", len(fab), "the FAB in bytes")
-        return cls._of(_unzipped(fab, limits), limits)
+        return cls._of(unzipped(fab, limits), limits)
 
     @classmethod
     def _of(cls, files: Mapping[str, bytes], limits: AppLimits, envelope: Envelope | None = None) -> AppBundle:
         limits.check("files", len(files), "the number of files")
         limits.check("total_bytes", sum(map(len, files.values())), "the app in bytes")
-        _require_paths(files, limits)
+        require_paths(files, limits)
         if _PROJECT not in files:
             raise AppInvalid("it has no pyproject.toml, so it is no Flower app")
         return cls(dict(sorted(files.items())), AppConfig.read(files[_PROJECT], files), envelope)
@@ -332,56 +278,3 @@ def verify_app(
         raise AppAltered(f"{size - position} bytes follow the last file")
     bundle = AppBundle._of(files, limits, envelope)
     return VerifiedApp(bundle, author, bundle.digest, _PROOF)
-
-
-# -- reading folders and FABs -----------------------------------------------------------------------------------------
-
-
-def _walked(root: Path) -> tuple[list[str], list[str]]:
-    """Files, and links (those to folders as if they had a module)."""
-    found, links = [], []
-    for here, folders, names in os.walk(root, followlinks=False):
-        for name in folders:
-            if (Path(here) / name).is_symlink():
-                links.append((Path(here) / name / "__init__.py").relative_to(root).as_posix())
-        for name in names:
-            path = Path(here) / name
-            relative = path.relative_to(root).as_posix()
-            if path.is_symlink():
-                links.append(relative)
-            elif path.is_file():
-                found.append(relative)
-    return found, links
-
-
-def _unzipped(fab: bytes, limits: AppLimits) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(fab)) as archive:
-            entries = archive.infolist()
-            limits.check("files", len(entries) - 1, "the number of files")
-            limits.check("total_bytes", sum(entry.file_size for entry in entries), "the app in bytes")
-            for entry in entries:
-                kind = stat.S_IFMT(entry.external_attr >> 16)
-                if entry.flag_bits & 1 or entry.is_dir() or kind not in {0, stat.S_IFREG}:
-                    raise AppInvalid(f"{entry.filename[:120]!r} in the FAB is encrypted, a folder or a link")
-                if entry.orig_filename != entry.filename or entry.filename in files:
-                    raise AppInvalid(f"{entry.orig_filename[:120]!r} in the FAB is there twice, or is no path")
-                with archive.open(entry) as file:
-                    data = file.read(entry.file_size + 1)
-                if len(data) != entry.file_size:
-                    raise AppTooLarge(f"{entry.filename[:120]!r} is larger than the FAB says")
-                files[entry.filename] = data
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, OSError) as error:
-        raise AppInvalid(f"these bytes are no FAB ({error})") from None
-    except Exception as error:  # a damaged stream: zlib, lzma and others each have a type of their own
-        if isinstance(error, AppInvalid):
-            raise
-        raise AppInvalid(f"these bytes are no FAB ({type(error).__name__}: {error})") from None
-    content = files.pop(_CONTENT, None)
-    if content is None:
-        raise AppInvalid("the FAB has no list of its contents (.info/CONTENT)")
-    listed = sorted(content.decode("utf-8", "replace").splitlines())
-    if listed != sorted(f"{path},{hashlib.sha256(data).hexdigest()},{8 * len(data)}" for path, data in files.items()):
-        raise AppInvalid("the files of the FAB are not those that its list of contents names")
-    return files

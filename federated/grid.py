@@ -11,101 +11,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from federated.appconfig import Setting
 from federated.apperrors import NodeUnreachable, TooFewNodes
+from federated.links import Journal, JournalEntry, NodeLink, Tally
 from federated.messages import FailureCode, error_reply, message_problem, node_number, pack_message, read_answer
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
 
-__all__ = ["GridExchange", "Journal", "JournalEntry", "MessageCourier", "NodeLink", "Tally"]
+__all__ = ["GridExchange"]
 
 _AGAIN: Final = 1.0  # seconds between two tries to reach a node that was down
 _POLLING: Final = 5.0  # seconds: who asks for the nodes that often, and sends nothing, waits for more of them
 _SHORT: Final = 30.0  # seconds for what needs no training
 _STARTING: Final = 90.0  # and for an app to be unpacked and loaded
-
-
-class NodeLink(Protocol):
-    """Whatever carries bytes to nodes and back."""
-
-    def nodes(self) -> Sequence[str]:
-        """The names of all nodes that might take part, whether or not they are up."""
-        ...
-
-    def ask(self, node: str, request: bytes, timeout: float) -> bytes:
-        """What the node answers, within so many seconds; called by many threads at once.
-
-        Raises
-        ------
-        NodeUnreachable
-        """
-        ...
-
-
-class JournalEntry(Protocol):
-    """Requests that went out together; see `federated.journal.Exchange`."""
-
-    @property
-    def to_ask(self) -> tuple[int, ...]:
-        """The indices of those that have no answer yet."""
-        ...
-
-    def reply(self, index: int) -> bytes | None:
-        """The answer of before, if there is one."""
-        ...
-
-    def answer(self, index: int, reply: bytes) -> bool:
-        """Keep an answer; it is written when this returns. False, if there is one already."""
-        ...
-
-
-class Journal(Protocol):
-    """What has been answered in a run, so that a server that was killed goes on where it was.
-
-    A server does the same again, in the same order; `federated.journal.RoundJournal` notices if it does not.
-    """
-
-    def exchange(self, requests: Sequence[tuple[str, bytes]]) -> JournalEntry:
-        """The next thing that the server does: send these to these nodes."""
-        ...
-
-    def remember(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """The next thing: a value from outside, made now or as it was made before."""
-        ...
-
-
-class MessageCourier(Protocol):
-    """What a grid needs: messages are Flower's, as plain data; nodes are Flower's numbers."""
-
-    def nodes(self, *, waiting: bool) -> list[int]: ...
-
-    def push(self, messages: Sequence[Mapping[str, Any]], seconds: float | None) -> None: ...
-
-    def pull(self, ids: Sequence[str]) -> list[dict[str, Any]]: ...
-
-    def collect(self, ids: Sequence[str], seconds: float | None) -> list[dict[str, Any]]: ...
-
-
-@dataclass(slots=True)
-class Tally:
-    """What went over the link.
-
-    Attributes
-    ----------
-    sent, received
-        Bytes.
-    asked, recalled, failed, late
-        Messages: sent to nodes, taken from the journal, answered by an error, answered too late.
-    """
-
-    sent: int = 0
-    received: int = 0
-    asked: int = 0
-    recalled: int = 0
-    failed: int = 0
-    late: int = 0
 
 
 @dataclass(slots=True)

@@ -29,13 +29,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from federated.app import AppLimits, VerifiedApp, verify_app
+from federated.app import VerifiedApp, verify_app
 from federated.appconfig import Setting, flattened
 from federated.apperrors import AppNotAdmitted, ChildFailed, ChildTooSlow, DatasetUnknown, RecordsRefused
 from federated.checking import check_reply
 from federated.children import Child
 from federated.dataset import Dataset, Execution
 from federated.errors import FederatedError
+from federated.fab import AppLimits
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
 from federated.remembering import RunMemory
 from mobility.errors import MobilityError

@@ -18,7 +18,8 @@ from federated.app import AppBundle
 from federated.apperrors import AppUnsigned, ServerAppFailed, TooFewNodes
 from federated.channels import ChannelClosed
 from federated.children import Child
-from federated.grid import GridExchange, Journal, NodeLink, Tally
+from federated.grid import GridExchange
+from federated.links import Journal, NodeLink, Tally
 from mobility.trust import Identity
 
 __all__ = ["Progress", "RunResult", "run_app"]

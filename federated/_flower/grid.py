@@ -11,7 +11,7 @@ from flwr.serverapp import Grid
 
 from federated._flower.private import SUPERLINK_NODE_ID, Run, number_message
 from federated._flower.records import message_from_plain, message_to_plain, records_to_plain
-from federated.grid import MessageCourier
+from federated.links import MessageCourier
 
 __all__ = ["AgentGrid"]
 

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federated.app import AppBundle, AppLimits, VerifiedApp, verify_app
+from federated.app import AppBundle, VerifiedApp, verify_app
 from federated.apperrors import AppAltered, AppInvalid, AppTooLarge, AppUnsigned, RunConfigInvalid
+from federated.fab import AppLimits
 from mobility.trust import Identity, TrustEntry, TrustError, TrustList
 from mobility.trust.errors import Revoked, UntrustedSigner, WrongRole
 from tests.federated.conftest import APPS

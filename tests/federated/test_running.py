@@ -418,7 +418,7 @@ def test_no_process_is_left(ada: Identity, tmp_path: Path) -> None:
 
 
 def test_all_processes_end_with_their_driver(ada: Identity, tmp_path: Path) -> None:
-    """`kill -9` of who started it: nobody else could use what they do, and a second server must not run beside the first."""
+    """After `kill -9` nobody could use what they do, and a second server must not run beside the first."""
     import subprocess
     import sys
 
