@@ -17,15 +17,12 @@ or a virtual machine of its own for the node keeps the rest away from it.
 
 from __future__ import annotations
 
-import builtins
 import hashlib
 import logging
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,10 +30,10 @@ from federated.app import VerifiedApp, verify_app
 from federated.appconfig import Setting, flattened
 from federated.apperrors import AppNotAdmitted, ChildFailed, ChildTooSlow, DatasetUnknown, RecordsRefused
 from federated.checking import check_reply
-from federated.children import Child
 from federated.dataset import Dataset, Execution
 from federated.errors import FederatedError
 from federated.fab import AppLimits
+from federated.hosting import AppProcess, AppProcesses, blamed
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
 from federated.remembering import RunMemory
 from mobility.errors import MobilityError
@@ -45,7 +42,6 @@ from mobility.trust import Role, TrustSource
 
 __all__ = ["DataNode"]
 
-_MODULE: Final = "federated._flower.clientapp"
 _LOG: Final = logging.getLogger(__name__)
 _GRACE: Final = 1.0  # seconds by which a process may be started later than its message came
 
@@ -58,15 +54,6 @@ class _Visit:
     dataset: str
     settings: dict[str, Setting]
     config: dict[str, Setting]
-
-
-@dataclass(slots=True)
-class _Running:
-    """An app's process, which serves all runs of that digest on one dataset, one message at a time."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    child: Child | None = None
-    folder: Path | None = None
 
 
 class DataNode:
@@ -105,13 +92,10 @@ class DataNode:
         self._plain = PlainLimits(total_bytes=request_bytes)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix="sojourn-node-"))
-        self._logs = self._scratch if folder is None else folder
+        self._processes = AppProcesses(name, folder)
         self._memory = RunMemory(None if folder is None else folder / "runs.sqlite")
         self._visits: dict[tuple[int, str, str], _Visit] = {}
-        self._running: dict[tuple[str, str], _Running] = {}
         self._lock = threading.Lock()
-        self._closed = False
 
     # -- for the owner
 
@@ -127,13 +111,8 @@ class DataNode:
 
     def close(self) -> None:
         """End all processes of apps."""
-        with self._lock:
-            self._closed = True
-            running = list(self._running.values())
-        for one in running:
-            self._interrupt(one)
+        self._processes.close()
         self._memory.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
 
     # -- the door
 
@@ -171,13 +150,13 @@ class DataNode:
                 dataset.gate.admit(name, app.digest, app.author.key_id)
             config = {"partition-id": request["number"], "num-partitions": request["of"], **dataset.config}
             visit = _Visit(app, name, flattened(request["settings"]), config)
-            running = self._place_for(name, app.digest)
+            process = self._processes.of(name, app.digest)
             # Busy with a message of another run, it has been loaded.
-            if running.lock.acquire(timeout=_GRACE):
+            if process.lock.acquire(timeout=_GRACE):
                 try:
-                    self._start(running, visit, dataset)
+                    process.started(app, dataset)
                 finally:
-                    running.lock.release()
+                    process.lock.release()
         except ChildFailed as error:
             self._tell(dataset, "refused", run=request["run"], why="cannot-load")
             raise AppNotAdmitted(
@@ -208,80 +187,10 @@ class DataNode:
         with self._lock:
             self._visits.pop(key, None)
             others = any(visit[1:] == key[1:] for visit in self._visits)
-            running = None if others else self._running.pop(key[1:], None)
-        if running is not None:
-            self._interrupt(running)
+        if not others:
+            self._processes.of(*key[1:]).interrupt()
         self._memory.forget(*key)
         return pack_message("ended")
-
-    # -- processes of apps
-
-    def _place_for(self, dataset: str, digest: str) -> _Running:
-        with self._lock:
-            return self._running.setdefault((dataset, digest), _Running())
-
-    def _start(self, running: _Running, visit: _Visit, dataset: Dataset) -> Child:
-        if running.child is not None and running.child.alive:
-            return running.child
-        self._stop(running)
-        if self._closed:
-            raise ChildFailed(f"{self.name} is closed")
-        # Anew each time: what ran before could have written there.
-        folder = Path(tempfile.mkdtemp(prefix="app-", dir=self._scratch))
-        running.folder = folder
-        visit.app.unpack(folder / "app")
-        child = Child(
-            _MODULE,
-            log=self._logs / f"{visit.app.digest[:16]}.log",
-            environment=dataset.environment,
-            most_bytes=dataset.reply_bytes + (64 << 20),  # the state comes with it
-            memory_bytes=dataset.memory_bytes,
-            folder=folder,
-        )
-        running.child = child
-        answer = child.start(
-            {
-                "folder": str(folder / "app"),
-                "reference": visit.app.bundle.config.clientapp,
-                "files": list(visit.app.bundle.files),
-            }
-        )
-        if type(answer) is not dict or "ready" not in answer:
-            self._stop(running)
-            raise ChildFailed(self._blamed(answer, dataset, "loading it"))
-        return child
-
-    def _interrupt(self, running: _Running) -> None:
-        """End a process, also one that is at work: who waits for it is told that it is gone."""
-        child = running.child
-        if child is not None:
-            child.kill()
-        if running.lock.acquire(timeout=_GRACE):
-            try:
-                self._stop(running)
-            finally:
-                running.lock.release()
-
-    @staticmethod
-    def _stop(running: _Running) -> None:
-        if running.child is not None:
-            running.child.kill()
-            running.child = None
-        if running.folder is not None:
-            shutil.rmtree(running.folder, ignore_errors=True)
-            running.folder = None
-
-    def _blamed(self, answer: Any, dataset: Dataset, doing: str) -> str:
-        """What the server is told of an exception; its text may hold data, and so may a name that the app gave it."""
-        kind = str(answer.get("kind", "")) if type(answer) is dict else ""
-        text = str(answer.get("text", "")) if type(answer) is dict else ""
-        _LOG.warning("%s: %s raised %s: %s", self.name, doing, kind, text)
-        if dataset.tell:
-            return f"{doing} raised {kind}: {text}"
-        known = kind if isinstance(getattr(builtins, kind, None), type) else "an exception of its own"
-        if kind == "ModuleNotFoundError":
-            return f"{doing} raised {kind}: a module that it needs is missing here"
-        return f"{doing} raised {known}; its text stays at {self.name}"
 
     # -- messages
 
@@ -297,8 +206,8 @@ class DataNode:
             raise RecordsRefused("the message is of another run, or has no content")
         started = time.monotonic()
         seconds = min(max(request["seconds"], 0.0), dataset.seconds)
-        running = self._place_for(name, visit.app.digest)
-        if not running.lock.acquire(timeout=seconds):
+        process = self._processes.of(name, visit.app.digest)
+        if not process.lock.acquire(timeout=seconds):
             return self._failed(message, FailureCode.NODE_UNAVAILABLE, f"{self.name} is busy with another message")
         try:
             self._require(visit, dataset)
@@ -308,7 +217,7 @@ class DataNode:
                     raise RecordsRefused(f"another message came under the id {message['id']!r}, which was answered")
                 return known[1]
             left = seconds - (time.monotonic() - started)
-            return self._executed(key, visit, dataset, running, message, digest, left)
+            return self._executed(key, visit, dataset, process, message, digest, left)
         except ChildFailed as error:
             late = isinstance(error, ChildTooSlow)
             code = FailureCode.NO_REPLY if late else FailureCode.CRASHED
@@ -321,7 +230,7 @@ class DataNode:
             self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
             return self._failed(message, FailureCode.INVALID_APP, f"{self.name}: {error}")
         finally:
-            running.lock.release()
+            process.lock.release()
 
     @staticmethod
     def _failed(message: Mapping[str, Any], code: FailureCode, reason: str) -> bytes:
@@ -332,7 +241,7 @@ class DataNode:
         key: tuple[int, str, str],
         visit: _Visit,
         dataset: Dataset,
-        running: _Running,
+        process: AppProcess,
         message: dict[str, Any],
         digest: bytes,
         seconds: float,
@@ -353,7 +262,7 @@ class DataNode:
             dataset.gate.before(execution)
         facts = {"run": run, "app": app, "message": message["id"], "type": message["type"], "group": message["group"]}
         self._tell(dataset, "executed", dataset=name, **facts)
-        child = self._start(running, visit, dataset)
+        child = process.started(visit.app, dataset)
         state = self._memory.state(*key)
         began = time.monotonic()
         outcome = "answered"
@@ -377,7 +286,7 @@ class DataNode:
                 dataset.gate.ended(execution, outcome, time.monotonic() - began)
         if outcome == "raised":
             self._tell(dataset, "withheld", run=run, message=message["id"], why="raised")
-            return self._failed(message, FailureCode.RAISED, self._blamed(answer, dataset, "the ClientApp"))
+            return self._failed(message, FailureCode.RAISED, blamed(answer, dataset, self.name, "the ClientApp"))
         try:
             if outcome == "refused":
                 raise RecordsRefused(str(answer["refused"]))
