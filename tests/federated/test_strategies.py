@@ -123,6 +123,8 @@ def test_secure_aggregation(ada: Identity, table: dict[str, str]) -> None:
     assert result.strategy == "FedAvg"
     assert not result.failures
     (mean,) = result.arrays.values()
-    assert numpy.allclose(mean, 1.0, atol=1e-4)  # the mean of 0, 1 and 2, up to quantization
-    assert result.metrics["evaluate"][2]["loss"] == pytest.approx(8.0, abs=1e-3)
+    # The mean of 0, 1 and 2. Flower rounds at random to steps of 16 / 2**22, of numbers that it has made smaller by
+    # 10 examples in 1000: the mean of three is off by less than one step of 3.8e-4.
+    assert numpy.allclose(mean, 1.0, atol=4e-4)
+    assert result.metrics["evaluate"][2]["loss"] == pytest.approx(8.0, abs=8 * 4e-4)
     table["SecAggPlusWorkflow, secaggplus_mod"] = f"mean {float(mean.mean()):.5f} of 0, 1, 2"
