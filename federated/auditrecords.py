@@ -46,6 +46,8 @@ class AuditKind(StrEnum):
     RELEASED = "released"
     #: What it returned did not leave.
     WITHHELD = "withheld"
+    #: The owner goes on with a ledger and a log that do not agree.
+    ACCEPTED = "accepted"
     #: The log goes on after a line that was not finished.
     RECOVERED = "recovered"
 

@@ -10,27 +10,36 @@ A message is judged before the app runs, and its reply is released after. On the
 
 Wherever the process is killed: what has left is spent and written down. What was spent may not have left; that errs on
 the side of the data.
+
+`Custodian.open` holds the two files against each other. A ledger that lacks a row which the log names is an old copy; a
+log that lacks a release which the ledger has committed was cut. Who replaces both by copies of one moment is not found
+out here, but by whoever was given a later `AuditHead`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from federated.accounting import Cost, Spent
-from federated.audit import AuditLog
-from federated.auditrecords import AuditHead, AuditKind
-from federated.errors import AlreadyReleased, BudgetSpent
+from federated.audit import AuditLog, verify_audit
+from federated.auditrecords import AuditEntry, AuditHead, AuditKind
+from federated.errors import AlreadyReleased, AuditCorrupt, BudgetSpent
 from federated.ledger import Ledger
+from federated.ledgerrows import LedgerRow, RowKind
 from federated.noise import Noise
 from federated.policy import AppRequest, ReleasePolicy
 from federated.releasing import Released, released
 from federated.verdicts import Objection, Rule, Ruling
 from mobility.plain import encode
+from mobility.trust.keys import Identity
 
 __all__ = ["Custodian", "Departed"]
 
@@ -71,6 +80,58 @@ class Custodian:
         self._noise = noise
         self._lock = threading.Lock()
         self._leaving: set[tuple[str, str, str]] = set()
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        place: Identity,
+        policies: Mapping[str, ReleasePolicy],
+        *,
+        noise: Noise | None = None,
+        accept: str | None = None,
+    ) -> Custodian:
+        """Open, or make, ``ledger.sqlite`` and ``audit.log`` in a folder of the place.
+
+        Parameters
+        ----------
+        place
+            Signs the log.
+        accept
+            The owner's reason to go on with files that do not agree, after a repair: it is written into both. What was
+            spent and is not in the ledger is forgotten by that.
+
+        Raises
+        ------
+        LedgerCorrupt, AuditCorrupt
+            If one of them is not what was written, or is older than the other.
+        LedgerUnusable, AuditUnusable
+        """
+        ledger_path, audit_path = Path(folder) / "ledger.sqlite", Path(folder) / "audit.log"
+        with ExitStack() as opened:
+            audit = opened.enter_context(AuditLog(audit_path, place))
+            if accept is not None:
+                ledger = opened.enter_context(Ledger.accept(ledger_path, accept))
+                audit.note(AuditKind.ACCEPTED, reason=accept, ledger=ledger.head.number)
+            else:
+                noted = _noted(verify_audit(audit_path).entries)
+                ledger = opened.enter_context(Ledger(ledger_path, at_least=max(noted, default=0)))
+                _require_noted(audit_path, ledger.rows(), noted)
+            opened.pop_all()
+        return cls(policies, ledger, audit, noise=noise)
+
+    def close(self) -> None:
+        """Close both files; closing twice does no harm."""
+        self.ledger.close()
+        self.audit.close()
+
+    def __enter__(self) -> Custodian:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def admit(self, dataset: str, digest: str, signers: tuple[str, ...]) -> Ruling:
         """Whether an app may run on a data set; written down either way.
@@ -210,6 +271,25 @@ class Custodian:
 
     def _withheld(self, about: dict[str, Any], result: Released) -> Departed:
         return Departed(result, self.audit.note(AuditKind.WITHHELD, **about, **_reasons(result.ruling)))
+
+
+def _noted(entries: Sequence[AuditEntry]) -> set[int]:
+    """The ledger's rows that the log names, since the owner has last accepted both."""
+    noted: set[int] = set()
+    for entry in entries:
+        row = entry.facts.get("ledger")
+        if entry.kind is AuditKind.ACCEPTED:
+            noted.clear()
+        if entry.kind in (AuditKind.ACCEPTED, AuditKind.RELEASED) and type(row) is int:
+            noted.add(row)
+    return noted
+
+
+def _require_noted(audit_path: Path, rows: Sequence[LedgerRow], noted: set[int]) -> None:
+    accepted = max((row.number for row in rows if row.kind is RowKind.ACCEPTED), default=0)
+    for row in rows:
+        if row.kind is RowKind.COMMITTED and row.answers > accepted and row.answers not in noted:
+            raise AuditCorrupt(audit_path, f"lacks the release that is row {row.answers} of the ledger: it was cut")
 
 
 def _closed(dataset: str) -> Ruling:

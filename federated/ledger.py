@@ -15,8 +15,8 @@ Rules
    decision, and writes that down.
 7. What `reserve` has returned survives ``kill -9`` and the loss of power (sqlite's WAL with ``synchronous = FULL``).
 
-Not handled: somebody who may write the folder, and replaces ledger and mark together by older ones. The audit log notes
-the ledger's head at each release; `Ledger(path, at_least=...)` holds the ledger against a number known from elsewhere.
+Not handled: somebody who may write the folder, and replaces ledger and mark together by older ones. `at_least` holds
+the ledger against a number that is known from elsewhere; `federated.custody` takes that from the audit log.
 """
 
 from __future__ import annotations

@@ -26,9 +26,10 @@ Rules
    sent. What was sent is known to the server, so what leaves tells no more than the clipped update with noise does.
 4. Two neighbouring data sets (`neighbours`) differ in everything that the node has: by ``"replace"`` the update
    may become any other one of that norm, so the sensitivity is ``2 * clip_norm``; by ``"zero"`` it may become zero, so
-   it is `clip_norm`, as it is usual in federated averaging with privacy of each client. Both protect each single record
-   too, since who changes one record changes the node's update by no more. Counts protect single records alone: two
-   data sets are neighbours there if one record is exchanged for another, which moves a count by 1, and a histogram by 2.
+   it is `clip_norm`, as it is usual in federated averaging with privacy of each client. ``"replace"`` protects each
+   single record too, since who changes one record changes the update by no more; ``"zero"`` protects that the node took
+   part at all. Counts protect single records: two data sets are neighbours there if one record is exchanged for
+   another, which moves a count by 1, and a histogram by 2.
 5. Where `noise` or `counts` are set, each value that leaves is noised, is a count with noise of its own, or is named in
    `exact`. What is named in `exact` (the number of examples, a loss) is outside the guarantee of epsilon: that is the
    owner's choice, and stands in the policy.

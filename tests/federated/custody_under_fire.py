@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from federated.accounting import Allowance
-from federated.audit import AuditLog, verify_audit
+from federated.audit import verify_audit
 from federated.auditrecords import AuditKind
 from federated.custody import Custodian
 from federated.errors import AlreadyReleased
-from federated.ledger import Ledger
 from mobility.trust.keys import Identity
 from tests.federated.ledger_under_fire import THROUGH, Countdown
 from tests.federated.test_custody import REPLY, SENT, TRAIN, WARD
@@ -49,8 +48,7 @@ def answer_all(folder: Path, key: Identity, countdown: Countdown) -> None:
 
     with open(folder / "left", "ab", buffering=0) as file:
         sqlite3.connect, os.write, os.pwrite = connected, in_halves, at  # type: ignore[assignment]  # each is a step
-        with Ledger(folder / "ledger.sqlite") as ledger, AuditLog(folder / "audit.log", key) as audit:
-            custodian = Custodian({"ward": POLICY}, ledger, audit)
+        with Custodian.open(folder, key, {"ward": POLICY}) as custodian:
             for number in range(MESSAGES):
 
                 def send(data: bytes, number: int = number) -> None:
@@ -80,8 +78,8 @@ def main(folder: Path) -> None:
         assert was_killed or os.WEXITSTATUS(status) == THROUGH, "it failed otherwise"
         kills += was_killed
         left = (folder / "left").read_text().split() if (folder / "left").exists() else []
-        with Ledger(folder / "ledger.sqlite") as ledger, AuditLog(folder / "audit.log", key):
-            spent = ledger.spent("ward", "r", "train").rounds
+        with Custodian.open(folder, key, {}) as custodian:
+            spent = custodian.ledger.spent("ward", "r", "train").rounds
         report = verify_audit(folder / "audit.log", place=key.public)
         assert report.sound, report.problems
         written = [entry for entry in report.entries if entry.kind is AuditKind.RELEASED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,7 @@ import pytest
 from federated.accounting import Allowance
 from federated.audit import AuditLog, verify_audit
 from federated.custody import Custodian
-from federated.errors import AlreadyReleased, AuditUnusable
-from federated.ledger import Ledger
+from federated.errors import AlreadyReleased, AuditCorrupt, AuditUnusable, LedgerCorrupt
 from federated.ledgerrows import RowKind
 from federated.noise import Noise
 from federated.policy import AppRequest, NoiseRule, ReleasePolicy
@@ -44,10 +44,10 @@ REPLY: dict[str, Any] = {"arrays": {"w": np.ones(4)}, "metrics": {"loss": 0.5}}
 class Owner:
     """A custodian with its files."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path) -> None:
         self.audit_path = folder / "audit.log"
-        self.ledger, self.audit = Ledger(folder / "ledger.sqlite"), AuditLog(self.audit_path, OSLO)
-        self.custodian = Custodian({"ward": WARD}, self.ledger, self.audit, noise=Noise(entropy()), **changes)
+        self.custodian = Custodian.open(folder, OSLO, {"ward": WARD}, noise=Noise(entropy()))
+        self.ledger, self.audit = self.custodian.ledger, self.custodian.audit
         self.left: list[bytes] = []
 
     def release(self, message: str, reply: Any = REPLY, request: AppRequest = TRAIN, run: str = "r") -> Any:
@@ -58,16 +58,12 @@ class Owner:
         assert report.sound
         return [entry.kind.value for entry in report.entries[1:]]
 
-    def close(self) -> None:
-        self.ledger.close()
-        self.audit.close()
-
 
 @pytest.fixture
 def owner(tmp_path: Path) -> Any:
     made = Owner(tmp_path)
     yield made
-    made.close()
+    made.custodian.close()
 
 
 def test_a_message_from_its_admission_to_its_release(owner: Owner) -> None:
@@ -175,6 +171,80 @@ def test_without_an_audit_nothing_leaves(owner: Owner) -> None:
     with pytest.raises(AuditUnusable):
         owner.release("m")
     assert owner.left == []
+
+
+# -- the two files against each other ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three releases, the first of them also in a copy of the folder."""
+    made = Owner(tmp_path / "place")
+    made.release("m0")
+    made.custodian.close()
+    shutil.copytree(tmp_path / "place", tmp_path / "copy")
+    made = Owner(tmp_path / "place")
+    made.release("m1")
+    made.release("m2")
+    made.custodian.close()
+    return tmp_path / "place"
+
+
+def restore(folder: Path, *names: str) -> None:
+    for name in names:
+        shutil.copy(folder.parent / "copy" / name, folder / name)
+
+
+def test_a_ledger_of_before_does_not_fit_the_log(folder: Path) -> None:
+    """Though its mark was put back with it: the log knows a later row."""
+    restore(folder, "ledger.sqlite", "ledger.sqlite.mark")
+    with pytest.raises(LedgerCorrupt, match="ends with row 3, and row 6 was written once"):
+        Owner(folder)
+    for name in ("ledger.sqlite", "ledger.sqlite.mark"):
+        (folder / name).unlink()
+    with pytest.raises(LedgerCorrupt, match="missing or empty"):
+        Owner(folder)
+
+
+def test_a_log_of_before_does_not_fit_the_ledger(folder: Path) -> None:
+    """Cut at a line, or removed: the ledger has committed what the log does not name."""
+    restore(folder, "audit.log")
+    with pytest.raises(AuditCorrupt, match="lacks the release that is row 4 of the ledger"):
+        Owner(folder)
+    (folder / "audit.log").unlink()
+    with pytest.raises(AuditCorrupt, match="lacks the release that is row 2 of the ledger"):
+        Owner(folder)
+
+
+def test_the_owner_may_go_on_and_both_files_say_so(folder: Path) -> None:
+    """From then on they have to agree again."""
+    restore(folder, "ledger.sqlite", "ledger.sqlite.mark")
+    Custodian.open(folder, OSLO, {"ward": WARD}, accept="the disk was lost").close()
+    owner = Owner(folder)
+    assert owner.ledger.spent("ward").cost == WARD.update_cost  # of m0: the rest is forgotten, and that is written down
+    owner.release("m3")
+    owner.custodian.close()
+    rows = verify_audit(folder / "audit.log").rows()
+    assert [row["reason"] for row in rows if row["kind"] == "accepted"] == ["the disk was lost"]
+    Owner(folder).custodian.close()
+    lines = (folder / "audit.log").read_bytes().splitlines(keepends=True)
+    (folder / "audit.log").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(AuditCorrupt, match="lacks the release"):
+        Owner(folder)
+
+
+def test_both_of_one_moment_show_by_a_head_alone(folder: Path) -> None:
+    """What is said in the module's text."""
+    with AuditLog(folder / "audit.log", OSLO) as log:
+        head = log.head
+    restore(folder, "audit.log", "ledger.sqlite", "ledger.sqlite.mark")
+    Owner(folder).custodian.close()
+    assert verify_audit(folder / "audit.log", heads=[head]).problems == (
+        "entry 3 was written, and the log ends with 1",
+    )
+
+
+# -- kill -9 -----------------------------------------------------------------------------------------------------------
 
 
 def test_killed_at_each_step(tmp_path: Path) -> None:
