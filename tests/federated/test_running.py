@@ -19,7 +19,7 @@ from federated.dataset import AppAdmission, Dataset
 from federated.local import LocalNodes
 from federated.running import Progress, RunResult, run_app
 from mobility.trust import Identity
-from tests.federated.probes import PROJECT, probe
+from tests.federated.probes import PROJECT, probe, write
 from tests.federated.test_grid import Memory
 
 NODES = ["amal", "bela", "cara"]
@@ -455,3 +455,79 @@ with LocalNodes.admitting(ada, ["amal"]) as link:
         for one in children:
             if one.is_running():
                 one.kill()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy
+from federated import AppAdmission, AppBundle, Dataset, LocalNodes, run_app
+from federated.journal import RoundJournal, run_digest
+from mobility.trust import Identity, TrustEntry, TrustList
+
+folder, app, mark, killed_at = Path(sys.argv[1]), AppBundle.from_dir(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+ada = Identity.generate("ada", "owner")
+trust = TrustList().trusting(TrustEntry(ada.public, "ada", (ada.public.role,)))
+dataset = Dataset(
+    admission=AppAdmission(signers=frozenset({ada.key_id})), environment={"MARK": mark}
+)
+
+journal = RoundJournal(folder / "journal", run_digest(app.digest, b"", 1))
+with LocalNodes({name: {"data": dataset} for name in ("amal", "bela", "cara")}, trust, folder=folder) as nodes:
+    ask = nodes.ask
+    count = [0]
+
+    def counted(node, request, timeout):
+        answer = ask(node, request, timeout)
+        count[0] += 1
+        if count[0] == killed_at:  # in the middle of a round: some have answered, others have not
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    nodes.ask = counted
+    result = run_app(app, nodes=nodes, author=ada, run_config={"rounds": 4}, seed=1, journal=journal)
+numpy.save(folder / "final.npy", result.arrays["0"])
+print(result.tally.asked, result.tally.recalled, len(result.failures))
+"""
+TRAINED = """
+values = msg.content["arrays"]["0"].numpy()
+part = context.node_config["partition-id"]
+seen = context.state.metric_records.get("seen", MetricRecord({"n": 0}))
+context.state.metric_records["seen"] = MetricRecord({"n": seen["n"] + 1})
+with open(os.environ["MARK"], "a") as file: file.write("x")
+return answer(msg, values * 0.7 + numpy.arange(4) * 0.1 / (part + 1) + seen["n"] / 3)
+"""
+
+
+def test_kill_9_of_server_and_nodes_in_the_middle_of_a_round(tmp_path: Path) -> None:
+    """Everything is killed at once, twice; started again it ends with the same bits, having trained little twice."""
+    import subprocess
+    import sys
+
+    write(tmp_path / "app", TRAINED)
+    (tmp_path / "kill.py").write_text(KILLED, encoding="utf-8")
+
+    def run(name: str, killed_at: int) -> subprocess.CompletedProcess[str]:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        arguments = [str(folder), str(tmp_path / "app"), str(tmp_path / f"{name}.mark"), str(killed_at)]
+        return subprocess.run(
+            [sys.executable, str(tmp_path / "kill.py"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        )
+
+    assert run("undisturbed", 0).stdout == "12 0 0\n"
+    for killed_at in (8, 7):  # three answers to an admission come first
+        assert run("killed", killed_at).returncode == -signal.SIGKILL
+    last = run("killed", 0)
+    assert last.returncode == 0, last.stderr
+    asked, recalled, failures = map(int, last.stdout.split())
+    assert asked + recalled == 12 and recalled >= 6 and failures == 0
+    ends = [(tmp_path / name / "final.npy").read_bytes() for name in ("undisturbed", "killed")]
+    assert ends[0] == ends[1]
+    # A message whose training was cut off is trained again; what a node had answered is not.
+    trained = len((tmp_path / "killed.mark").read_text())
+    assert 12 <= trained <= 12 + 2 * 3
