@@ -1,4 +1,4 @@
-"""The guide to code mobility: every example is run, and prints what the guide says.
+"""The guides: every example is run, and prints what the guide says.
 
 The examples of a platform that stays the same run on a real cluster, those that need a fresh one each in one process.
 """
@@ -23,7 +23,9 @@ from agents._ray.cluster import reach
 from agents.testing import LocalPlatform
 
 pytestmark = pytest.mark.timeout(180)
-GUIDE = Path(__file__).parents[1] / "docs" / "guide-mobility.md"
+DOCS = Path(__file__).parents[1] / "docs"
+GUIDE = DOCS / "guide-mobility.md"
+FEDERATED = DOCS / "guide-federated.md"
 #: Headings, and blocks of Python with what they print, if that stands there.
 PARTS = re.compile(
     r"^(?P<mark>##+) (?P<title>[^\n]+)$|^```python\n(?P<code>.*?)^```(?:\s*^```text\n(?P<printed>.*?)^```)?",
@@ -45,9 +47,9 @@ class Example:
         return "Bindings" in self.title
 
 
-def examples() -> list[Example]:
-    """All of the guide."""
-    text = GUIDE.read_text(encoding="utf-8")
+def examples(guide: Path) -> list[Example]:
+    """All of a guide."""
+    text = guide.read_text(encoding="utf-8")
     found: list[Example] = []
     title = section = ""
     settings: dict[str, str] = {}
@@ -59,19 +61,21 @@ def examples() -> list[Example]:
             settings[section] = match["code"]
         else:
             assert match["printed"] is not None, f"an example of {title!r} without what it prints"
-            setting = settings.get(section, settings[""])
+            setting = settings.get(section, settings.get("", ""))
             name = section if title == section else f"{section}: {title}"
             found.append(Example(name, setting, match["code"], match["printed"]))
     return found
 
 
-EXAMPLES = examples()
+EXAMPLES = examples(GUIDE)
+OF_LEARNING = examples(FEDERATED)
 
 
 def test_no_example_is_left_out() -> None:
     """Whatever is Python in the guide is run, but for the two blocks that make a platform."""
     assert GUIDE.read_text(encoding="utf-8").count("```python\n") == len(EXAMPLES) + 2
     assert len(EXAMPLES) > 50 and len({example.setting for example in EXAMPLES}) == 2
+    assert FEDERATED.read_text(encoding="utf-8").count("```python\n") == len(OF_LEARNING) > 5
 
 
 @contextlib.contextmanager
@@ -128,3 +132,16 @@ def test_the_example_prints_what_the_guide_says(tmp_path: Path, number: int, req
         with imported(path, platform=platform):
             pass
     assert output.getvalue() == example.printed
+
+
+@pytest.mark.parametrize("number", range(len(OF_LEARNING)), ids=[example.title for example in OF_LEARNING])
+def test_the_example_of_learning_prints_what_the_guide_says(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"learning_example_{number}.py"
+    path.write_text(OF_LEARNING[number].code, encoding="utf-8")
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), imported(path):
+        pass
+    assert output.getvalue() == OF_LEARNING[number].printed
