@@ -20,7 +20,7 @@ from federated.apperrors import ChildFailed, ChildTooSlow, RecordsRefused
 from federated.channels import Channel, ChannelClosed, FrameTooLarge
 from mobility.plain import PlainInvalid
 
-__all__ = ["Child"]
+__all__ = ["AppChild"]
 
 #: Of the environment only this goes along: others hold tokens of clusters and clouds.
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -29,7 +29,7 @@ _STARTING: Final = 60.0  # seconds for an interpreter to import Flower and what 
 _GRACE: Final = 0.5
 
 
-class Child:
+class AppChild:
     """A process that runs a module of ours, and answers.
 
     Parameters

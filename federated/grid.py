@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from federated.appconfig import Setting
 from federated.apperrors import NodeUnreachable, TooFewNodes
-from federated.links import Journal, JournalEntry, NodeLink, Tally
+from federated.links import Journal, JournalEntry, NodeLink, RunTally
 from federated.messages import FailureCode, error_reply, message_problem, node_number, pack_message, read_answer
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
@@ -91,7 +91,7 @@ class GridExchange:
         watch: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.run = run
-        self.tally = Tally()
+        self.tally = RunTally()
         self._link = link
         self._bundle = bundle
         self._app = app

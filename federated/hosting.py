@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from federated.app import VerifiedApp
 from federated.apperrors import ChildFailed
-from federated.children import Child
+from federated.children import AppChild
 from federated.dataset import Dataset
 
 __all__ = ["AppProcess", "AppProcesses", "blamed"]
@@ -37,10 +37,10 @@ class AppProcess:
         self._node = node
         self._scratch = scratch
         self._logs = logs
-        self._child: Child | None = None
+        self._child: AppChild | None = None
         self._folder: Path | None = None
 
-    def started(self, app: VerifiedApp, dataset: Dataset) -> Child:
+    def started(self, app: VerifiedApp, dataset: Dataset) -> AppChild:
         """The process, with the app loaded; the lock has to be held.
 
         Raises
@@ -55,7 +55,7 @@ class AppProcess:
         folder = Path(tempfile.mkdtemp(prefix="app-", dir=self._scratch))
         self._folder = folder
         app.unpack(folder / "app")
-        self._child = child = Child(
+        self._child = child = AppChild(
             _MODULE,
             log=self._logs / f"{app.digest[:16]}.log",
             environment=dataset.environment,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Journal", "JournalEntry", "MessageCourier", "NodeLink", "Tally"]
+__all__ = ["Journal", "JournalEntry", "MessageCourier", "NodeLink", "RunTally"]
 
 
 class NodeLink(Protocol):
@@ -74,7 +74,7 @@ class MessageCourier(Protocol):
 
 
 @dataclass(slots=True)
-class Tally:
+class RunTally:
     """What went over the link.
 
     Attributes

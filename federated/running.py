@@ -17,9 +17,9 @@ from typing import Any, Final
 from federated.app import AppBundle
 from federated.apperrors import AppUnsigned, ServerAppFailed, TooFewNodes
 from federated.channels import ChannelClosed
-from federated.children import Child
+from federated.children import AppChild
 from federated.grid import GridExchange
-from federated.links import Journal, NodeLink, Tally
+from federated.links import Journal, NodeLink, RunTally
 from mobility.trust import Identity
 
 __all__ = ["Progress", "RunResult", "run_app"]
@@ -86,7 +86,7 @@ class RunResult:
     metrics: Mapping[str, Mapping[int, Mapping[str, Any]]]
     arrays: Mapping[str, Any] = field(repr=False)
     seconds: float
-    tally: Tally
+    tally: RunTally
     failures: tuple[tuple[str, str, str, str], ...]
 
     def to_json(self) -> str:
@@ -196,7 +196,7 @@ def run_app(
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        child = Child(_MODULE, log=log, environment=_inherited(), most_bytes=1 << 36)
+        child = AppChild(_MODULE, log=log, environment=_inherited(), most_bytes=1 << 36)
         try:
             greeting = {
                 "run": exchange.run,
@@ -282,7 +282,7 @@ class _Observer:
         )
 
 
-def _serve(child: Child, exchange: GridExchange, observer: _Observer, timeout: float | None) -> None:
+def _serve(child: AppChild, exchange: GridExchange, observer: _Observer, timeout: float | None) -> None:
     """Do what the server part asks for, until it has ended."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -308,7 +308,7 @@ def _serve(child: Child, exchange: GridExchange, observer: _Observer, timeout: f
             threading.Thread(target=_answer, args=(child, exchange, event), daemon=True).start()
 
 
-def _answer(child: Child, exchange: GridExchange, event: Mapping[str, Any]) -> None:
+def _answer(child: AppChild, exchange: GridExchange, event: Mapping[str, Any]) -> None:
     answer: dict[str, Any] = {"to": event["number"]}
     try:
         if event["do"] == "nodes":

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.cell import Raised
 from agents.errors import AgentsError, AgentStopped, ResultNotPlain
-from agents.told import RemoteTrace, as_row, remade, unknown
+from agents.told import RemoteTrace, as_row, remade, unknown_error
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
 __all__ = ["failed", "has_returned", "read_outcome", "returned", "stopped"]
@@ -67,7 +67,7 @@ def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
         return told["value"]
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
-    otherwise = unknown(agent, told)
+    otherwise = unknown_error(agent, told)
     error = remade(told, package) or otherwise
     if isinstance(error, AgentsError) and told["places"] and any(words in error.state for words in _WHILE_IT_RAN):
         error.ended_with(agent, told["places"][-1])

@@ -47,3 +47,15 @@ def test_an_error_says_what_why_how_and_what_next(error: FederatedError) -> None
     assert str(error) == f"{error.reason} ({shown}). {error.state} {error.remedy}"
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error) and str(again) == str(error) and vars(again) == vars(error)
+
+
+def test_each_slug_is_in_the_reference():
+    """What a program may look for, people can look up."""
+    from pathlib import Path
+
+    from federated import apperrors, errors
+
+    text = (Path(__file__).parents[2] / "docs" / "reference-errors.md").read_text(encoding="utf-8")
+    for module in (errors, apperrors):
+        for name in module.__all__:
+            assert f"`{getattr(module, name).slug}`" in text, name

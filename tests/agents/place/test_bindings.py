@@ -940,9 +940,9 @@ def test_an_owner_cannot_bring_a_resource_in(platform):
     row = {"id": "x"}
     with pytest.raises(LuggageInvalid, match="cannot be read"):
         platform.running["oslo"].binding.landing([row], restored=False, by_place=True)
-    from agents.place.ties import Travelling
+    from agents.place.ties import TravellingTie
 
-    good = Travelling(_tie("oslo/readings", "oslo")).to_plain()
+    good = TravellingTie(_tie("oslo/readings", "oslo")).to_plain()
     with pytest.raises(LuggageInvalid, match="was never at a place"):
         platform.running["oslo"].binding.landing([good], restored=False, by_place=False)
     assert LandingRefused and ResourceFailed and BindingRefused and ResourceGone
