@@ -269,8 +269,8 @@ def test_a_spawned_child_is_not_started_again():
 
 
 def test_a_clone_that_could_not_be_made_before_its_place_died():
-    """The other place was away when it was sent, so the directory was told that the clone is not to come; then the first
-    one died. It is not taken for born."""
+    """The other place was away when it was sent, so the directory was told that the clone is not to come; then the
+    first one died. It is not taken for born."""
     with LocalPlatform(PLACES, options=QUICK) as platform:
         killer = platform.net.tamper = FencesThenDies(platform)
         handle = platform.launch(breeds, "oslo", 2, at="baku")
