@@ -479,6 +479,8 @@ class Trouble(Exception):
     pass
 
 def made():
+    if os.path.exists({str(written)!r} + "-stuck"):
+        raise RuntimeError("it cannot be made here")
     with open({str(written)!r}, "a") as file:
         file.write(str(os.getpid()) + " ")
     return threading.Lock()
@@ -501,6 +503,7 @@ def troubles(here):
     import telling_unit
 
     written.write_text("")
+    telling_unit.stuck = tmp_path / "pids-stuck"
     yield telling_unit, lambda: {int(one) for one in written.read_text().split()}
     sys.path.remove(str(tmp_path))
     sys.modules.pop("telling_unit", None)
@@ -518,6 +521,23 @@ def test_what_is_fetched_is_loaded_in_the_agents_process_alone(platform, process
     result = ran(platform, process, fetches_one_that_tells)
     assert (result == os.getpid()) is not process
     assert loaded() == {result}
+
+
+@agent
+def fetches_what_cannot_be_loaded(here):
+    try:
+        unit = yield fetch("tells")
+    except Exception as error:
+        return [type(error).__name__, "it cannot be made here" in str(error)], pid()
+    return [unit.name], pid()
+
+
+def test_what_cannot_be_loaded_is_refused_at_the_yield(platform, process, telling):
+    module, loaded = telling
+    platform.publish(module.tells, "tells", at="oslo")
+    module.stuck.touch()
+    assert ran(platform, process, fetches_what_cannot_be_loaded) == ["LoadFailed", True]
+    assert not loaded()
 
 
 def test_what_is_evaluated_pulled_or_a_fragment_is_loaded_in_a_process_of_its_own_alone(platform, process, telling):
