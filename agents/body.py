@@ -19,7 +19,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from agents.cell import Look, Outcome, Raised, Returned, Yielded, trace_of
+from agents.cell import Look, Outcome, Raised, Returned, Yielded, called, trace_of
 from agents.classes import is_class_agent
 from agents.effects import Conclude, Hop, Onward
 from agents.errors import BadArrival
@@ -56,6 +56,7 @@ class Body(Protocol):
         """What travels; of a function that is to start anew, its entry and these arguments."""
         ...
 
+    def use(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome: ...
     def leave(self) -> None: ...
     def close(self) -> Raised | None: ...
     def look(self) -> Look: ...
@@ -119,6 +120,10 @@ class FunctionBody:
         if isinstance(self._unit, types.GeneratorType):
             return self._unit, (), {}
         return self._unit.func, self._unit.args, self._unit.keywords
+
+    def use(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        unit = self._unit
+        return called(unit.func, (self._here, *unit.args, *args), {**unit.keywords, **kwargs})
 
     def leave(self) -> None:
         unit, self._unit = self._unit, None
@@ -216,7 +221,13 @@ class ObjectBody:
             running.close()
 
     def parts(self, anew: bytes | None = None) -> _Parts:
-        return (self._unit, (), {}) if self._made else (self._unit.func, self._unit.args, self._unit.keywords)
+        if self._made:
+            return self._unit, (), {}
+        args, kwargs = (self._unit.args, self._unit.keywords) if anew is None else read_start(anew)
+        return self._unit.func, args, kwargs
+
+    def use(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        raise TypeError("an object is no fragment")
 
     def leave(self) -> None:
         running, self._running, self._unit = self._running, None, None

@@ -6,7 +6,9 @@ with inline cells says so, and admits nobody else. `agents.processes.ProcessCell
 
 from __future__ import annotations
 
+import inspect
 import traceback
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
@@ -33,6 +35,7 @@ __all__ = [
     "called",
     "cell_for",
     "describe",
+    "not_a_fragment",
     "trace_of",
 ]
 
@@ -147,6 +150,14 @@ class Cell(Protocol):
         """Run a function that it has yielded by `agents.effects.call`, beside its steps; never `Yielded`."""
         ...
 
+    def not_a_fragment(self) -> str | None:
+        """Of a unit that has not begun: why its function cannot become part of what runs here; None: it can."""
+        ...
+
+    def use(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        """Of such a unit: call its function, with these arguments behind those with which it came; never `Yielded`."""
+        ...
+
     def break_off(self) -> None:
         """It has ended whatever it does: have the step, the function or the closing that runs end as soon as may be.
 
@@ -259,6 +270,13 @@ class InlineCell:
         outcome = self._breakable.run(lambda: called(function, args, kwargs))
         return outcome if outcome is not None else _BROKEN_OFF
 
+    def not_a_fragment(self) -> str | None:
+        return not_a_fragment(self._body.parts()[0])
+
+    def use(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        outcome = self._breakable.run(lambda: self._body.use(args, kwargs))
+        return outcome if outcome is not None else _BROKEN_OFF
+
     def break_off(self) -> None:
         self._breakable.break_off()
 
@@ -301,6 +319,15 @@ class InlineCell:
 
 #: Of a step that was broken off: nobody is interested in it any more.
 _BROKEN_OFF: Final = Raised(Broken(), "Broken")
+
+
+def not_a_fragment(unit: Any) -> str | None:
+    """Why a unit cannot become part of what runs at a place; None: it can."""
+    if not isinstance(unit, types.FunctionType):
+        return f"it is a {type(unit).__qualname__}, not a function"
+    if inspect.isgeneratorfunction(unit):
+        return f"{unit.__qualname__} yields, as agents do"
+    return None
 
 
 def called(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:

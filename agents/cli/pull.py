@@ -51,6 +51,25 @@ def pull_unit(
         str | None,
         typer.Option("--name", help="By which the agent is found, until it has ended.", show_default=False),
     ] = None,
+    start_at: Annotated[
+        str | None,
+        typer.Option(
+            "--start-at",
+            metavar="TIME|+SECONDS",
+            help="It begins then: +90, 2026-11-26T18:00 (local), 2026-11-26T18:00Z, or a Unix time.",
+            show_default=False,
+        ),
+    ] = None,
+    start_when: Annotated[
+        str | None,
+        typer.Option(
+            "--start-when",
+            metavar="RESOURCE",
+            help="It begins when this resource of its place is true, or returns true.",
+            show_default=False,
+        ),
+    ] = None,
+    process: Annotated[bool, typer.Option("--process", help="In a process of its own.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and write its result.")] = False,
     address: AddressOption = None,
     timeout: TimeoutOption = 60.0,
@@ -59,9 +78,11 @@ def pull_unit(
 ) -> None:
     """Have a place get a published unit from the repository of another one, and start it at itself."""
     from agents.cli.loading import values_of
+    from agents.cli.moments import moment_of
     from agents.cli.reaching import Deadline, connected
     from agents.cli.result import write_result
 
+    moment = moment_of(start_at, "--start-at") if start_at is not None else None
     deadline = Deadline(timeout)
     with connected(HomeFolder.of(home), address, deadline, output) as platform:
         try:
@@ -72,12 +93,16 @@ def pull_unit(
                 version=version,
                 from_=source,
                 called=called,
+                process=process,
                 fragment=fragment,
                 replace=replace,
+                start_at=moment,
+                start_when=start_when,
                 timeout=deadline.left(),
             )
         except ValueError as error:  # of a name
-            raise typer.BadParameter(str(error), param_hint="--name, --fragment") from None
+            hint = "--start-when" if start_when == "" else "--name, --fragment"
+            raise typer.BadParameter(str(error), param_hint=hint) from None
         if wait:
             write_result(handle, deadline, output)
             return

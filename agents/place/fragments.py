@@ -9,28 +9,24 @@ that comes back from its checkpoint because its place died between the two finds
 from __future__ import annotations
 
 import functools
-import inspect
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FunctionType
 from typing import Any, Final
 
-from agents.cell import Landed, Raised, Returned
+from agents.cell import Cell, Landed, Raised, Returned
 from agents.errors import NotAFragment, ServiceTaken, ServiceUnusable, UnknownService
 from agents.eventlog import EventKind
-from agents.handoff import NEVER
 from agents.here import Here, Surroundings, arriving
-from agents.luggage import Luggage
 from agents.place.core import PlaceCore
 from agents.place.outcomes import failed, returned
 from agents.place.resident import Ended, Resident
-from agents.place.serving import Served, Serving
+from agents.place.serving import RaisedInCell, Served, Serving
 from agents.services import check_service_name
 from agents.terms import LaunchTerms
-from mobility.bundle import Branch, Bundle, VerifiedBundle, pack, unpack
+from mobility.bundle import Bundle, VerifiedBundle, unpack
 from mobility.errors import MobilityError
 from mobility.plain import decode, encode
 
@@ -83,7 +79,7 @@ class Fragments:
         if luggage is None or cell is None or luggage.terms.fragment is None:
             return
         try:
-            told = self._installed(resident.agent, luggage.terms, luggage.terms.fragment)
+            told = self._installed(resident.agent, cell, luggage.terms, luggage.terms.fragment)
         except (MobilityError, ValueError) as error:
             ended = Ended(failed(Raised(error, f"{type(error).__name__}: {error}"), luggage.visited), EventKind.FAILED)
         else:
@@ -92,13 +88,17 @@ class Fragments:
             if resident.cell is cell:
                 resident.ended = ended
 
-    def _installed(self, agent: str, terms: LaunchTerms, name: str) -> dict[str, Any]:
+    def _installed(self, agent: str, cell: Cell, terms: LaunchTerms, name: str) -> dict[str, Any]:
         check_service_name(name)
         checkpoint = self.core.store.load(agent)
         if checkpoint is None:
             raise NotAFragment(name, f"{agent}, which brought it, is not written down on {self.core.name}")
         verified = self._verified(bytes(checkpoint.bundle))
-        function = _function(verified, Here(self.surroundings, agent), name)
+        problem = cell.not_a_fragment()
+        if problem is not None:
+            raise NotAFragment(name, problem)
+        # With a process of its own it is loaded nowhere but there.
+        function = None if terms.process else _function(verified, Here(self.surroundings, agent))
         owner = verified.passport.owner
         with self._lock:
             before = self._entry(name)
@@ -117,7 +117,7 @@ class Fragments:
                 "bundle": bytes(checkpoint.bundle),
             }
             self.core.store.keep(_ROOM, name, encode(entry))
-            self.serving.offer(name, self._served(name, entry, function, verified))
+            self.serving.offer(name, self._served(name, entry, function))
         self.core.event(EventKind.SAID, agent, text=f"is the service {name} of {self.core.name} now")
         return told
 
@@ -169,19 +169,15 @@ class Fragments:
         name: str,
         entry: dict[str, Any],
         function: functools.partial[Any] | None = None,
-        verified: VerifiedBundle | None = None,
     ) -> Served:
         """What runs it: loaded when it is first called, unless it is given."""
         lock = threading.Lock()
-        made: list[tuple[functools.partial[Any], VerifiedBundle]] = []
-        if function is not None and verified is not None:
-            made.append((function, verified))
+        made: list[functools.partial[Any]] = [] if function is None else [function]
 
-        def loaded(here: Here) -> tuple[functools.partial[Any], VerifiedBundle]:
+        def loaded(here: Here) -> functools.partial[Any]:
             with lock:
                 if not made:
-                    checked = self._verified(entry["bundle"])
-                    made.append((_function(checked, here, name), checked))
+                    made.append(_function(self._verified(entry["bundle"]), here))
                 return made[0]
 
         def run(here: Here, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -193,43 +189,29 @@ class Fragments:
                     state="Nothing was called.",
                     remedy="Install it anew, with replace=True.",
                 )
-            unit, checked = loaded(here)
             if entry["process"]:
-                return self._in_cell(unit, checked, args, kwargs)
+                return self._in_cell(entry["bundle"], args, kwargs)
+            unit = loaded(here)
             return unit.func(here, *unit.args, *args, **{**unit.keywords, **kwargs})
 
         return run
 
-    def _in_cell(
-        self, unit: functools.partial[Any], verified: VerifiedBundle, args: list[Any], kwargs: dict[str, Any]
-    ) -> Any:
-        """One call in a cell of its own, as an agent that is born, ends, and is told to nobody.
+    def _in_cell(self, data: bytes, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """One call in a cell of its own.
 
         Of which kind the cell is, and so whether that is another process, is decided by the place (`PlaceCore`).
         """
-        child = f"{verified.passport.agent}-{secrets.token_hex(8)}"
-        terms = LaunchTerms(process=True)
-        bundle = pack(
-            unit.func,
-            by=self.core.identity,
-            args=(*unit.args, *args),
-            kwargs={**unit.keywords, **kwargs},
-            passport=verified.passport,
-            origin=self.core.name,
-            to=self.core.name,
-            luggage=Luggage(child, NEVER, terms=terms).to_bytes(),
-            branch=Branch(child=child),
-            preview=False,
-        )
-        cell = self.core.cell_kind(self._verified(bundle.to_bytes()), Here(self.surroundings, child), terms, Landed())
+        verified = self._verified(data)
+        here = Here(self.surroundings, f"{verified.passport.agent}-{secrets.token_hex(8)}")
+        cell = self.core.cell_kind(verified, here, LaunchTerms(process=True), Landed())
         try:
-            outcome = cell.advance()
+            outcome = cell.use(args, kwargs)
         finally:
-            cell.close()
+            cell.leave()
         if isinstance(outcome, Returned):
             return outcome.value
         assert isinstance(outcome, Raised)  # a plain function does not yield
-        raise outcome.error
+        raise RaisedInCell(outcome)
 
 
 def _may_replace(verified: VerifiedBundle, before: dict[str, Any] | None) -> bool:
@@ -241,18 +223,8 @@ def _may_replace(verified: VerifiedBundle, before: dict[str, Any] | None) -> boo
     return bool(before["entry_point"] == passport.birth.certificate.entry_point)
 
 
-def _function(verified: VerifiedBundle, here: Here, name: str) -> functools.partial[Any]:
-    """The unit's function, with the arguments with which it came.
-
-    Raises
-    ------
-    NotAFragment
-    """
+def _function(verified: VerifiedBundle, here: Here) -> functools.partial[Any]:
+    """The unit's function, with the arguments with which it came."""
     with arriving(here):
-        unit = unpack(verified)
-    function = unit.func if isinstance(unit, functools.partial) else unit
-    if not isinstance(unit, functools.partial) or not isinstance(function, FunctionType):
-        raise NotAFragment(name, f"it is a {type(function).__qualname__}, not a function")
-    if inspect.isgeneratorfunction(function):
-        raise NotAFragment(name, f"{function.__qualname__} yields, as agents do")
+        unit: functools.partial[Any] = unpack(verified)
     return unit

@@ -175,7 +175,7 @@ class Place:
         self.serving = Serving(self.core, self, services or {}, self._resources.problem)
         self.fragments = Fragments(self.core, self, self.serving, self.refresh_members)
         self._requesting = Requesting(self.core, self.units, self.repository, branching)
-        self._pulling = Pulling(self.core, self.units, self.landing)
+        self._pulling = Pulling(self.core, self, self.units, self.landing)
         self._expiring = Expiring(self.core, self.moving, forcing, self._run)
         self._performing = Performing(
             self.core,

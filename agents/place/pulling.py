@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
+from agents.cell import Landed
 from agents.errors import AgentsError
 from agents.fetching import Units
 from agents.handoff import NEVER, Holder
-from agents.luggage import Luggage
+from agents.here import Here, Surroundings
+from agents.luggage import Luggage, write_start
 from agents.place.core import PlaceCore
 from agents.place.landing import Landing
 from agents.place.serving import arguments_from
@@ -21,7 +24,8 @@ from agents.sending import capturing, send_new
 from agents.standing import Fresh
 from agents.terms import TERMS, LaunchTerms
 from agents.transport import Transport
-from mobility.bundle import Branch, pack
+from agents.units import VerifiedUnit
+from mobility.bundle import Branch, Bundle, pack
 from mobility.errors import MobilityError
 from mobility.plain import decode
 
@@ -33,6 +37,7 @@ class Pulling:
     """Of one place."""
 
     core: PlaceCore
+    surroundings: Surroundings
     units: Units
     landing: Landing
 
@@ -50,23 +55,32 @@ class Pulling:
         args, kwargs = arguments_from(request.arguments)
         terms: LaunchTerms = decode(request.terms, registry=TERMS)
         luggage = Luggage(request.called or request.agent, NEVER, Fresh(), terms=terms)
+        whose: dict[str, Any] = {
+            "by": self.core.identity,
+            "passport": unit.verified.passport,
+            "origin": self.core.name,
+            "to": self.core.name,
+            "luggage": luggage.to_bytes(),
+            "branch": Branch(child=request.agent),
+        }
         with capturing(self.core.name, unit.name):
-            bundle = pack(
-                unit.load(),
-                by=self.core.identity,
-                args=args,
-                kwargs=kwargs,
-                passport=unit.verified.passport,
-                origin=self.core.name,
-                to=self.core.name,
-                luggage=luggage.to_bytes(),
-                branch=Branch(child=request.agent),
-                preview=False,
-                needs=terms.needs,
-            )
+            if terms.process:
+                bundle = self._packed_apart(unit, terms, request.agent, write_start(unit.name, args, kwargs), whose)
+            else:
+                bundle = pack(unit.load(), args=args, kwargs=kwargs, preview=False, needs=terms.needs, **whose)
         self.core.store.save_code(unit.verified.manifest.code[0], unit.verified.code[0])
         data = bundle.without_code().to_bytes()
         return self.landing.receive(Transfer(request.agent, NEVER, data, self.core.name, request.started))
+
+    def _packed_apart(
+        self, unit: VerifiedUnit, terms: LaunchTerms, agent: str, start: bytes, whose: dict[str, Any]
+    ) -> Bundle:
+        """The same where it is to run in a process of its own: then it is loaded nowhere else, for this neither."""
+        cell = self.core.cell_kind(unit.verified, Here(self.surroundings, agent), terms, Landed())
+        try:
+            return cell.pack(preview=False, anew=start, **whose)
+        finally:
+            cell.leave()
 
 
 def have_pulled(

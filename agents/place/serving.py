@@ -32,7 +32,15 @@ from agents.services import ServiceMaker
 from agents.told import RemoteTrace, remade
 from mobility.plain import PlainInvalid, decode
 
-__all__ = ["OfferedService", "Served", "Serving", "arguments_from", "arguments_to", "read_service_answer"]
+__all__ = [
+    "OfferedService",
+    "RaisedInCell",
+    "Served",
+    "Serving",
+    "arguments_from",
+    "arguments_to",
+    "read_service_answer",
+]
 
 
 def arguments_to(what: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
@@ -76,6 +84,14 @@ def read_service_answer(place: str, service: str, data: bytes, package: str | No
         return told["value"]
     otherwise = ServiceFailed(place, service, told["kind"], told["text"], told["trace"])
     raise (remade(told, package) or otherwise) from RemoteTrace(told["trace"], told, otherwise)
+
+
+class RaisedInCell(Exception):
+    """What a service has raised that runs in a cell of its own: known here as the cell tells it."""
+
+    def __init__(self, raised: Raised) -> None:
+        super().__init__(raised.trace)
+        self.raised = raised
 
 
 class Served(Protocol):
@@ -209,6 +225,8 @@ class Serving:
         places = [self._core.name]
         try:
             value = service.run(Here(self._surroundings, caller), args, kwargs)
+        except RaisedInCell as error:
+            return failed(error.raised, places)
         except BaseException as error:  # SystemExit of a service ends the call, not the place
             return failed(Raised(error, _trace(error)), places)
         return returned(self._label(service.name), value, places)[0]

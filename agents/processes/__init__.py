@@ -10,6 +10,7 @@ agent alone has failed.
 `line`        what goes to and fro
 `effects`     what an agent yields, on its way to the place
 `parts`       the agent taken apart, likewise
+`failing`     exceptions, on their way to the agent
 `far`         the place as the agent sees it from there
 `child`       what runs in the process
 ============  ========================================================================

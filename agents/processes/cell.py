@@ -241,6 +241,20 @@ class ProcessCell:
             self._child.kill()
             return self._died("does not speak as it should")
 
+    def not_a_fragment(self) -> str | None:
+        (problem,), _ = self._asked("shape", None, _LOOK)
+        return None if problem is None else str(problem)
+
+    def use(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+        try:
+            reply, large = self._exchange("use", (list(args), dict(kwargs)), seconds=None)
+            return self._outcome(reply, large)
+        except LineEnded:
+            return self._died()
+        except (KeyError, TypeError, ValueError, MobilityError):
+            self._child.kill()
+            return self._died("does not speak as it should")
+
     def break_off(self) -> None:
         self.leave()
 

@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 
 from agents import effects as does
 from agents.body import Body, body_of
-from agents.cell import Outcome, Raised, Returned, Yielded, called
+from agents.cell import Outcome, Raised, Returned, Yielded, called, not_a_fragment
 from agents.here import Here, arriving
 from agents.processes.effects import packed
 from agents.processes.failing import received
@@ -105,6 +105,11 @@ class ServedCell:
                     unit, args, kwargs = self._body.parts(anew)
                     header, large = header_of(collect(*unit_of(unit, args, kwargs), preview=preview))
                     return ["parts", header], large
+                case "shape":
+                    return ["shape", not_a_fragment(self._body.parts()[0])], []
+                case "use":
+                    args, kwargs = given
+                    return _ended(self._body.use(args, kwargs)), []
                 case "close":
                     raised = self._body.close()
                     return ["closed", None if raised is None else as_row(raised)], []
@@ -151,13 +156,8 @@ class ServedCell:
                     if how == "call":
                         self._call = outcome.effect
                     return ["yielded", how, data, header], large
-                case Returned():
-                    try:
-                        return ["returned", encode(outcome.value)], []
-                    except NotPlain as problem:
-                        return ["unplain", problem.path, problem.kind, problem.reason], []
-                case Raised():
-                    return ["raised", as_row(outcome)], []
+                case Returned() | Raised():
+                    return _ended(outcome), []
 
     def _given(self, value: bytes, error: bytes) -> tuple[Any, BaseException | None]:
         """What its ``yield`` gives, and raises; it raises as well what hinders it from being given here."""
@@ -200,3 +200,16 @@ class ServedCell:
             body = getattr(self, "_body", None)  # not yet: it is being made
             raise received(what, None if body is None else body.package)
         return read_far_answer(answer, self._ask)
+
+
+def _ended(outcome: Outcome) -> list[Any]:
+    """What the place is told of an end."""
+    match outcome:
+        case Returned():
+            try:
+                return ["returned", encode(outcome.value)]
+            except NotPlain as problem:
+                return ["unplain", problem.path, problem.kind, problem.reason]
+        case Raised():
+            return ["raised", as_row(outcome)]
+    raise AssertionError("it has not ended")

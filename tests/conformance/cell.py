@@ -48,6 +48,23 @@ def plain(here, number):
     return here.name, number
 
 
+def joins(here, first, *rest, **named):
+    if named.pop("fail", False):
+        raise LookupError("as told")
+    return [here.name, first, *rest, named]
+
+
+@agent
+class Joined:
+    """A class agent."""
+
+    def __init__(self, story, most):
+        self.story = story
+
+    def arrive(self, here):
+        yield here.name
+
+
 class Place:
     """Surroundings of a test."""
 
@@ -174,3 +191,30 @@ class CellSuite:
         refused = Landed(Verdict(Mobility.REFUSE, (reason,)))
         with pytest.raises(EnvironmentRefused, match="too small"):
             kind(verified, Here(Place("baku"), verified.passport.agent), LaunchTerms(), refused)
+
+    def test_a_function_can_be_used_as_a_fragment(self, kind):
+        """Again and again, with the arguments with which it came first; it has not begun for that."""
+        _, cell = self.born(kind, joins, "a")
+        assert cell.not_a_fragment() is None
+        assert cell.use(["b"], {"more": 1}) == Returned(["baku", "a", "b", {"more": 1}])
+        assert cell.use([], {}) == Returned(["baku", "a", {}])
+        outcome = cell.use([], {"fail": True})
+        assert isinstance(outcome, Raised) and outcome.error.args == ("as told",) and "in joins" in outcome.trace
+        assert cell.advance() == Returned(["baku", "a", {}])
+
+    def test_what_yields_or_is_no_function_is_no_fragment(self, kind):
+        for unit, says in ((counts, "counts yields, as agents do"), (Joined, "it is a type, not a function")):
+            _, cell = self.born(kind, unit, [], 2)
+            assert cell.not_a_fragment() == says
+
+    def test_where_its_code_is(self, kind):
+        """In this process under a package of its own, or apart."""
+        for unit in (counts, Joined):
+            verified, cell = self.born(kind, unit, [], 2)
+            digest = verified.manifest.code[0].hex()
+            for _ in range(2):
+                if cell.apart:
+                    assert cell.package is None
+                else:
+                    assert cell.package.startswith(f"sojourn_{digest[:16]}")
+                cell.advance()

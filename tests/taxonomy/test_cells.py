@@ -126,6 +126,11 @@ def test_fragment_in_a_separate_process(platform: Platform) -> None:
     assert not theirs & set(pids(platform).values())
     assert platform.call("oslo", "looks_here")[2] == pids(platform)["oslo"]
     assert eventually(lambda: not any(psutil.pid_exists(pid) for pid in theirs), 10)
+    platform.install("oslo", units.raises_own, "raises_apart", process=True)
+    with pytest.raises(units.Own, match="mine"):
+        platform.call("oslo", "raises_apart")
+    for name in ("looks_apart", "looks_here", "raises_apart"):
+        platform.remove("oslo", name)
 
 
 def test_isolation_of_a_failing_component(platform: Platform) -> None:

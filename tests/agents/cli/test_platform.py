@@ -189,6 +189,11 @@ def test_services_and_published_units(up: Up) -> None:
     up.error(1, "agent-failed", "pull", "baku", "one", "--fragment", "ones", "--wait")
     up.data("pull", "baku", "one", "--fragment", "ones", "--replace", "--wait")
     assert up.command("pull", "baku", "one", "--fragment", "a b").returncode == 2
+    up.data("pull", "oslo", "one", "5", "--start-at", "+3600", "--process", "--name", "later-pulled")
+    (row,) = [row for row in up.data("ps") if row["name"] == "later-pulled"]
+    assert row["state"] == "waiting" and row["waits_for"].startswith("its start at 20")
+    up.command("stop", "later-pulled")
+    up.error(2, "usage", "pull", "oslo", "one", "5", "--start-when", "")
 
 
 def test_an_owner_is_let_in_once_it_is_trusted(up: Up) -> None:

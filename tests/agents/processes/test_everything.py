@@ -28,7 +28,7 @@ from agents import (
     visit,
 )
 from agents import effects as does
-from agents.errors import AgentFailed, MoveRefused, NotAFragment, UnknownUnit
+from agents.errors import AgentFailed, CellDied, MoveRefused, NotAFragment, UnknownUnit
 from agents.paradigms import RemoteEffect, evaluate, fetch, publish, pull, request
 from agents.place import PlaceOptions
 from agents.processes import effects as travelling
@@ -468,42 +468,103 @@ def older(values):
     return "older"
 
 
+@pytest.fixture
+def telling(tmp_path):
+    """A module of whose loading something is left: a lock, which cannot travel, is made anew wherever that happens."""
+    written = tmp_path / "pids"
+    (tmp_path / "telling_unit.py").write_text(f"""
+import os, threading
+
+class Trouble(Exception):
+    pass
+
+def made():
+    if os.path.exists({str(written)!r} + "-stuck"):
+        raise RuntimeError("it cannot be made here")
+    with open({str(written)!r}, "a") as file:
+        file.write(str(os.getpid()) + " ")
+    return threading.Lock()
+
+LOCK = made()
+
+def tells(*given):
+    with LOCK:
+        return os.getpid()
+
+def dies(here):
+    with LOCK:
+        os._exit(3)
+
+def troubles(here):
+    with LOCK:
+        raise Trouble("of no module that a place has")
+""")
+    sys.path.insert(0, str(tmp_path))
+    import telling_unit
+
+    written.write_text("")
+    telling_unit.stuck = tmp_path / "pids-stuck"
+    yield telling_unit, lambda: {int(one) for one in written.read_text().split()}
+    sys.path.remove(str(tmp_path))
+    sys.modules.pop("telling_unit", None)
+
+
 @agent
 def fetches_one_that_tells(here):
     unit = yield fetch("tells")
     return unit(), pid()
 
 
-def test_what_is_fetched_runs_nothing_in_the_places_process(platform, process, tmp_path):
-    """Not even what stands in its module outside of functions."""
-    written = tmp_path / "pids"
-    source = f"""
-import os, threading
-
-def made():
-    with open({str(written)!r}, "a") as file:
-        file.write(str(os.getpid()) + " ")
-    return threading.Lock()
-
-LOCK = made()  # cannot travel: made anew wherever it is loaded
-
-def tells():
-    with LOCK:
-        return os.getpid()
-"""
-    (tmp_path / "telling_unit.py").write_text(source)
-    sys.path.insert(0, str(tmp_path))
-    try:
-        import telling_unit
-
-        platform.publish(telling_unit.tells, "tells", at="oslo")
-    finally:
-        sys.path.remove(str(tmp_path))
-        sys.modules.pop("telling_unit", None)
-    written.write_text("")
+def test_what_is_fetched_is_loaded_in_the_agents_process_alone(platform, process, telling):
+    module, loaded = telling
+    platform.publish(module.tells, "tells", at="oslo")
     result = ran(platform, process, fetches_one_that_tells)
     assert (result == os.getpid()) is not process
-    assert {int(one) for one in written.read_text().split()} == {result}
+    assert loaded() == {result}
+
+
+@agent
+def fetches_what_cannot_be_loaded(here):
+    try:
+        unit = yield fetch("tells")
+    except Exception as error:
+        return [type(error).__name__, "it cannot be made here" in str(error)], pid()
+    return [unit.name], pid()
+
+
+def test_what_cannot_be_loaded_is_refused_at_the_yield(platform, process, telling):
+    module, loaded = telling
+    platform.publish(module.tells, "tells", at="oslo")
+    module.stuck.touch()
+    assert ran(platform, process, fetches_what_cannot_be_loaded) == ["LoadFailed", True]
+    assert not loaded()
+
+
+def test_what_is_evaluated_pulled_or_a_fragment_is_loaded_in_a_process_of_its_own_alone(platform, process, telling):
+    module, loaded = telling
+    platform.publish(module.tells, "tells", at="oslo")
+    results = [
+        platform.evaluate("oslo", module.tells, process=process),
+        platform.pull("lima", "tells", 4, process=process).result(timeout=20),
+        platform.install("oslo", module.tells, "pushed", process=process) and platform.call("oslo", "pushed"),
+        platform.pull("lima", "tells", fragment="pulled", process=process).result(timeout=20)
+        and platform.call("lima", "pulled"),
+    ]
+    assert [result == os.getpid() for result in results] == [not process] * 4
+    assert (os.getpid() in loaded()) is not process and loaded() >= {*results}
+
+
+def test_a_fragment_that_dies_or_raises_in_its_process(platform, telling):
+    """The place and its other services go on."""
+    module, loaded = telling
+    for name in ("dies", "troubles", "tells"):
+        platform.install("oslo", getattr(module, name), name, process=True)
+    with pytest.raises(CellDied, match="has ended itself, with the status 3"):
+        platform.call("oslo", "dies")
+    with pytest.raises(module.Trouble, match="that a place has") as caught:
+        platform.call("oslo", "troubles")
+    assert "in troubles" in str(caught.value.__cause__)
+    assert platform.call("oslo", "tells") != os.getpid() and os.getpid() not in loaded()
 
 
 @agent
