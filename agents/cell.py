@@ -7,6 +7,7 @@ with inline cells says so, and admits nobody else. `agents.processes.ProcessCell
 from __future__ import annotations
 
 import inspect
+import threading
 import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -292,23 +293,48 @@ class InlineCell:
         preview: bool = False,
         anew: bytes | None = None,
     ) -> Bundle:
-        unit, args, kwargs = self._body.parts(anew)
-        return pack(
-            unit,
-            by=by,
-            args=args,
-            kwargs=kwargs,
-            passport=passport,
-            origin=origin,
-            to=to,
-            luggage=luggage,
-            branch=branch,
-            preview=preview,
-            needs=self._terms.needs,
-        )
+        def captured() -> Bundle:
+            unit, args, kwargs = self._body.parts(anew)
+            return pack(
+                unit,
+                by=by,
+                args=args,
+                kwargs=kwargs,
+                passport=passport,
+                origin=origin,
+                to=to,
+                luggage=luggage,
+                branch=branch,
+                preview=preview,
+                needs=self._terms.needs,
+            )
+
+        # Its own classes may say how they are pickled, and need not come to an end with it.
+        bundle = self._breakable.run(captured)
+        if bundle is None:
+            reason = f"{passport.agent} was ended by force while it was captured"
+            raise AgentsError(reason, state="It does nothing more.")
+        return bundle
 
     def leave(self) -> None:
-        self._body.leave()
+        if self._breakable.broken:  # to leave it asks its values once more: that, too, may come to no end
+            threading.Thread(target=self._leave_aside, name="cell-leaving", daemon=True).start()
+        else:
+            self._body.leave()
+
+    def _leave_aside(self) -> None:
+        body, kept, leaving = self._body, self._body.parts()[0], Breakable()
+        late = threading.Timer(_LEAVING, leaving.break_off)
+        late.daemon = True
+        late.start()
+
+        def left() -> bool:
+            body.leave()
+            return True
+
+        if not leaving.run(left):
+            _NEVER_LEFT.append(kept)  # collected, it would run its finally blocks
+        late.cancel()
 
     def close(self) -> Raised | None:
         return self._breakable.run(self._body.close)
@@ -317,6 +343,9 @@ class InlineCell:
         return self._body.look()
 
 
+#: Seconds for which an agent that was ended by force may keep from being left; and those that have kept from it.
+_LEAVING: Final = 2.0
+_NEVER_LEFT: Final[list[Any]] = []
 #: Of a step that was broken off: nobody is interested in it any more.
 _BROKEN_OFF: Final = Raised(Broken(), "Broken")
 

@@ -92,6 +92,10 @@ class Binding:
             If `kind` is none, or `seconds` no time.
         """
         by = BindingKind(kind)
+        resident = self.core.known(agent)
+        if resident is None or resident.luggage is None:
+            problem = "only an agent that is here can be bound to it"
+            raise BindingRefused(name or f"of type {type_}", self.core.name, problem, "Use here.resource(...).")
         if not seconds > 0:
             raise ValueError(f"timeout is a number of seconds above 0, not {seconds!r}")
         resource, place, terms = self._wanted(name, by, type_)

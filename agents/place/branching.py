@@ -65,7 +65,7 @@ class Branching:
                 way=parent.way,
                 start=parent.start,
             )
-            with capturing(to, self.core.name):
+            with capturing(to, self.core.name), resident.captured(cell):
                 luggage.bindings = plan.records if plan is not None else self.moving.binding.kept(resident)
                 bundle = cell.pack(
                     by=self.core.identity,

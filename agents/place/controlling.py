@@ -61,6 +61,8 @@ class Controlling:
         if resident is None:
             return self._frozen_before(control.agent) if control.verb is Verb.FREEZE else NotHere()
         pending = PendingControl(control.verb, control.argument)
+        if control.force and not resident.reach(control.seconds):
+            return Failure(Busy(control.agent, _DONE[control.verb], control.seconds))
         with resident.lock:
             if control.force:
                 self.forcing.wait_for(resident, control)
@@ -196,7 +198,8 @@ class Controlling:
     def _look(self, resident: Resident) -> dict[str, Any]:
         with resident.lock:
             cell, luggage, _ = resident.parts()
-            look = cell.look()
+            with resident.captured(cell):
+                look = cell.look()
         return {
             "place": self.core.name,
             "standing": type(luggage.standing).__name__.lower(),

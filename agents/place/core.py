@@ -219,6 +219,8 @@ class PlaceCore:
         """Leave all agents that are here: they go on from their checkpoints, and nothing of them is to run here when
         their generators are collected."""
         for resident in self.residents():
+            if not resident.reach(2.0):
+                continue
             with resident.lock:
                 for cell in (resident.cell, resident.staged.cell if resident.staged is not None else None):
                     if cell is None:

@@ -316,7 +316,7 @@ class Moving:
             anew = luggage.terms.accepts == "weak" and to != self.core.name
         anew = anew and luggage.start is not None
         standing = Fresh() if anew or cell.weak else standing
-        with capturing(to, self.core.name):
+        with capturing(to, self.core.name), resident.captured(cell):
             bindings = plan.records if plan is not None else self.binding.kept(resident)
             bundle = cell.pack(
                 by=self.core.identity,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agents.cell import Cell
 from agents.errors import MoveFailed
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ended", "BrokenOff", "Outbound", "PendingControl", "Resident", "Staged"]
 
+#: Seconds for which a capture that is under way may go on once its agent is to be ended.
+_CAPTURE: Final = 1.0
 _AWAY = frozenset({State.ABSENT, State.GONE, State.ENDED})
 
 
@@ -149,6 +152,8 @@ class Resident:
         and stopped.
     calling
         Whether a function runs for it beside the pool.
+    capturing
+        Whose state is just being captured or looked at, with the lock held: code of the agent's own can run then.
     breaking
         The cell of which a step or a function still runs, though the agent was ended by force.
     wakes
@@ -173,6 +178,7 @@ class Resident:
         "_waiters",
         "agent",
         "breaking",
+        "capturing",
         "calling",
         "came",
         "cell",
@@ -219,12 +225,40 @@ class Resident:
         self.in_step = False
         self.calling = False
         self.breaking: Cell | None = None
+        self.capturing: Cell | None = None
         self.steps = 0
         self.ties: dict[str, Tie] = {}
         self.used: set[str] = set()
         self.wakes: float | None = None
         self.unperformed: tuple[Effect | None] | None = None
         self._waiters: dict[int, list[Future[PlaceReply]]] | None = None
+
+    def reach(self, seconds: float) -> bool:
+        """See to it that the lock can be had, to end the agent: a capture that comes to no end is broken off.
+
+        Returns
+        -------
+        bool
+            False if something else holds it for so long.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.lock.acquire(timeout=max(0.05, min(_CAPTURE, deadline - time.monotonic()))):
+            cell = self.capturing
+            if cell is not None:
+                cell.break_off()
+            if time.monotonic() >= deadline:
+                return False
+        self.lock.release()
+        return True
+
+    @contextmanager
+    def captured(self, cell: Cell) -> Iterator[None]:
+        """While its state is captured or looked at; then it can be ended by force all the same."""
+        self.capturing = cell
+        try:
+            yield
+        finally:
+            self.capturing = None
 
     @property
     def is_away(self) -> bool:

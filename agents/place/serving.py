@@ -212,7 +212,7 @@ class Serving:
         with self._lock:
             service = self._services.get(request.service)
             if service is not None and not self._closed:
-                return service.threads.submit(self._run, service, request.caller, args, kwargs)
+                return service.threads.submit(self._run, service, args, kwargs)
             known = sorted(self._services)
         if service is not None:
             raise PlaceUnreachable(self._core.name, "it has closed", unsent=True)
@@ -220,11 +220,12 @@ class Serving:
             raise self._problem
         raise UnknownService(self._core.name, request.service, known)
 
-    def _run(self, service: OfferedService, caller: str, args: list[Any], kwargs: dict[str, Any]) -> bytes:
+    def _run(self, service: OfferedService, args: list[Any], kwargs: dict[str, Any]) -> bytes:
         """The outcome, whatever the service does."""
         places = [self._core.name]
         try:
-            value = service.run(Here(self._surroundings, caller), args, kwargs)
+            # Not in the name of the caller, who is not here, and whom nobody has asked for a proof.
+            value = service.run(Here(self._surroundings, f"service {service.name}"), args, kwargs)
         except RaisedInCell as error:
             return failed(error.raised, places)
         except BaseException as error:  # SystemExit of a service ends the call, not the place

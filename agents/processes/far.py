@@ -7,6 +7,7 @@ can be called, with plain arguments. Such a thing belongs to the place and does 
 from __future__ import annotations
 
 import threading
+import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
@@ -121,6 +122,11 @@ def read_far_answer(answer: tuple[str, Any], ask: _Ask) -> Any:
 # -- at the place -----------------------------------------------------------------------------------------------------
 
 
+_NEVER_SHOWN: Final = (types.ModuleType, types.FrameType, types.CodeType, types.TracebackType)
+#: Names that lead into the interpreter: of generators, coroutines, frames, tracebacks and code.
+_INWARD: Final = ("_", "gi_", "cr_", "ag_", "f_", "tb_", "co_")
+
+
 class Exhibits:
     """What an agent in its own process may reach of a place, and what it has got hold of there.
 
@@ -165,7 +171,7 @@ class Exhibits:
                 raise AttributeError(f"{name} cannot be done from another process")
             method = getattr(thing, name)
             return method(*args, **kwargs)
-        if name.startswith("_"):
+        if name.startswith(_INWARD):
             raise AttributeError(f"{name} stays at its place")
         return getattr(thing, name)
 
@@ -177,6 +183,8 @@ class Exhibits:
         kind = type(value)
         if kind in _VALUES:
             return "value", value
+        if kind in _NEVER_SHOWN:
+            raise AttributeError(f"a {kind.__qualname__} stays at its place")
         with self._lock:
             number = self._numbers.setdefault(id(value), len(self._things))
             if number == len(self._things):

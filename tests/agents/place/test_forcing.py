@@ -13,6 +13,7 @@ from agents.errors import AgentEnded, AgentStopped, Busy
 from agents.place.resident import BrokenOff
 from agents.protocol import Control, Failure, Verb
 from agents.standing import Fresh
+from agents.testing.local import LocalPlatform
 from tests.agents.place.conftest import until
 
 
@@ -372,3 +373,51 @@ def test_while_the_place_does_what_it_yielded(platform):
             handle.result(timeout=5)
         store = platform.running["baku"].core.store
         assert until(lambda: store.load(handle.agent) is None, 5), "nothing of it stays on disk"
+
+
+class NeverDone:
+    """Of which nobody ever gets the state."""
+
+    def __getstate__(self):
+        while True:
+            pass
+
+
+@agent
+def carries_what_is_never_done(here, itself):
+    kept = NeverDone()
+    if itself:
+        yield hop("oslo")
+    yield receive()
+    return kept
+
+
+@pytest.mark.parametrize("process", [False, True])
+@pytest.mark.parametrize("by", ["itself", "a move", "a freeze"])
+def test_a_capture_that_comes_to_no_end(platform, by, process):
+    """The agent's own classes say how they are pickled: it is ended all the same, and its place goes on."""
+    handle = platform.launch(carries_what_is_never_done, by == "itself", at="baku", process=process)
+    if by != "itself":
+        assert until(lambda: handle.status().state == "waiting")
+        with ThreadPoolExecutor(1) as beside:
+            moving = beside.submit(*((handle.move, "oslo") if by == "a move" else (handle.freeze,)))
+            time.sleep(0.5)
+            began = time.monotonic()
+            handle.stop(timeout=10, force=True)
+            assert time.monotonic() - began < 6
+            with pytest.raises(Exception):
+                moving.result(timeout=40)
+    else:
+        time.sleep(0.5)
+        handle.stop(timeout=10, force=True)
+    with pytest.raises(AgentStopped):
+        handle.result(timeout=5)
+    assert platform.launch(keeps, at="baku").agent, "the place goes on"
+
+
+def test_a_place_closes_though_a_capture_comes_to_no_end():
+    with LocalPlatform(["baku", "oslo"]) as platform:
+        platform.launch(carries_what_is_never_done, True, at="baku")
+        time.sleep(0.5)
+        began = time.monotonic()
+    assert time.monotonic() - began < 15

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agents import agent, hop
 from agents.errors import (
+    BindingRefused,
     PlaceUnreachable,
     ResourceFileInvalid,
     ResourceMissing,
@@ -26,6 +27,7 @@ from agents.errors import (
 from agents.paradigms import request
 from agents.place import PlaceOptions
 from agents.protocol import CallService, Failure
+from agents.resources import Resource
 from agents.services import packed_services, read_service_file, shipped_services
 from agents.testing.local import LocalPlatform
 from mobility.trust import Identity
@@ -328,3 +330,30 @@ def test_a_file_that_says_something_else(tmp_path, text):
     file.write_text(text)
     with pytest.raises(ResourceFileInvalid):
         read_service_file(file, "oslo")
+
+
+def binds(here):
+    here.bind("readings")
+
+
+@agent
+def is_bound_by_others(here):
+    try:
+        yield request("oslo", "binds")
+    except BindingRefused as error:
+        problem = error.problem
+    here = yield hop("lima")
+    return problem, here.resources
+
+
+def test_a_service_binds_nobody(platform):
+    """It runs for whoever calls, and not in that one's name: what is bound to an agent would go along with it."""
+    with LocalPlatform(
+        ["oslo", "lima"],
+        resources={"oslo": {"readings": Resource([1], attachment="unattached")}},
+        services={"oslo": {"binds": binds}},
+    ) as own:
+        problem, there = own.launch(is_bound_by_others, at="oslo").result(timeout=20)
+        assert "only an agent" in problem and there == ()
+        with pytest.raises(BindingRefused):
+            own.call("oslo", "binds")

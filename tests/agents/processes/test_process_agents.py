@@ -594,3 +594,40 @@ def test_the_process_knows_no_secret(platform, monkeypatch):
 
     names, ray = platform.launch(looks, at="baku", process=True).result(timeout=20)
     assert not {"RAY_AUTH_TOKEN", "MY_TOKEN"} & set(names) and not ray
+
+
+class HandsOut:
+    """What nobody elsewhere is to get hold of."""
+
+    def rows(self):
+        yield 1
+
+    def module(self):
+        import os
+
+        return os
+
+    def leaves(self):
+        raise SystemExit(3)
+
+
+@agent
+def reaches_inward(here):
+    seen = []
+    thing = here.resource("thing")
+    rows = thing.rows()
+    for inward in (lambda: rows.gi_frame, lambda: rows.__class__, thing.module, thing.leaves):
+        try:
+            seen.append(str(inward()))
+        except BaseException as error:
+            seen.append(type(error).__name__)
+    yield
+    return seen
+
+
+def test_no_way_leads_into_the_place_by_what_it_hands_out():
+    """A generator's frame has the place's builtins; and a resource that would leave leaves no agent waiting."""
+    with LocalPlatform(["oslo"], resources={"oslo": {"thing": HandsOut()}}) as platform:
+        seen = platform.launch(reaches_inward, at="oslo", process=True).result(timeout=30)
+        assert seen[0] == "AttributeError" and "of the place" not in seen[1] and seen[2] == "AttributeError"
+        assert seen[3] == "SystemExit"
