@@ -422,7 +422,7 @@ def publishes(here):
     again = yield publish(Scale, "scale")
     seen = [(told.name, told.version, told.place, len(told.digest)), again.name]
     bound = functools.partial(scaled, factor=3)
-    for wrong in (publish(3, "three"), publish(bound, "bound"), publish(scaled, "no name"), publish(scaled, "s", "one")):
+    for wrong in (publish(3, "three"), publish(bound, "bound"), publish(scaled, "no name"), publish(scaled, "s", "x")):
         try:
             yield wrong
         except Exception as error:
