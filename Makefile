@@ -21,7 +21,7 @@ VERSION := $(if $(PYTHON),$(shell "$(PYTHON)" -c '$(MINOR)' 2>/dev/null))
 
 # The extras that the targets need. Notebooks come later; installing jupyterlab for every run of the tests would only
 # keep a fresh machine waiting.
-EXTRA := test,demo
+EXTRA := test,demo,federated
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(VERSION)
@@ -46,6 +46,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.execution_state $(ARGS)
 	$(BIN)/python -m benchmarks.bundle $(ARGS)
 	$(BIN)/python -m benchmarks.hop $(ARGS)
+	$(BIN)/python -m benchmarks.paradigms $(ARGS)
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -53,6 +53,8 @@ class Bound:
     def value(self) -> Any:
         """The resource itself if it is here, else its content, if that is plain and may leave.
 
+        Ask for it anew each time: of what another agent has taken along since, an older one is only a remainder.
+
         Raises
         ------
         ResourceGone, ResourceMissing, ResourceRefused, ResourceUnreachable, BindingReleased

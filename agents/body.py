@@ -3,8 +3,9 @@
 A function agent is a generator whose execution state travels (strong mobility). A class agent is an object whose
 attributes travel: `arrive` starts anew at each place (weak mobility).
 
-A class agent's `arrive(self, here)` returns `hop(...)`, `done(value)`, or nothing, which is ``done(None)``. It may be a
-generator: what it yields are effects, and what it returns is as above. Wherever it stands, its line and its local
+A class agent's `arrive(self, here)` returns `hop(...)`, `onward()`, `done(value)`, or nothing, which is ``done(None)``;
+where nothing follows on its itinerary, `onward()` ends it, too. It may be a generator: what it yields are effects, and
+what it returns is as above. Wherever it stands, its line and its local
 variables are dropped when it moves, is cloned, or comes back from a file or a checkpoint. If what it returned does not
 come about, `refused(self, here, error)`, if there is one, says what to do next.
 """
@@ -20,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 
 from agents.cell import Look, Outcome, Raised, Returned, Yielded, called, trace_of
 from agents.classes import is_class_agent
-from agents.effects import Conclude, Hop
+from agents.effects import Conclude, Hop, Onward
 from agents.errors import BadArrival
 from agents.here import Here
 from agents.luggage import read_start
@@ -163,8 +164,11 @@ class ObjectBody:
                 _keep_code(self._unit, made)
                 self._unit, self._made = made, True
             hopping, self._hopping = self._hopping, False
-            if hopping and error is None:  # to the place where it is: it arrives
-                self._drop()
+            if hopping and error is None:
+                if value is None and self._running is None:  # nothing follows on its itinerary
+                    return Returned(None)
+                if value is not None:  # the place where it is: it arrives
+                    self._drop()
             running = self._running
             if running is not None:
                 return self._goes_on(running, value, error)
@@ -191,7 +195,7 @@ class ObjectBody:
         except StopIteration as end:
             self._running = None
             return self._said(end.value, running.__name__)
-        self._hopping = isinstance(effect, Hop)
+        self._hopping = isinstance(effect, Hop | Onward)
         if isinstance(effect, Conclude):
             self._drop()
             return Returned(effect.value)
@@ -203,7 +207,7 @@ class ObjectBody:
                 return Returned(None)
             case Conclude():
                 return Returned(result.value)
-            case Hop():
+            case Hop() | Onward():
                 self._hopping = True
                 return Yielded(result)
             case _:

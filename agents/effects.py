@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from agents.classes import is_class_agent
 
@@ -244,16 +244,22 @@ def recipient_of(to: Any) -> str:
     raise TypeError(f"a recipient is an agent's name, id or handle, not a {type(to).__qualname__}")
 
 
+#: Every wait has an end: also of those for whom that is far away.
+_LONGEST: Final = 30 * 365 * 24 * 60 * 60
+
+
 def checked_seconds(value: float, what: str) -> float:
     """A time to wait.
 
     Raises
     ------
     ValueError
-        If it is no number, or negative.
+        If it is no number, negative, or longer than anybody waits.
     """
     if type(value) not in (int, float) or math.isnan(value) or value < 0:
         raise ValueError(f"{what} is a number of seconds from 0 on, not {value!r}")
+    if value > _LONGEST:
+        raise ValueError(f"{what} is at most {_LONGEST:,} seconds, which are 30 years, not {value!r}")
     return float(value)
 
 

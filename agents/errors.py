@@ -48,6 +48,7 @@
     ├── UnknownUnit          unknown-unit          a repository has no unit of this name, version or digest
     ├── VersionTaken         version-taken         other code is published under this name and version
     ├── UnitOwned            unit-owned            another owner publishes under this name
+    ├── UnitAmbiguous        unit-ambiguous        places mean different units by one name
     ├── UnitMismatch         unit-mismatch         a repository gave something else than what was asked for
     ├── NotPublishable       not-publishable       what is to be published is no function, or has no usable name
     ├── StoreFailed          store-failed          a place cannot write to its disk
@@ -107,6 +108,7 @@ __all__ = [
     "ServiceTaken",
     "ServiceUnusable",
     "StoreFailed",
+    "UnitAmbiguous",
     "UnitMismatch",
     "UnitOwned",
     "UnknownAgent",
@@ -138,7 +140,15 @@ class AgentsError(MobilityError):
         self.reason = reason
         self.state = self.usual_state if state is None else state
         self.remedy = self.usual_remedy if remedy is None else remedy
-        super().__init__(f"{reason} ({cause or self.slug}). {self.state} {self.remedy}".rstrip())
+        super().__init__(self._told(cause or self.slug))
+
+    def _told(self, cause: str) -> str:
+        return f"{self.reason} ({cause}). {self.state} {self.remedy}".rstrip()
+
+    def ended_with(self, agent: str, place: str) -> None:
+        """From now on it is told as that with which an agent has ended: it did not handle it at its ``yield``."""
+        self.state = f"The agent {agent} did not handle this at its yield, and has ended on {place}."
+        self.args = (self._told(getattr(self, "why", None) or self.slug), *self.args[1:])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -283,14 +293,14 @@ class AgentExpired(AgentsError):
     not_after
         Unix time until which its owner has let it live.
     problem
-        What its ``finally`` blocks have raised; empty: nothing.
+        What happened while it ended, as that its ``finally`` blocks have raised; empty: nothing.
     """
 
     slug = "agent-expired"
 
     def __init__(self, agent: str, place: str, not_after: int, problem: str = "") -> None:
         until = datetime.fromtimestamp(not_after, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        also = f"; while it ended, it raised {problem}" if problem else ""
+        also = f"; {problem}" if problem else ""
         super().__init__(
             f"the lifetime of {agent} was over at {until}, and it was on {place}{also}",
             state="It has ended without a result.",
@@ -945,6 +955,27 @@ class UnitOwned(AgentsError):
         self.place = place
         self.name = name
         self.owner = owner
+
+
+class UnitAmbiguous(AgentsError):
+    """Places mean different units by one name.
+
+    Attributes
+    ----------
+    known
+        What each has.
+    """
+
+    slug = "unit-ambiguous"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"the repositories mean different units by {name!r}: {_listed(known)}",
+            state="Nothing was fetched.",
+            remedy="Say which you mean, by from_= (a place) or by digest=.",
+        )
+        self.name = name
+        self.known = tuple(known)
 
 
 class UnitMismatch(AgentsError):

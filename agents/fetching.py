@@ -11,12 +11,13 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Final
 
 from agents.checkpoints import CheckpointStore
-from agents.errors import PlaceUnreachable, UnitMismatch, UnknownUnit, WaitedTooLong
+from agents.errors import PlaceUnreachable, UnitAmbiguous, UnitMismatch, UnknownUnit, WaitedTooLong
 from agents.protocol import Failure, FetchUnit, UnitReply
 from agents.transport import Transport
 from agents.units import VerifiedUnit, parsed_version, verified_unit
 from mobility.environment.versions import Version, parse_version
 from mobility.trust import TrustSource
+from mobility.trust.errors import Expired
 
 __all__ = ["Units"]
 
@@ -78,11 +79,26 @@ class Units:
         UnknownUnit, UnknownPlace, PlaceUnreachable, UnitMismatch, WaitedTooLong, mobility.errors.MobilityError
         """
         wanted = None if version is None else parse_version(version)
-        found = self._cached(source, name, wanted, digest)
-        if found is None:
-            found = self._shared(source, name, version, digest, timeout)
-        data, place = found
-        return self._checked(data, place, name, wanted, digest), place
+        for last in (False, True):
+            try:
+                found = self._cached(source, name, wanted, digest)
+                if found is None:
+                    found = self._shared(source, name, version, digest, timeout)
+                return self._checked(found[0], found[1], name, wanted, digest), found[1]
+            except Expired:
+                if last:
+                    raise
+                self._forget(name, digest)  # it may have been published anew
+        raise AssertionError("the last try returns or raises")
+
+    def _forget(self, name: str | None, digest: str | None) -> None:
+        with self._lock:
+            over = self._having(name) if digest is None else {digest}
+            self._named = {key: named for key, named in self._named.items() if named not in over}
+            for each in over:
+                self._kept.pop(each, None)
+                if self._store is not None:
+                    self._store.give_up(_ROOM, each)
 
     def _cached(
         self, source: str | None, name: str | None, version: Version | None, digest: str | None
@@ -191,9 +207,16 @@ class Units:
         return known, place
 
     def _best(self, request: FetchUnit, deadline: float) -> str:
-        """The place that has the newest; of several that have the same, the first by name."""
+        """The place that has the newest; of several that have the same, the first by name.
+
+        Raises
+        ------
+        UnitAmbiguous
+            If places mean different units by the name and version, or those of different owners by the name.
+        """
         what, known = f"{request.name or request.digest!r}", set[str]()
         best: tuple[Version, str] | None = None
+        seen: list[tuple[str, UnitReply]] = []
         silent: PlaceUnreachable | None = None
         places = sorted(self._transport.places())
         for place in places:
@@ -205,14 +228,25 @@ class Units:
             except PlaceUnreachable as error:
                 silent = error
             else:
+                seen.append((place, reply))
                 version = parsed_version(reply.version)
                 if best is None or version > best[0]:
                     best = version, place
         if best is not None:
+            self._check_one(request, best[0], seen)
             return best[1]
         if silent is not None:  # it may be there
             raise silent
         raise UnknownUnit(", ".join(places) or "no place", what, sorted(known))
+
+    @staticmethod
+    def _check_one(request: FetchUnit, version: Version, seen: list[tuple[str, UnitReply]]) -> None:
+        if request.digest is not None:
+            return
+        same = {reply.digest for _, reply in seen if parsed_version(reply.version) == version}
+        if len(same) > 1 or len({reply.owner for _, reply in seen}) > 1:
+            told = [f"{reply.version} ({reply.digest[:16]}) on {place}" for place, reply in seen]
+            raise UnitAmbiguous(str(request.name), told)
 
     def _reply(self, place: str, request: FetchUnit, deadline: float) -> UnitReply:
         reply = self._transport.ask_place(place, request, timeout=max(_LEAST, deadline - time.monotonic()))

@@ -128,6 +128,9 @@ class Here:
     def resource(self, name: str) -> Any:
         """What is offered here under a name. It is bound to the place: do not keep it across a hop.
 
+        Nor for long: it is the thing itself, and if another agent takes it along meanwhile, what is kept of it here is
+        only a remainder. `bind` gives something that says so.
+
         Raises
         ------
         ResourceMissing

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from agents.advising import Advice, Costs, Network, Workload, advise
 from agents.client import Client
 from agents.connection import disconnect_client, set_client
 from agents.effects import Failures, gather, place_name
@@ -68,6 +69,7 @@ class Platform(RemoteWork):
         self.address = address
         self._closing = closing
         self._closed = False
+        self._costs: Costs | None = None
         set_client(client)
 
     # -- launching
@@ -176,6 +178,22 @@ class Platform(RemoteWork):
         where = place_name(at) if at is not None else None
         agent = self.client.thaw(frozen, at=where, timeout=timeout)
         return self.get(agent)
+
+    def advise(self, workload: Workload, network: Network | None = None) -> Advice:
+        """Which of the four paradigms is the cheapest for a task here, and what each would take.
+
+        What the operations of this platform cost is measured when this is first asked, in about two seconds.
+
+        Parameters
+        ----------
+        network
+            One that would lie between this program and the places, beside what was measured.
+        """
+        if self._costs is None:
+            from agents.probing import measured_costs
+
+            self._costs = measured_costs(self)
+        return advise(workload, self._costs, network)
 
     # -- looking
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["measured_costs", "sent_by_all"]
 
+#: Name of the service, and of the units, that are measured.
+_PROBE: Final = "sojourn.probe"
 _LARGE: Final = 4_000_000
 _TIMES: Final = 9
 _HOPS: Final = 8
@@ -43,9 +45,16 @@ def measured_costs(platform: Platform) -> Costs:
     """
     places = [place.name for place in platform.places()]
     first = places[0]
+    platform.install(first, _answers, _PROBE, replace=True)
+    try:
+        return _measured(platform, places, first)
+    finally:
+        platform.remove(first, _PROBE)
 
+
+def _measured(platform: Platform, places: Sequence[str], first: str) -> Costs:
     def call(size: int) -> None:
-        platform.call(first, "sojourn.bytes", size)
+        platform.call(first, _PROBE, size)
 
     def evaluate(size: int) -> None:
         platform.evaluate(first, _answers, size)
@@ -53,12 +62,12 @@ def measured_costs(platform: Platform) -> Costs:
     def launch(size: int) -> None:
         platform.launch(_idles, size, at=first).result(timeout=60)
 
-    units = iter((_unit_0, _unit_1, _unit_2))
-    for number, unit in enumerate((_unit_0, _unit_1, _unit_2)):
-        platform.publish(unit, f"sojourn.probe-{number}", at=first)
+    names = [f"{_PROBE}-{number}" for number in range(3)]
+    for unit, name in zip((_unit_0, _unit_1, _unit_2), names, strict=True):
+        platform.publish(unit, name, at=first)
 
     def fetch(size: int) -> None:
-        platform.fetch(f"sojourn.probe-{(_unit_0, _unit_1, _unit_2).index(next(units))}", from_=first)()
+        platform.fetch(names.pop(), from_=first)()  # each is new to this process
 
     return Costs(
         call=_priced(platform, call, trips=1),

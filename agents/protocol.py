@@ -345,11 +345,18 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class UnitReply:
-    """A unit of the repository; without its bundle, if the one who asks has it."""
+    """A unit of the repository; without its bundle, if the one who asks has it.
+
+    Attributes
+    ----------
+    owner
+        Key id of who has signed it, as the place says: by this one only sees that two places mean two units.
+    """
 
     name: str
     version: str
     digest: str
+    owner: str
     bundle: bytes | None = field(repr=False)
 
 

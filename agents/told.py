@@ -13,7 +13,7 @@ from agents.errors import AgentFailed
 from mobility.errors import MobilityError
 from mobility.plain import encode
 
-__all__ = ["RemoteTrace", "as_row", "rebuilt", "remade", "unknown"]
+__all__ = ["RemoteTrace", "as_row", "rebuilt", "remade", "unknown_error"]
 
 #: Larger arguments and attributes of an exception stay where they are.
 _MOST_BYTES: Final = 100_000
@@ -70,10 +70,10 @@ def _clean(text: str) -> str:
 
 def rebuilt(agent: str, told: Mapping[str, Any], package: str | None = None) -> Exception:
     """The exception, as `remade`; else `AgentFailed`, which tells all that is known."""
-    return remade(told, package) or unknown(agent, told)
+    return remade(told, package) or unknown_error(agent, told)
 
 
-def unknown(agent: str, told: Mapping[str, Any]) -> AgentFailed:
+def unknown_error(agent: str, told: Mapping[str, Any]) -> AgentFailed:
     """All that is known of an exception of whose class nothing is."""
     return AgentFailed(agent, told["kind"], told["text"], told["trace"], told.get("places", ()))
 

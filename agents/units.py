@@ -6,8 +6,8 @@ Rules
    signed the code. Its name and version are in the luggage, so they are signed as well.
 2. It is verified when it is published, and again by whoever uses it: a repository is not believed.
 3. A unit has a digest, of its name and version, its code, its entry point and the values that travel with it: what is
-   fetched under a name and version, or under a digest, is the same for ever. The code alone would not tell apart two
-   units that differ in a variable of their module or in a closure; and one code may have several names.
+   fetched under a digest is the same for ever, and so is what a repository gives under a name and version. The code
+   alone would not tell apart two units that differ in a variable of their module or in a closure.
 4. What was fetched is kept by digest, so nothing is fetched twice; several who want the same at the same time share one
    request. Each use is loaded under a name of its own (`mobility.code`), so two versions run side by side.
 5. A unit that an agent keeps travels as name, version, digest and place, never as code; where it arrives, it is fetched

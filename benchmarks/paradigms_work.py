@@ -35,9 +35,9 @@ def last_selection(table: Any, selectivity: float, interactions: int) -> Any:
     return found
 
 
-def query(size: int, selectivity: float, number: int) -> Any:
+def query(here: Any, size: int, selectivity: float, number: int) -> Any:
     """The service."""
-    return selection(tables(size), selectivity, number)
+    return selection(here.resource("tables")(size), selectivity, number)
 
 
 @agent

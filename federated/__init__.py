@@ -1,8 +1,32 @@
-"""Federated learning by moving the code to the data.
+"""Federated learning by moving the code to the data: unmodified Flower apps travel, signed, to where the data lies.
 
-This package will hold what lets a Flower app run where a data set lies: the app as a signed bundle, the owner's policy
-on what may run and what may leave, the rounds that survive a lost server, and the record of both. It is empty in this
-version.
+================  ====================================================================================
+`AppBundle`       a Flower app, signed by its author; `verify_app` is the receiver's side
+`run_app`         runs one on nodes that let it in, and gives a `RunResult`
+`DataNode`        a place with datasets: what may come is an `AppAdmission`, all else is in `Dataset`
+`LocalNodes`      data nodes in this process, for tests
+================  ====================================================================================
+
+Flower itself is an extra, ``sojourn[federated]``, and is imported only where an app is built or run.
 """
 
-__all__: list[str] = []
+from federated.app import AppBundle, VerifiedApp, verify_app
+from federated.dataset import AppAdmission, Dataset
+from federated.errors import FederatedError
+from federated.local import LocalNodes
+from federated.node import DataNode
+from federated.running import Progress, RunResult, run_app
+
+__all__ = [
+    "AppAdmission",
+    "AppBundle",
+    "DataNode",
+    "Dataset",
+    "FederatedError",
+    "LocalNodes",
+    "Progress",
+    "RunResult",
+    "VerifiedApp",
+    "run_app",
+    "verify_app",
+]

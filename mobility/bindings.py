@@ -33,7 +33,7 @@ __all__ = [
     "Movement",
     "Obstacle",
     "Situation",
-    "alternatives",
+    "checked_alternatives",
     "decide_binding",
 ]
 
@@ -158,7 +158,9 @@ class Decision:
     obstacles: tuple[tuple[Movement, Obstacle], ...] = ()
 
 
-def alternatives(kind: BindingKind, attachment: Attachment, declared: Iterable[Movement | str]) -> tuple[Movement, ...]:
+def checked_alternatives(
+    kind: BindingKind, attachment: Attachment, declared: Iterable[Movement | str]
+) -> tuple[Movement, ...]:
     """The alternatives that a unit declares for a binding, checked against the table.
 
     Raises
@@ -188,19 +190,19 @@ def decide_binding(
     Parameters
     ----------
     otherwise
-        The alternatives that the unit declares, in its order; see `alternatives`.
+        The alternatives that the unit declares, in its order; see `checked_alternatives`.
     prefer
         What it wants instead of the cell's preferred movement.
 
     Raises
     ------
     ValueError
-        As `alternatives`.
+        As `checked_alternatives`.
     """
     possible: list[Movement] = []
     obstacles: list[tuple[Movement, Obstacle]] = []
     first = (CELLS[kind, attachment][0] if prefer is None else prefer,)
-    for movement in _wanted(kind, attachment, alternatives(kind, attachment, (*first, *otherwise)), situation):
+    for movement in _wanted(kind, attachment, checked_alternatives(kind, attachment, (*first, *otherwise)), situation):
         obstacle = _obstacle(kind, movement, situation)
         if obstacle is None:
             possible.append(movement)

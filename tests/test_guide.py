@@ -1,4 +1,7 @@
-"""The guide to code mobility: every example is run on real places, and prints what the guide says."""
+"""The guides: every example is run, and prints what the guide says.
+
+The examples of a platform that stays the same run on a real cluster, those that need a fresh one each in one process.
+"""
 
 from __future__ import annotations
 
@@ -8,57 +11,75 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from agents import Platform, connect
 from agents._ray.cluster import reach
+from agents.testing import LocalPlatform
 
 pytestmark = pytest.mark.timeout(180)
-GUIDE = Path(__file__).parents[1] / "docs" / "guide-mobility.md"
-#: A heading, an example, and what it prints.
-EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\s*```text\n(?P<printed>.*?)```", re.DOTALL)
-HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
+DOCS = Path(__file__).parents[1] / "docs"
+GUIDE = DOCS / "guide-mobility.md"
+FEDERATED = DOCS / "guide-federated.md"
+#: Headings, and blocks of Python with what they print, if that stands there.
+PARTS = re.compile(
+    r"^(?P<mark>##+) (?P<title>[^\n]+)$|^```python\n(?P<code>.*?)^```(?:\s*^```text\n(?P<printed>.*?)^```)?",
+    re.DOTALL | re.MULTILINE,
+)
 
 
-def examples() -> list[tuple[str, str, str]]:
-    """Heading, code and output of each."""
-    text = GUIDE.read_text(encoding="utf-8")
-    found = []
-    for match in EXAMPLE.finditer(text):
-        title = [heading["title"] for heading in HEADING.finditer(text, 0, match.start())][-1]
-        found.append((title, match["code"], match["printed"]))
+@dataclass(frozen=True)
+class Example:
+    """A block with what it prints, and the block above it that makes its platform."""
+
+    title: str
+    setting: str
+    code: str
+    printed: str
+
+    @property
+    def is_fresh(self) -> bool:
+        return "Bindings" in self.title
+
+
+def examples(guide: Path) -> list[Example]:
+    """All of a guide."""
+    text = guide.read_text(encoding="utf-8")
+    found: list[Example] = []
+    title = section = ""
+    settings: dict[str, str] = {}
+    for match in PARTS.finditer(text):
+        if match["title"]:
+            title = match["title"]
+            section = title if match["mark"] == "##" else section
+        elif "platform = connect(" in match["code"]:
+            settings[section] = match["code"]
+        else:
+            assert match["printed"] is not None, f"an example of {title!r} without what it prints"
+            setting = settings.get(section, settings.get("", ""))
+            name = section if title == section else f"{section}: {title}"
+            found.append(Example(name, setting, match["code"], match["printed"]))
     return found
 
 
-EXAMPLES = examples()
+EXAMPLES = examples(GUIDE)
+OF_LEARNING = examples(FEDERATED)
 
 
 def test_no_example_is_left_out() -> None:
-    """Each block of Python has its output behind it, but for the one that makes the platform."""
-    text = GUIDE.read_text(encoding="utf-8")
-    assert text.count("```python\n") == len(EXAMPLES) + 1 and len(EXAMPLES) > 20
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """As the guide makes it."""
-    made = re.search(r"```python\n(?P<code>.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert made is not None
-    setting: dict[str, object] = {}
-    folder = tmp_path_factory.mktemp("guide")
-    path = folder / "guide_setting.py"
-    path.write_text(made["code"].replace("platform = connect(", "arguments = dict("), encoding="utf-8")
-    with _imported(path) as module:
-        setting = dict(vars(module)["arguments"])
-    with reach("local", places=("baku", "oslo", "lima")):
-        with connect(**setting, home=folder / "home", progress=lambda line: None) as platform:
-            yield platform
+    """Whatever is Python in the guide is run, but for the two blocks that make a platform."""
+    assert GUIDE.read_text(encoding="utf-8").count("```python\n") == len(EXAMPLES) + 2
+    assert len(EXAMPLES) > 50 and len({example.setting for example in EXAMPLES}) == 2
+    assert FEDERATED.read_text(encoding="utf-8").count("```python\n") == len(OF_LEARNING) > 5
 
 
 @contextlib.contextmanager
-def _imported(path: Path, **given: object) -> Iterator[object]:
+def imported(path: Path, **given: object) -> Iterator[ModuleType]:
     """A file as a module of its own, as a user's program is."""
     sys.path.insert(0, str(path.parent))
     try:
@@ -73,12 +94,54 @@ def _imported(path: Path, **given: object) -> Iterator[object]:
         sys.path.remove(str(path.parent))
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=[title for title, *_ in EXAMPLES])
-def test_the_example_prints_what_the_guide_says(platform: Platform, tmp_path: Path, number: int) -> None:
-    _, code, printed = EXAMPLES[number]
-    path = tmp_path / f"example_{number}.py"
-    path.write_text(code, encoding="utf-8")
+def arguments_of(setting: str, folder: Path) -> dict[str, Any]:
+    """With what `connect` is called there."""
+    path = folder / f"guide_setting_{len(setting)}.py"
+    path.write_text(setting.replace("platform = connect(", "arguments = dict("), encoding="utf-8")
+    with imported(path) as module:
+        return dict(module.arguments)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform of most examples, as the guide makes it."""
+    folder = tmp_path_factory.mktemp("guide")
+    setting = next(example.setting for example in EXAMPLES if not example.is_fresh)
+    arguments = arguments_of(setting, folder)
+    with reach("local", places=arguments.pop("places")):
+        with connect(**arguments, home=folder / "home", progress=lambda line: None) as platform:
+            yield platform
+
+
+@contextlib.contextmanager
+def platform_of(example: Example, folder: Path, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    if not example.is_fresh:
+        yield request.getfixturevalue("lasting")
+        return
+    with LocalPlatform(**arguments_of(example.setting, folder)) as fresh:
+        yield fresh
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=[example.title for example in EXAMPLES])
+def test_the_example_prints_what_the_guide_says(tmp_path: Path, number: int, request: pytest.FixtureRequest) -> None:
+    example = EXAMPLES[number]
+    path = tmp_path / f"guide_example_{number}.py"
+    path.write_text(example.code, encoding="utf-8")
     output = io.StringIO()
-    with contextlib.redirect_stdout(output), _imported(path, platform=platform):
+    with platform_of(example, tmp_path, request) as platform, contextlib.redirect_stdout(output):
+        with imported(path, platform=platform):
+            pass
+    assert output.getvalue() == example.printed
+
+
+@pytest.mark.parametrize("number", range(len(OF_LEARNING)), ids=[example.title for example in OF_LEARNING])
+def test_the_example_of_learning_prints_what_the_guide_says(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"learning_example_{number}.py"
+    path.write_text(OF_LEARNING[number].code, encoding="utf-8")
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), imported(path):
         pass
-    assert output.getvalue() == printed
+    assert output.getvalue() == OF_LEARNING[number].printed

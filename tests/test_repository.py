@@ -86,7 +86,7 @@ def test_every_dependency_is_pinned() -> None:
     wanted = [*project["dependencies"], *extras["test"], *extras["demo"], *extras["notebook"]]
     names = {normalised(re.split(r"[\s\[<>=!~;]", requirement)[0]) for requirement in wanted}
     assert names <= {normalised(line.partition("==")[0]) for line in CONSTRAINTS}
-    assert extras["all"] == [f"{project['name']}[test,demo,notebook]"]
+    assert extras["all"] == [f"{project['name']}[test,demo,federated,notebook]"]
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:

@@ -74,7 +74,7 @@ class Admission:
                 )
             luggage = self._luggage(verified)
             self._check_epoch(transfer, verified, luggage)
-            check_start(self.core, luggage, verified.passport)
+            check_start(self.core.name, self.binding.holdings.names, luggage, verified.passport)
             self._check_disk(transfer)
             landed = self.judging.landing(verified, luggage, transfer.epoch)
             if isinstance(landed, TransferRefused):

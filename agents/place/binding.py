@@ -29,10 +29,10 @@ from agents.place.core import PlaceCore
 from agents.place.holdings import Content, Holdings, came_about
 from agents.place.referring import Referring
 from agents.place.resident import Resident, Staged
-from agents.place.ties import Brought, Form, Tie, Travelling
+from agents.place.ties import Brought, Form, Tie, TravellingTie
 from agents.protocol import Description, LooksAt
 from agents.resources import ResourceTerms
-from mobility.bindings import CELLS, BindingKind, Movement, Obstacle, Situation, alternatives, decide_binding
+from mobility.bindings import CELLS, BindingKind, Movement, Obstacle, Situation, checked_alternatives, decide_binding
 from mobility.errors import MobilityError
 
 __all__ = ["Binding", "BindingPlan"]
@@ -105,8 +105,8 @@ class Binding:
             problem = f"it is {terms.attachment}, and its content may not leave {place}"
             raise BindingRefused(resource, place, problem, "Bind it by identifier, and call what it exports.")
         try:
-            accepted = alternatives(by, terms.attachment, otherwise)
-            first = None if prefer is None else alternatives(by, terms.attachment, (prefer,))[0]
+            accepted = checked_alternatives(by, terms.attachment, otherwise)
+            first = None if prefer is None else checked_alternatives(by, terms.attachment, (prefer,))[0]
         except ValueError as error:
             raise BindingRefused(resource, place, str(error), "Declare only alternatives of its cell.") from None
         form: Form = "local" if place == self.core.name else "reference"
@@ -156,6 +156,19 @@ class Binding:
             case "reference":
                 return self.referring.use(tie, method, args, kwargs)
 
+    def get(self, agent: str, name: str) -> Any:
+        """A resource of this place itself.
+
+        Raises
+        ------
+        ResourceMissing, ResourceGone, ResourceUnusable
+        """
+        resource = self.holdings.find(name)
+        resident = self.core.known(agent)
+        if resident is not None:
+            resident.used.add(resource)
+        return self.holdings.value_of(resource)
+
     def tell(self, agent: str, binding: str) -> dict[str, Any]:
         """How a binding stands."""
         tie = self._tie(agent, binding)
@@ -198,7 +211,7 @@ class Binding:
             If a copy cannot travel any more.
         """
         ties = resident.ties.values()
-        return [Travelling(tie, content=tie.copied() if tie.form == "copy" else None).to_plain() for tie in ties]
+        return [TravellingTie(tie, content=tie.copied() if tie.form == "copy" else None).to_plain() for tie in ties]
 
     def plan(self, resident: Resident, to: str | None, *, clone: bool = False) -> BindingPlan:
         """What becomes of the bindings of an agent that goes to a place, or into a file; nobody's lock is held.
@@ -228,7 +241,7 @@ class Binding:
 
     def keep_changes(self, resident: Resident) -> None:
         """Write down what an agent may have changed of resources that were brought here, as far as that is possible."""
-        used = {tie.resource for tie in resident.ties.values() if tie.form == "local"}
+        used = resident.used | {tie.resource for tie in resident.ties.values() if tie.form == "local"}
         if used:
             try:
                 self.holdings.save_changes(used)
@@ -251,7 +264,7 @@ class Binding:
 
     def _planned(
         self, tie: Tie, to: str | None, clone: bool, there: frozenset[str] | None, made: BindingPlan
-    ) -> Travelling:
+    ) -> TravellingTie:
         departing = tie.resource in made.departing
         local = tie.form == "local"
         at_hand = local and (departing or self.holdings.has(tie.resource))
@@ -288,7 +301,7 @@ class Binding:
                 break
         if not options:
             raise self._stuck(tie, to, decision.obstacles, problem)
-        return Travelling(tie, tuple(options), content, brought)
+        return TravellingTie(tie, tuple(options), content, brought)
 
     def _copied(self, tie: Tie) -> Content:
         if tie.form == "local" and not self.holdings.is_leaving(tie.resource):
@@ -434,7 +447,7 @@ class Binding:
             If what it brings cannot be decoded here.
         """
         try:
-            coming = [Travelling.from_plain(row) for row in rows]
+            coming = [TravellingTie.from_plain(row) for row in rows]
         except (KeyError, TypeError, ValueError) as error:
             raise LuggageInvalid(f"the agent's bindings cannot be read: {error}") from error
         if coming and not by_place:
@@ -442,7 +455,7 @@ class Binding:
         brought = {one.tie.resource for one in coming if one.brought is not None}
         return {one.tie.id: self._landed(one, brought, restored) for one in coming}
 
-    def _landed(self, one: Travelling, brought: set[str], restored: bool) -> Tie:
+    def _landed(self, one: TravellingTie, brought: set[str], restored: bool) -> Tie:
         tie = one.tie
         tie.content = one.content
         here = tie.resource in brought or self.holdings.has(tie.resource)

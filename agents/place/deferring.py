@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -32,8 +32,8 @@ _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
 
-def check_start(core: PlaceCore, luggage: Luggage, passport: VerifiedPassport) -> None:
-    """That what an agent waits for, which is about to come in, can come about here.
+def check_start(place: str, resources: Sequence[str], luggage: Luggage, passport: VerifiedPassport) -> None:
+    """That what an agent waits for, which is about to come in, can come about at a place that has these resources.
 
     Raises
     ------
@@ -42,17 +42,17 @@ def check_start(core: PlaceCore, luggage: Luggage, passport: VerifiedPassport) -
     terms = luggage.terms
     if not isinstance(luggage.standing, Fresh):
         return
-    if terms.start_when is not None and terms.start_when not in core.resources.names:
-        listed = ", ".join(core.resources.names) or "none"
+    if terms.start_when is not None and terms.start_when not in resources:
+        listed = ", ".join(resources) or "none"
         raise LandingRefused(
-            core.name,
+            place,
             "resource-missing",
             f"it is to begin when {terms.start_when!r} is true, and there is no such resource",
             f"Name one of its resources ({listed}), or launch it elsewhere.",
         )
     if terms.start_at is not None and terms.start_at > passport.birth.certificate.not_after:
         raise LandingRefused(
-            core.name,
+            place,
             "never-began",
             "it is to begin after the end of its lifetime",
             "Let it begin earlier, or launch it with birth=Birth(lifetime=...) for a longer life.",
@@ -144,7 +144,7 @@ class Deferring:
         self.core.timers.after(pause, lambda: self.core.call(lambda: self._check(name)))
 
     def _holds(self, name: str) -> bool:
-        value: Any = self.core.resources.get(name)
+        value: Any = self.moving.binding.holdings.get(name)
         return bool(value() if callable(value) else value)
 
     def _settled(self, resident: Resident, name: str, holds: bool) -> bool:

@@ -58,13 +58,19 @@ class Forcing:
         while resident.machine.state in _BETWEEN and resident.settled.wait(max(0.0, deadline - time.monotonic())):
             pass
 
-    def begin(self, resident: Resident) -> Begun | None:
-        """End a resident, whose lock is held; None if it is leaving, or ends by itself at this moment."""
+    def begin(self, resident: Resident, ended: Ended | None = None) -> Begun | None:
+        """End a resident, whose lock is held; None if it is leaving, or ends by itself at this moment.
+
+        Parameters
+        ----------
+        ended
+            With what; None: somebody has stopped it.
+        """
         cell, luggage = resident.cell, resident.luggage
         if not resident.machine.visit.runs or cell is None or luggage is None or resident.ended is not None:
             return None
         outcome = stopped(self.core.name, luggage.visited)
-        resident.ended = Ended(outcome, EventKind.ENDED, stopped=True, forced=True)
+        resident.ended = ended or Ended(outcome, EventKind.ENDED, stopped=True, forced=True)
         resident.unperformed = None
         if resident.in_step or resident.calling:
             resident.breaking = cell
@@ -75,9 +81,7 @@ class Forcing:
     def see_through(self, resident: Resident, begun: Begun, control: Control) -> PlaceReply:
         """Tell the directory, and break off what computes; that it has ended is answered once the directory knows."""
         deadline = time.monotonic() + control.seconds
-        if begun.computing is not None:
-            self._break_off(resident, begun.computing, _AGAIN)
-        self.moving.carry_out(resident, begun.effects)
+        self.carry_out(resident, begun)
         with resident.lock:
             while resident.machine.state is State.FINISHING:
                 if not resident.settled.wait(max(0.0, deadline - time.monotonic())):
@@ -85,6 +89,12 @@ class Forcing:
                     return Failure(WaitedTooLong(f"the end of {control.agent}", control.seconds, state=state))
             visit = resident.machine.visit
             return Done(None) if visit.state is State.ENDED else NotHere(visit.to)
+
+    def carry_out(self, resident: Resident, begun: Begun) -> None:
+        """Tell the directory, and break off what computes."""
+        if begun.computing is not None:
+            self._break_off(resident, begun.computing, _AGAIN)
+        self.moving.carry_out(resident, begun.effects)
 
     def _break_off(self, resident: Resident, cell: Cell, pause: float) -> None:
         cell.break_off()

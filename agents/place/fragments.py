@@ -105,12 +105,13 @@ class Fragments:
             told = {"service": name, "place": self.core.name, "replaced": before is not None}
             if before is not None and agent in before["agents"]:  # done before this process began
                 return {**told, "replaced": bool(before["replaced"])}
-            self._check_free(name, before, owner.key_id, terms.replace)
+            self._check_free(name, before, owner.key_id, terms.replace and _may_replace(verified, before))
             entry = {
                 "agents": [*(before["agents"] if before is not None else []), agent][-_REMEMBERED:],
                 "owner": owner.key_id,
                 "owner_name": str(owner),
                 "until": verified.passport.birth.certificate.not_after,
+                "entry_point": verified.passport.birth.certificate.entry_point,
                 "process": terms.process,
                 "replaced": before is not None,
                 "bundle": bytes(checkpoint.bundle),
@@ -211,6 +212,15 @@ class Fragments:
             return outcome.value
         assert isinstance(outcome, Raised)  # a plain function does not yield
         raise RaisedInCell(outcome)
+
+
+def _may_replace(verified: VerifiedBundle, before: dict[str, Any] | None) -> bool:
+    """Whether its owner has said so. What a place has pulled its owner has published, and not for this: it may replace
+    an earlier version of itself alone."""
+    passport = verified.passport
+    if passport.parent is None or before is None:
+        return True
+    return bool(before["entry_point"] == passport.birth.certificate.entry_point)
 
 
 def _function(verified: VerifiedBundle, here: Here) -> functools.partial[Any]:

@@ -9,7 +9,8 @@ Rules
 3. When the agent's move has come about, a mark stays that says whereto; when it has not, the resource is here again. A
    place that was killed in between learns from the directory which of the two it was (`came_about`).
 4. What came in is written down before it is used, and outlives the agent and the process. Changes made to it since are
-   written down when an agent that is bound to it takes a checkpoint, leaves or ends, and when the place closes.
+   written down when an agent that has used it takes a checkpoint, leaves or ends, before a call from elsewhere is
+   answered, and when the place closes.
 """
 
 from __future__ import annotations
@@ -285,7 +286,7 @@ class Holdings:
                     raise self._gone(resource)
             self._uses[resource] = self._uses.get(resource, 0) + 1
         try:
-            yield self._value(resource)
+            yield self.value_of(resource)
         finally:
             with self._changed:
                 left = self._uses[resource] - 1
@@ -310,9 +311,10 @@ class Holdings:
         ------
         ResourceMissing, ResourceGone, ResourceUnusable
         """
-        return self._value(self.find(name))
+        return self.value_of(self.find(name))
 
-    def _value(self, resource: str) -> Any:
+    def value_of(self, resource: str) -> Any:
+        """A resource itself, by its id."""
         with self._changed:
             holding = self._known.get(resource)
             if holding is None or not holding.brought:
@@ -360,7 +362,7 @@ class Holdings:
         """
         with self._changed:
             holding = self._known.get(resource)
-        return Content.of(self._value(resource)), holding.moves if holding is not None else 0
+        return Content.of(self.value_of(resource)), holding.moves if holding is not None else 0
 
     def leave(self, departing: dict[str, Content], agent: str, epoch: int, to: str) -> None:
         """Write down that reserved resources leave with an agent.

@@ -15,7 +15,6 @@ from agents.errors import AgentsError, MoveFailed, MoveRefused, StoreFailed
 from agents.eventlog import EventKind
 from agents.handoff import NEVER, Event, Row, State, is_rubbish
 from agents.handoff import events as on
-from agents.luggage import Luggage
 from agents.place.asking import Asking
 from agents.place.binding import Binding, BindingPlan
 from agents.place.core import PlaceCore
@@ -40,6 +39,14 @@ from mobility.errors import MobilityError
 __all__ = ["Moving"]
 
 _MIB = 1 << 20
+
+
+class _TurnedDown(Exception):
+    """A place to which an agent cannot go, as it is now; another one may take it."""
+
+    def __init__(self, error: MoveFailed) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(slots=True, eq=False)
@@ -373,32 +380,55 @@ class Moving:
         Raises
         ------
         MoveFailed, StoreFailed
-            It cannot be captured, the place would not let it in, or it cannot go with a binding that it has; it is as
-            it was, and nothing was sent.
+            It cannot be captured; or, if somebody else wanted it, the place would not let it in, or it cannot go there
+            with a binding that it has. It is as it was, and nothing was sent.
         """
         self.binding.check_settled(resident.agent)
+        try:
+            effects = self._cleared(resident, to, standing, control, failed)
+        except _TurnedDown as turned:
+            with resident.lock:
+                if control is not None or resident.luggage is None:
+                    raise turned.error from turned.error.__cause__
+                resident.luggage.standing = failed(turned.error)
+            return True
+        if effects is None:
+            return False
+        self.carry_out(resident, effects)
+        return True
+
+    def _cleared(
+        self,
+        resident: Resident,
+        to: str,
+        standing: Standing,
+        control: PendingControl | None,
+        failed: Callable[[MoveFailed], Standing],
+    ) -> tuple[on.HandoffEffect, ...] | None:
+        """See to all that has to be clear before it is sent; then it does not run any more. None: it is not here.
+
+        Raises
+        ------
+        MoveFailed, StoreFailed
+            It cannot be captured.
+        _TurnedDown
+            It cannot go to this place.
+        """
         anew: bool | None = None
         approved: Wanted | None = None
         while True:
             luggage = resident.luggage
             if luggage is None:
-                return False
+                return None
             drops = anew or (luggage.terms.accepts == "weak" and luggage.start is not None)
             # A function that starts at its entry has lost its hold of what it was bound to. To plan may ask the
             # destination, so that no lock is held; what goes along is reserved from there on.
-            try:
-                plan = BindingPlan() if drops else self.binding.plan(resident, to)
-            except MoveFailed as error:
-                if isinstance(error, MoveRefused) or error.why == "place-unreachable":
-                    return _declined(resident, luggage, failed, error)
-                raise  # it would fail everywhere
-            problem: MoveFailed | None = None
-            decided: Verdict | None = None
+            plan = BindingPlan() if drops else self._planned(resident, to)
             try:
                 with resident.lock:
                     if not resident.machine.visit.runs or resident.luggage is not luggage:
                         self.binding.undo(plan, resident.agent)
-                        return False
+                        return None
                     # Captured again where the place had to be asked: a message may have come in meanwhile.
                     outbound = self.capture(resident, to, standing, control, plan, anew=anew)
                     outbound.failed = failed
@@ -409,26 +439,32 @@ class Moving:
                         resident.outbound = outbound
                         effects = resident.machine.handle(on.Departs(to))
                         resident.settled.notify_all()
-                        break
-                try:
-                    decided = self.verdict(to, wanted)
-                except MoveFailed as error:
-                    problem = error
+                        return effects
+                decided = self._judged(to, wanted)
             except BaseException:
                 self.binding.undo(plan, resident.agent)
                 raise
             self.binding.undo(plan, resident.agent)  # while it was reserved, others could not use it
-            if decided is None:
-                assert problem is not None
-                return _declined(resident, luggage, failed, problem)
             if wanted.lets_in(decided):
                 approved = wanted
             elif luggage.terms.accepts == "either" and luggage.start is not None and not outbound.anew:
                 anew = True
             else:
-                return _declined(resident, luggage, failed, self._refused(resident, to, decided, wanted))
-        self.carry_out(resident, effects)
-        return True
+                raise _TurnedDown(self._refused(resident, to, decided, wanted))
+
+    def _planned(self, resident: Resident, to: str) -> BindingPlan:
+        try:
+            return self.binding.plan(resident, to)
+        except MoveFailed as error:
+            if isinstance(error, MoveRefused) or error.why in ("place-unreachable", "binding-refused"):
+                raise _TurnedDown(error) from error
+            raise  # it would fail everywhere
+
+    def _judged(self, to: str, wanted: Wanted) -> Verdict:
+        try:
+            return self.verdict(to, wanted)
+        except MoveFailed as error:
+            raise _TurnedDown(error) from error
 
     def verdict(self, to: str, wanted: Wanted) -> Verdict:
         """What a place says of what is to be sent there.
@@ -466,14 +502,3 @@ class Moving:
         told = {"to": to, "why": refusal.why, "verdict": refusal.verdict, "reasons": codes}
         self.core.event(EventKind.MOVE_FAILED, resident.agent, resident.machine.visit.epoch, **told)
         return refused_move(refusal, to, self.core.name)
-
-
-def _declined(
-    resident: Resident, luggage: Luggage, failed: Callable[[MoveFailed], Standing], error: MoveFailed
-) -> bool:
-    """The destination says before anything was sent that it does not let a resident in."""
-    if failed is Raises:
-        raise error
-    with resident.lock:
-        luggage.standing = failed(error)
-    return True

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.cell import Raised
-from agents.errors import AgentStopped, ResultNotPlain
-from agents.told import RemoteTrace, as_row, remade, unknown
+from agents.errors import AgentsError, AgentStopped, ResultNotPlain
+from agents.told import RemoteTrace, as_row, remade, unknown_error
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
 __all__ = ["failed", "has_returned", "read_outcome", "returned", "stopped"]
+
+#: What an error says of an agent that could have handled it; it is true no more of one that has ended with it.
+_WHILE_IT_RAN = ("still runs", "goes on at that line", "The agent goes on")
 
 
 def returned(agent: str, value: Any, places: list[str]) -> tuple[bytes, bool]:
@@ -64,7 +67,9 @@ def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:
         return told["value"]
     if told["is"] == "stopped":
         raise AgentStopped(agent, told["place"])
-    otherwise = unknown(agent, told)
+    otherwise = unknown_error(agent, told)
     error = remade(told, package) or otherwise
+    if isinstance(error, AgentsError) and told["places"] and any(words in error.state for words in _WHILE_IT_RAN):
+        error.ended_with(agent, told["places"][-1])
     error.add_note(f"The agent {agent} was on: {' -> '.join(told['places'])}")
     raise error from RemoteTrace(told["trace"], told, otherwise)

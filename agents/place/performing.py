@@ -287,6 +287,7 @@ class Performing:
             case does.Hop():
                 self._check_place(effect.place)
                 if effect.place == self.core.name:
+                    self.travelling.met(resident, luggage)
                     return at.Arrives()
                 if not self.moving.depart(resident, effect.place, at.Arrives()):
                     self._later(resident, luggage, effect)

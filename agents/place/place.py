@@ -167,7 +167,8 @@ class Place:
         admission = Admission(self.core, Shielded(self), self.judging, self.refresh_members, self.binding)
         self.landing = Landing(self.core, admission, self.moving)
         branching = Branching(self.core, self.moving, self.landing)
-        self.controlling = Controlling(self.core, self.moving, branching, Forcing(self.core, self.moving), self._run)
+        forcing = Forcing(self.core, self.moving)
+        self.controlling = Controlling(self.core, self.moving, branching, forcing, self._run)
         self.post = Post(self.core, self._run)
         self.units = Units(transport, lambda: self.trust, meet=self.refresh_members, store=store)
         self.repository = Repository(self.core, self.units, self.refresh_members)
@@ -175,7 +176,7 @@ class Place:
         self.fragments = Fragments(self.core, self, self.serving, self.refresh_members)
         self._requesting = Requesting(self.core, self.units, self.repository, branching)
         self._pulling = Pulling(self.core, self, self.units, self.landing)
-        self._expiring = Expiring(self.core, self.moving, self._run)
+        self._expiring = Expiring(self.core, self.moving, forcing, self._run)
         self._performing = Performing(
             self.core,
             self.moving,
@@ -375,7 +376,7 @@ class Place:
     # -- what an agent sees of it
 
     def resource(self, agent: str, name: str) -> Any:
-        return self.binding.holdings.get(name)
+        return self.binding.get(agent, name)
 
     def resource_names(self) -> tuple[str, ...]:
         return self.binding.holdings.names

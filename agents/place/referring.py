@@ -188,6 +188,7 @@ class Referring:
         except BaseException as error:  # also what would end a process: it is the caller's
             trace = "".join(traceback.format_exception(error.with_traceback(_below(error))))
             return ResourceUsed(failed(Raised(error, trace), [self.core.name]), raised=True)
+        self.holdings.save_changes({resource})  # what was answered is not undone by a crash
         return self._answered(resource, target, f"what {method} returned")
 
     def _answered(self, resource: str, value: Any, what: str) -> PlaceReply:

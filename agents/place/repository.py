@@ -22,13 +22,14 @@ _ROOM: Final = "published"
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What is known of a unit without reading it; `key` is where it lies."""
+    """What is known of a unit without reading it; `key` is where it lies, `until` when its certificate ends."""
 
     name: str
     version: str
     digest: str
     owner: str
     owner_name: str
+    until: int
     key: str
 
 
@@ -66,7 +67,7 @@ class Repository:
 
     def _index(self, entry: _Entry) -> None:
         self._entries.setdefault(entry.name, {})[parsed_version(entry.version)] = entry
-        self._by_digest.setdefault(entry.digest, entry)
+        self._by_digest[entry.digest] = entry
 
     @property
     def names(self) -> list[str]:
@@ -82,7 +83,7 @@ class Repository:
     # -- publishing
 
     def publish(self, data: bytes) -> PublishedUnit:
-        """Verify a publication, and keep it; the same one again changes nothing.
+        """Verify a publication, and keep it; the same one again changes nothing, unless it is valid for longer.
 
         Raises
         ------
@@ -101,11 +102,12 @@ class Repository:
             same = versions.get(version)
             if same is not None and same.digest != unit.digest:
                 raise VersionTaken(self.core.name, unit.name, same.version, same.digest)
-            if same is None:
-                self._write(unit, owner.key_id, str(owner))
+            until = unit.verified.passport.birth.certificate.not_after
+            if same is None or until > same.until:
+                self._write(unit, owner.key_id, str(owner), until)
         return PublishedUnit(unit.name, same.version if same else unit.version, unit.digest, self.core.name)
 
-    def _write(self, unit: VerifiedUnit, owner: str, owner_name: str) -> None:
+    def _write(self, unit: VerifiedUnit, owner: str, owner_name: str, until: int) -> None:
         key = f"{unit.name} {unit.version}"
         told = {
             "name": unit.name,
@@ -113,6 +115,7 @@ class Repository:
             "digest": unit.digest,
             "owner": owner,
             "owner_name": owner_name,
+            "until": until,
             "bundle": bytes(unit.data),
         }
         self.core.store.keep(_ROOM, key, encode(told))
@@ -133,8 +136,8 @@ class Repository:
         if entry is None:
             return self._passed_on(wanted)
         if wanted.bare or entry.digest in wanted.have:
-            return UnitReply(entry.name, entry.version, entry.digest, None)
-        return UnitReply(entry.name, entry.version, entry.digest, self._read(entry.key)["bundle"])
+            return UnitReply(entry.name, entry.version, entry.digest, entry.owner, None)
+        return UnitReply(entry.name, entry.version, entry.digest, entry.owner, self._read(entry.key)["bundle"])
 
     def _entry(self, wanted: FetchUnit) -> _Entry | None:
         if wanted.digest is not None:
@@ -151,7 +154,8 @@ class Repository:
         data = self.units.known(wanted.digest) if wanted.digest is not None else None
         if data is not None:
             unit = verified_unit(data, self.core.trust, meet=self.meet, limits=self.core.options.limits)
-            return UnitReply(unit.name, unit.version, unit.digest, None if wanted.bare else data)
+            owner = unit.verified.passport.owner.key_id
+            return UnitReply(unit.name, unit.version, unit.digest, owner, None if wanted.bare else data)
         with self._lock:
             known = [entry for entry in self._sorted() if wanted.digest is None and entry.name == wanted.name]
             told = [f"version {entry.version}" for entry in known]
@@ -163,4 +167,4 @@ class Repository:
 
 
 def _entry(told: dict[str, Any], key: str) -> _Entry:
-    return _Entry(told["name"], told["version"], told["digest"], told["owner"], told["owner_name"], key)
+    return _Entry(told["name"], told["version"], told["digest"], told["owner"], told["owner_name"], told["until"], key)

@@ -26,7 +26,7 @@ from agents.place.outcomes import read_outcome
 from agents.place.pulling import have_pulled
 from agents.place.repository import Repository
 from agents.place.resident import Resident
-from agents.place.serving import arguments_to, read_answer
+from agents.place.serving import arguments_to, read_service_answer
 from agents.protocol import CallService, Done, Failure, PullUnit
 from agents.terms import TERMS, LaunchTerms
 from agents.transport import Transport
@@ -71,7 +71,7 @@ def call_service(transport: Transport, effect: ServiceCall, caller: str, package
         state = "Whether the service ran is not known."
         raise PlaceUnreachable(error.place, error.problem, state=state) from error
     if isinstance(reply, Done):
-        return read_answer(effect.place, effect.service, reply.value, package)
+        return read_service_answer(effect.place, effect.service, reply.value, package)
     raise reply.error if isinstance(reply, Failure) else PlaceUnreachable(effect.place, "it offers no services")
 
 

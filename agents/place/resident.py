@@ -159,6 +159,8 @@ class Resident:
         Why it was not let in, for whoever sent it.
     ties
         Its bindings to resources, by their ids.
+    used
+        Ids of the resources that it has asked for here without a binding.
     came
         Of what was let in last: the epoch under which it was sent, when, and from where.
     ended
@@ -191,6 +193,7 @@ class Resident:
         "staged",
         "steps",
         "ties",
+        "used",
         "unperformed",
         "wakes",
     )
@@ -218,6 +221,7 @@ class Resident:
         self.breaking: Cell | None = None
         self.steps = 0
         self.ties: dict[str, Tie] = {}
+        self.used: set[str] = set()
         self.wakes: float | None = None
         self.unperformed: tuple[Effect | None] | None = None
         self._waiters: dict[int, list[Future[PlaceReply]]] | None = None
@@ -287,6 +291,7 @@ class Resident:
         self.unperformed = None
         self.calling = False
         self.ties = {}
+        self.used = set()
 
     def describe(self) -> dict[str, Any]:
         """A row for people: without a look into the agent."""

@@ -32,7 +32,15 @@ from agents.services import ServiceMaker
 from agents.told import RemoteTrace, remade
 from mobility.plain import PlainInvalid, decode
 
-__all__ = ["OfferedService", "RaisedInCell", "Served", "Serving", "arguments_from", "arguments_to", "read_answer"]
+__all__ = [
+    "OfferedService",
+    "RaisedInCell",
+    "Served",
+    "Serving",
+    "arguments_from",
+    "arguments_to",
+    "read_service_answer",
+]
 
 
 def arguments_to(what: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
@@ -62,7 +70,7 @@ def arguments_from(data: bytes) -> tuple[list[Any], dict[str, Any]]:
     return args, kwargs
 
 
-def read_answer(place: str, service: str, data: bytes, package: str | None = None) -> Any:
+def read_service_answer(place: str, service: str, data: bytes, package: str | None = None) -> Any:
     """What a service returned; `package` as in `agents.place.outcomes.read_outcome`.
 
     Raises
@@ -185,7 +193,7 @@ class Serving:
             before.threads.shutdown(wait=False)
 
     def call(self, request: CallService) -> Done:
-        """Run a service, and wait for its end; the value is an outcome, for `read_answer`.
+        """Run a service, and wait for its end; the value is an outcome, for `read_service_answer`.
 
         Raises
         ------

@@ -10,7 +10,7 @@ from agents.place.holdings import Content
 from agents.resources import ResourceTerms
 from mobility.bindings import CELLS, Attachment, BindingKind, Movement
 
-__all__ = ["Brought", "Form", "Tie", "Travelling"]
+__all__ = ["Brought", "Form", "Tie", "TravellingTie"]
 
 #: What a binding is: to what is here, to what is elsewhere, or to the agent's own copy.
 Form: TypeAlias = Literal["local", "reference", "copy"]
@@ -114,7 +114,7 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
-class Travelling:
+class TravellingTie:
     """A binding as it travels.
 
     Attributes
@@ -158,7 +158,7 @@ class Travelling:
         return row
 
     @classmethod
-    def from_plain(cls, row: Mapping[str, Any]) -> Travelling:
+    def from_plain(cls, row: Mapping[str, Any]) -> TravellingTie:
         """From what `to_plain` gave.
 
         Raises

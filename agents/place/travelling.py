@@ -3,7 +3,7 @@
 Rules
 -----
 1. The stops that may come next are tried in the order of the itinerary, each once in a round; the first place that lets
-   the agent in is the next stop. A stop where the agent is already is met at once.
+   the agent in is the next stop. A stop where the agent is already is met at once, also if it hops there by itself.
 2. When all have failed, what they say counts, in this order: a stop that may be skipped is skipped, and what follows
    it is tried; else, if one is to be waited for, the agent waits and begins another round, until the patience is over;
    else, if one says so, the agent goes home, and its itinerary is over; else the refusal is raised at its ``yield``.
@@ -54,6 +54,14 @@ class Travelling:
         """
         self._course(resident, luggage)
         return at.Travels(self.core.name, effect.patience, [], None, 0.0, _PAUSE)
+
+    def met(self, resident: Resident, luggage: Luggage) -> None:
+        """Note that an agent has gone by itself to the place where it is, if that may be its next stop."""
+        with resident.lock:
+            passport = resident.passport
+            course = course_of(passport, self.core.name, luggage.way) if passport is not None else None
+            if course is not None and self.core.name in [stop.place for stop in course.options() if stop is not None]:
+                luggage.way = course.visited(self.core.name).to_plain()
 
     def attempt(self, resident: Resident, luggage: Luggage) -> None:
         """Go to the next stop that lets the agent in, or see how it stands if none does; without the lock."""

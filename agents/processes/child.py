@@ -23,7 +23,7 @@ from agents.cell import Outcome, Raised, Returned, Yielded, called, not_a_fragme
 from agents.here import Here, arriving
 from agents.processes.effects import packed
 from agents.processes.failing import received
-from agents.processes.far import FarSurroundings, read_answer
+from agents.processes.far import FarSurroundings, read_far_answer
 from agents.processes.kept import Kept, KeptError
 from agents.processes.line import Line, LineEnded
 from agents.processes.parts import header_of
@@ -33,7 +33,7 @@ from mobility.bundle.collecting import collect, unit_of
 from mobility.bundle.unpacking import Makings, made_of
 from mobility.plain import NotPlain, encode
 
-__all__ = ["Served", "serve_place"]
+__all__ = ["ServedCell", "serve_place"]
 
 _DEATHSIG: Final = 1  # <sys/prctl.h>: PR_SET_PDEATHSIG
 _LOOK: Final = 1.0  # seconds
@@ -48,7 +48,7 @@ def serve_place(descriptor: int, parent: int) -> NoReturn:
         file.write(_OOM_SCORE)
     line = Line(socket.socket(fileno=descriptor), encode, pickle.loads)
     with contextlib.suppress(LineEnded):
-        Served(line).serve()
+        ServedCell(line).serve()
     os._exit(0)  # nothing of the agent is to run any more
 
 
@@ -68,7 +68,7 @@ def _look_after(parent: int) -> None:
     os._exit(0)
 
 
-class Served:
+class ServedCell:
     """The agent, and what it is told to do."""
 
     def __init__(self, line: Line) -> None:
@@ -199,7 +199,7 @@ class Served:
         if how == "error":
             body = getattr(self, "_body", None)  # not yet: it is being made
             raise received(what, None if body is None else body.package)
-        return read_answer(answer, self._ask)
+        return read_far_answer(answer, self._ask)
 
 
 def _ended(outcome: Outcome) -> list[Any]:

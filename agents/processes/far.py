@@ -16,7 +16,7 @@ from agents.itinerary import Way
 from agents.units import UnitMakings
 from mobility.plain import NotPlain, decode, encode
 
-__all__ = ["Exhibits", "FarSurroundings", "FarThing", "read_answer"]
+__all__ = ["Exhibits", "FarSurroundings", "FarThing", "read_far_answer"]
 
 #: Asks the place: what is done, to which thing, with which arguments; its answer.
 _Ask = Callable[[str, str, bytes], Any]
@@ -104,7 +104,7 @@ class FarThing:
         raise TypeError(f"a {self._kind} belongs to its place: ask the place where you are for it again")
 
 
-def read_answer(answer: tuple[str, Any], ask: _Ask) -> Any:
+def read_far_answer(answer: tuple[str, Any], ask: _Ask) -> Any:
     """What the place has answered."""
     how, what = answer
     match how:

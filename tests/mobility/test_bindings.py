@@ -15,7 +15,7 @@ from mobility.bindings import (
     Movement,
     Obstacle,
     Situation,
-    alternatives,
+    checked_alternatives,
     decide_binding,
 )
 
@@ -149,9 +149,9 @@ def test_alternatives_outside_the_cell_are_refused():
     for (kind, attachment), cell in CELLS.items():
         for movement in Movement:
             if movement in cell:
-                assert alternatives(kind, attachment, [movement.letters]) == (movement,)
+                assert checked_alternatives(kind, attachment, [movement.letters]) == (movement,)
             else:
                 with pytest.raises(ValueError, match=f"{attachment}, bound by {kind}"):
-                    alternatives(kind, attachment, [movement])
+                    checked_alternatives(kind, attachment, [movement])
     with pytest.raises(ValueError, match="teleport"):
-        alternatives(BindingKind.VALUE, Attachment.FIXED, ["teleport"])
+        checked_alternatives(BindingKind.VALUE, Attachment.FIXED, ["teleport"])

@@ -24,6 +24,7 @@ from agents.errors import (
     ResourceRefused,
     ResourceUnreachable,
 )
+from agents.eventlog import EventKind
 from agents.place import PlaceOptions
 from agents.protocol import Transfer, TransferRefused, UseResource
 from agents.resources import Made, Resource
@@ -812,6 +813,34 @@ def test_what_an_agent_changed_before_it_ended_stays_changed(platform):
     assert platform.running["lima"].resource("x", "readings") == [1, 2, "changed"]
 
 
+@agent
+def changes_without_a_binding(here):
+    here.resource("readings").append("unbound")
+    yield checkpoint()
+    yield receive()
+
+
+@agent
+def changes_from_afar(here):
+    bound = here.bind("oslo/readings", prefer="reference")
+    bound.append("from afar")
+    yield checkpoint()
+    yield receive()
+
+
+def test_what_was_changed_before_a_checkpoint_or_an_answer_stays_changed(platform):
+    """By whoever has used it, bound to it or not, here or from elsewhere: agents do not come back with less than they
+    had done."""
+    assert went(platform, "readings", "identifier", [], "lima")[0] == "local"
+    for number, (unit, place) in enumerate([(changes_without_a_binding, "lima"), (changes_from_afar, "baku")], 3):
+        platform.launch(unit, at=place)
+        assert until(lambda: len(platform.running["lima"].resource("x", "readings")) == number)
+        assert until(lambda: platform.client.events(kinds=[EventKind.CHECKPOINTED], limit=99)[number - 3 :])
+    platform.kill("lima")
+    platform.start("lima")
+    assert platform.running["lima"].resource("x", "readings") == [1, 2, "unbound", "from afar"]
+
+
 def test_a_closed_place_has_written_down_what_was_changed(tmp_path):
     with LocalPlatform(PLACES, resources=offered(), options=QUICK, folder=tmp_path) as platform:
         assert went(platform, "readings", "identifier", [], "lima")[0] == "local"
@@ -911,9 +940,9 @@ def test_an_owner_cannot_bring_a_resource_in(platform):
     row = {"id": "x"}
     with pytest.raises(LuggageInvalid, match="cannot be read"):
         platform.running["oslo"].binding.landing([row], restored=False, by_place=True)
-    from agents.place.ties import Travelling
+    from agents.place.ties import TravellingTie
 
-    good = Travelling(_tie("oslo/readings", "oslo")).to_plain()
+    good = TravellingTie(_tie("oslo/readings", "oslo")).to_plain()
     with pytest.raises(LuggageInvalid, match="was never at a place"):
         platform.running["oslo"].binding.landing([good], restored=False, by_place=False)
     assert LandingRefused and ResourceFailed and BindingRefused and ResourceGone

@@ -269,8 +269,8 @@ def test_a_spawned_child_is_not_started_again():
 
 
 def test_a_clone_that_could_not_be_made_before_its_place_died():
-    """The other place was away when it was sent, so the directory was told that the clone is not to come; then the
-    first one died. It is not taken for born."""
+    """The other place did not answer, so the directory was told that the clone is not to come; then the first one died.
+    It is not taken for born."""
     with LocalPlatform(PLACES, options=QUICK) as platform:
         killer = platform.net.tamper = FencesThenDies(platform)
         handle = platform.launch(breeds, "oslo", 2, at="baku")
@@ -283,14 +283,14 @@ def test_a_clone_that_could_not_be_made_before_its_place_died():
 
 
 class FencesThenDies:
-    """Loses what is sent to oslo, and kills the place when the directory has granted its first fence."""
+    """Loses what is sent to the other place, and kills the first one when the directory has granted its fence."""
 
     def __init__(self, platform):
         self.platform, self.struck = platform, threading.Event()
 
     def __call__(self, whom, request, deliver):
         if whom == "oslo" and isinstance(request, Transfer):
-            raise PlaceUnreachable("oslo", "it was cut off")
+            raise PlaceUnreachable("oslo", "no answer")
         answer = deliver()
         if whom == "directory" and request[0] == "submit" and isinstance(request[1][0], Fence):
             if not self.struck.is_set():

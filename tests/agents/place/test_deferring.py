@@ -10,7 +10,7 @@ import pytest
 from agents import agent, clone, hop, receive
 from agents.errors import AgentStopped, MoveRefused
 from agents.place import PlaceOptions
-from agents.resources import Made
+from agents.resources import Made, Resource
 from agents.terms import LaunchTerms
 from agents.testing.local import LocalPlatform
 from mobility.bundle import Birth
@@ -58,6 +58,23 @@ def platform(bells):
 
 
 # -- at a time
+
+
+@agent
+def takes_away(here, name):
+    bound = here.bind(name)
+    here = yield hop("oslo")
+    return bound.how
+
+
+def test_a_condition_that_another_agent_takes_along():
+    """It is the place's no more, and that of the place to which it went."""
+    offered = {"baku": {"inbox": Resource([1], attachment="unattached")}}
+    with LocalPlatform(PLACES, resources=offered) as platform:
+        assert platform.launch(takes_away, "inbox", at="baku").result(timeout=20) == "local"
+        with pytest.raises(MoveRefused, match="no such resource"):
+            platform.launch(begins, at="baku", start_when="inbox")
+        assert platform.launch(begins, at="oslo", start_when="inbox").result(timeout=20) is not None
 
 
 def test_begins_at_its_time(platform):

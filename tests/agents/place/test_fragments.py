@@ -304,6 +304,18 @@ def test_another_owner_does_not_replace(platform):
     assert platform.install("oslo", count, "others", owner=other)["service"] == "others"
 
 
+def test_what_was_published_does_not_replace_what_is_something_else(platform):
+    """Whoever may pull could otherwise have any published unit take the place of any fragment of its owner."""
+    platform.publish(total, "total", at="lima")
+    platform.publish(count, "count", at="lima")
+    platform.install("oslo", total, "total")
+    with pytest.raises(ServiceTaken):
+        platform.pull("oslo", "count", fragment="total", replace=True).result(timeout=10)
+    assert platform.call("oslo", "total", "readings") == ("oslo", 6)
+    told = platform.pull("oslo", "total", fragment="total", replace=True).result(timeout=10)
+    assert told["replaced"], "a unit replaces an earlier one of itself"
+
+
 @pytest.mark.parametrize(("unit", "says"), [(goes_round, "yields"), (Thing, "type")])
 def test_what_is_no_fragment(platform, unit, says):
     """An agent and a class; the unit ends with the error, and nothing is offered."""

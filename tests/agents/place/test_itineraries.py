@@ -12,6 +12,7 @@ from agents import (
     alternatives,
     any_order,
     clone,
+    done,
     hop,
     loop,
     onward,
@@ -469,6 +470,63 @@ def waits_on_its_way(here):
     while (yield onward()) is not None:
         been.append(here.name)
     return been
+
+
+@agent
+def walks_by_itself(here):
+    been = []
+    while not here.way.done:
+        here = yield hop(here.way.next[0])
+        been.append(here.name)
+    return been
+
+
+@agent
+class WalksByItself:
+    def __init__(self):
+        self.been = []
+
+    def arrive(self, here):
+        if self.been or here.way.left != ("oslo", "oslo", "lima", "lima"):
+            self.been.append(here.name)
+        return done(self.been) if here.way.done else hop(here.way.next[0])
+
+
+@agent
+class GoesOn:
+    def __init__(self):
+        self.been = []
+
+    def arrive(self, here):
+        if not here.way.done:
+            self.been.append(here.name)
+            return onward()
+        return done([*self.been, here.name])
+
+
+@agent
+class GoesOnForEver:
+    def arrive(self, here):
+        return onward()
+
+
+@pytest.mark.parametrize("process", [False, True])
+def test_a_hop_to_where_it_is_counts_as_its_next_stop(platform, process):
+    """Else an agent that goes by `here.way.next` would hop to its own place for ever, and no hop limit would end it."""
+    way = ordered("oslo", "oslo", "lima", "lima")
+    handle = platform.launch(walks_by_itself, itinerary=way, process=process)
+    assert handle.result(timeout=20) == ["oslo", "oslo", "lima", "lima"]
+    assert platform.launch(WalksByItself(), itinerary=way, process=process).result(timeout=20)[-2:] == ["lima", "lima"]
+
+
+@pytest.mark.parametrize("process", [False, True])
+def test_a_class_agent_goes_on_by_its_itinerary(platform, process):
+    """To return `onward()` is to arrive at the next stop; where nothing follows it has ended."""
+    way = ordered("oslo", "lima", "lima", "baku")
+    handle = platform.launch(GoesOn(), itinerary=way, at="baku", process=process)
+    assert handle.result(timeout=20) == ["baku", "oslo", "lima", "lima", "baku"]
+    handle = platform.launch(GoesOnForEver(), itinerary=way, at="baku", process=process)
+    assert handle.result(timeout=20) is None and len(handle.trail()) == 3
 
 
 def test_a_move_from_outside_off_the_itinerary_is_refused(platform):

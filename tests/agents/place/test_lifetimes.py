@@ -10,7 +10,7 @@ import pytest
 
 from agents import agent, call, checkpoint, clone, hop, onward, receive, sleep, visit
 from agents.errors import AgentEnded, AgentExpired, MoveFailed
-from agents.place import PlaceOptions
+from agents.place import PlaceOptions, expiring
 from agents.testing.local import LocalPlatform
 from mobility.bundle import Birth
 from tests.agents.place.conftest import PLACES, until
@@ -90,7 +90,7 @@ def test_what_its_end_raises_is_told(platform):
     handle = platform.launch(fails_at_its_end, at="baku", birth=SHORT)
     with pytest.raises(AgentExpired) as caught:
         handle.result(timeout=10)
-    assert caught.value.problem == "ZeroDivisionError: of no use"
+    assert caught.value.problem == "while it ended, it raised ZeroDivisionError: of no use"
 
 
 @agent
@@ -99,6 +99,35 @@ def fails_at_its_end(here):
         yield receive()
     finally:
         raise ZeroDivisionError("of no use")
+
+
+@agent
+def never_yields(here, how):
+    if how == "a call":
+        yield call(loop_for_ever)
+    elif how == "a loop":
+        loop_for_ever()
+    try:
+        yield receive()
+    finally:
+        loop_for_ever()
+
+
+def loop_for_ever():
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("process", [False, True])
+@pytest.mark.parametrize("how", ["a loop", "a call", "its end"])
+def test_one_that_comes_to_no_yield_is_broken_off(platform, how, process, monkeypatch):
+    """A loop, a function that is called, a finally block, in the place's process or in one of its own."""
+    monkeypatch.setattr(expiring, "_GRACE", 0.5)
+    handle = platform.launch(never_yields, how, at="baku", birth=SHORT, process=process)
+    with pytest.raises(AgentExpired, match="broken off"):
+        handle.result(timeout=15)
+    place = platform.running["baku"]
+    assert until(lambda: all(resident.breaking is None for resident in place.core.residents()))
 
 
 def test_one_that_has_time_left_is_left_alone(platform):

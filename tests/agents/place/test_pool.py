@@ -163,7 +163,7 @@ def test_thousands_of_sleeping_agents_cost_memory_and_no_threads(platform):
     tracemalloc.stop()
     assert place.core.pool.threads <= max(threads, 4)
     assert each < 40_000, f"{each:.0f} bytes for each sleeping agent"
-    assert len(place.core.timers._heap) <= count + len(warm) + 1  # and the place's own look at lifetimes
+    assert len(place.core.timers._heap) <= count + len(warm) + 1  # one looks after all lifetimes
 
 
 @agent

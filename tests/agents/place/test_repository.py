@@ -15,6 +15,7 @@ from agents.errors import (
     MoveFailed,
     NotPublishable,
     PlaceUnreachable,
+    UnitAmbiguous,
     UnitMismatch,
     UnitOwned,
     UnknownPlace,
@@ -32,6 +33,7 @@ from mobility.environment.versions import parse_version
 from mobility.errors import MobilityError
 from mobility.plain import encode
 from mobility.trust import Identity
+from mobility.trust.errors import Expired
 from tests.agents.place.conftest import until
 
 FACTOR = 3
@@ -567,6 +569,7 @@ class Lying:
         answer = deliver()
         if isinstance(request, FetchUnit) and isinstance(answer, UnitReply):
             told = {"name": answer.name, "version": answer.version, "digest": answer.digest, **self.told}
+            told["owner"] = answer.owner
             return UnitReply(bundle=self.data, **told)
         return answer
 
@@ -641,6 +644,49 @@ def test_a_name_belongs_to_its_owner(platform, tmp_path):
     assert platform.publish(better_score, "others_score", at="lima", owner=other).version == "1.0"
 
 
+def test_what_has_expired_can_be_published_anew(platform, monkeypatch):
+    """Under its version, which stays what it was; whoever has fetched it before gets the new certificate."""
+    first = platform.publish(score, "score", at="lima", lifetime=100)
+    assert platform.fetch("score", from_="lima").version == "1.0"
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 100_000)
+    with pytest.raises(Expired):
+        platform.fetch("score", from_="lima")
+    again = platform.publish(score, "score", at="lima", lifetime=1_000_000)
+    assert again.digest == first.digest
+    assert platform.fetch("score", from_="lima")([1, 2]) == score([1, 2])
+    platform.publish(score, "score", at="lima", lifetime=10)
+    assert platform.fetch("score", version="1.0", from_="lima").digest == first.digest, "a shorter one changes nothing"
+
+
+def test_a_name_that_means_two_units_is_not_guessed(platform):
+    """Each repository has its own names: where no place is named, the same name and version must be the same unit
+    everywhere, and the name one owner's."""
+    first = platform.publish(score, "score", at="lima")
+    assert platform.fetch("score").digest == first.digest
+    second = platform.publish(better_score, "score", at="baku")
+    with pytest.raises(UnitAmbiguous, match="baku.*lima"):
+        platform.fetch("score", version="1.0")
+    with pytest.raises(UnitAmbiguous):
+        platform.pull("oslo", "score")
+    assert platform.fetch("score", from_="lima").digest == first.digest
+    assert platform.fetch(digest=second.digest).digest == second.digest
+    platform.publish(score, "score", version="3.0", at="lima")
+    assert platform.fetch("score").version == "3.0", "of one owner, the newest is the newest"
+
+
+def test_a_name_of_two_owners_is_not_guessed(platform):
+    other = Identity.generate("other", "owner")
+    for place in platform.running.values():
+        place.trust.owners = (platform.owner.public, other.public)
+        place.trust._seen = None
+    platform.publish(score, "score", at="lima")
+    platform.publish(better_score, "score", version="99.0", at="baku", owner=other)
+    with pytest.raises(UnitAmbiguous, match="99.0"):
+        platform.fetch("score")
+    assert platform.fetch("score", from_="lima").version == "1.0"
+
+
 def test_the_digest_is_of_all_that_counts():
     """Published at another time or by another owner it is the same unit; with other code or another name it is not."""
     owner, other = (Identity.generate(name, "owner") for name in ("a", "b"))
@@ -651,6 +697,6 @@ def test_the_digest_is_of_all_that_counts():
         assert Bundle.from_bytes(data).claims().agent
         return verified_unit(data, trust).digest
 
-    assert digest(score) == digest(score) == digest(score, by=other) == digest(score, version="1")
-    assert len({digest(score), digest(score, name="other"), digest(score, version="2.0")}) == 3
+    assert digest(score) == digest(score) == digest(score, by=other) == digest(score, version="1.0.0")
+    assert len({digest(score), digest(score, name="other"), digest(score, version="1.1")}) == 3
     assert len({digest(unit) for unit in (score, better_score, Scorer, scorer(1), scorer(2))}) == 5

@@ -1,0 +1,189 @@
+"""Policies as a place's TOML file has them; nothing is guessed, and no key is ignored.
+
+A key that is mistyped would else be a limit that does not hold.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from federated.accounting import Allowance
+from federated.errors import PolicyInvalid
+from federated.policy import CountRule, Neighbours, NoiseRule, ReleasePolicy
+
+__all__ = ["policy_from_dict", "read_policies"]
+
+
+def policy_from_dict(dataset: str, table: Mapping[str, Any], *, path: object = None) -> ReleasePolicy:
+    """Read the table ``[place.datasets.NAME.policy]``.
+
+    Parameters
+    ----------
+    path
+        Of the file, for errors.
+
+    Raises
+    ------
+    PolicyInvalid
+    """
+    where = f"place.datasets.{dataset}.policy"
+    given = _read_table(where, table, _FIELDS, path)
+    if "noise" in given:
+        numbers = dict.fromkeys(("epsilon", "delta", "multiplier"), _number)
+        given["noise"] = _made(f"{where}.noise", NoiseRule, numbers, given["noise"], path)
+    if "allowance" in given:
+        given["allowance"] = _made(f"{where}.allowance", Allowance, _ALLOWANCE, given["allowance"], path)
+    rules = []
+    for number, entry in enumerate(given.get("counts", ())):
+        rules.append(_made(f"{where}.counts[{number}]", CountRule, _COUNT, entry, path, needed=("key", "epsilon")))
+    given["counts"] = tuple(rules)
+    try:
+        return ReleasePolicy(dataset=dataset, **given)
+    except ValueError as error:
+        raise PolicyInvalid(where, f"cannot be: {error}", path=path) from None
+
+
+def read_policies(path: str | Path) -> dict[str, ReleasePolicy]:
+    """The policies of a place's TOML file, by data set; a data set without one has none, and releases nothing.
+
+    Raises
+    ------
+    PolicyInvalid
+    """
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise PolicyInvalid("the file", f"cannot be read: {error.strerror or error}", path=path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PolicyInvalid("the file", f"is no TOML: {error}", path=path) from None
+    place = _table("place", table.get("place", {}), path)
+    datasets = _table("place.datasets", place.get("datasets", {}), path)
+    found = {}
+    for name, entry in datasets.items():
+        described = _table(f"place.datasets.{name}", entry, path)
+        if "policy" in described:
+            policy = _table(f"place.datasets.{name}.policy", described["policy"], path)
+            found[name] = policy_from_dict(name, policy, path=path)
+    return found
+
+
+def _table(where: str, value: Any, path: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise PolicyInvalid(where, "is no table", path=path)
+    return value
+
+
+def _read_table(
+    where: str, table: Any, readers: Mapping[str, Callable[[Any], Any]], path: object, needed: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    given = {}
+    for name, value in _table(where, table, path).items():
+        reader = readers.get(name)
+        if reader is None:
+            raise PolicyInvalid(f"{where}.{name}", f"is not known; there are {', '.join(readers)}", path=path)
+        try:
+            given[name] = reader(value)
+        except ValueError as error:
+            raise PolicyInvalid(f"{where}.{name}", str(error), path=path) from None
+    for name in needed:
+        if name not in given:
+            raise PolicyInvalid(f"{where}.{name}", "is missing", path=path)
+    return given
+
+
+def _made(
+    where: str,
+    kind: Callable[..., Any],
+    readers: Mapping[str, Callable[[Any], Any]],
+    table: Any,
+    path: object,
+    needed: tuple[str, ...] = (),
+) -> Any:
+    given = _read_table(where, table, readers, path, needed)
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise PolicyInvalid(where, f"cannot be: {error}", path=path) from None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(type(one) is str and one for one in value):
+        raise ValueError("is no list of texts")
+    return tuple(value)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str or not value:
+        raise ValueError("is no text")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError("is no finite number")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("is no whole number of at least 0")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError("is neither true nor false")
+    return value
+
+
+def _neighbours(value: Any) -> Neighbours:
+    if value not in list(Neighbours):
+        raise ValueError(f"is none of {', '.join(Neighbours)}")
+    return Neighbours(value)
+
+
+def _dictionary(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("is no table")
+    return dict(value)
+
+
+def _tables(value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("is no list of tables")
+    return list(value)
+
+
+_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
+    "signers": _texts,
+    "digests": _texts,
+    "messages": _texts,
+    "keys": _texts,
+    "exact": _texts,
+    "dtypes": _texts,
+    "most_bytes": _whole,
+    "like_sent": _flag,
+    "clip_norm": _number,
+    "noise": _dictionary,
+    "neighbours": _neighbours,
+    "counts": _tables,
+    "allowance": _dictionary,
+}
+_ALLOWANCE: Final[dict[str, Callable[[Any], Any]]] = {
+    "rounds": _whole,
+    "rounds_in_all": _whole,
+    "epsilon": _number,
+    "delta": _number,
+    "counting_epsilon": _number,
+}
+_COUNT: Final[dict[str, Callable[[Any], Any]]] = {
+    "key": _text,
+    "epsilon": _number,
+    "sensitivity": _whole,
+    "length": _whole,
+}

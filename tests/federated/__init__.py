@@ -1,0 +1,1 @@
+"""Federated learning: what owners decide, and what is written down."""

@@ -1,0 +1,1 @@
+"""trees: a Flower / XGBoost app."""
