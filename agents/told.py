@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -87,16 +86,16 @@ def remade(told: Mapping[str, Any], package: str | None = None) -> Exception | N
         Where the code of the agent that reads it is loaded, if one does: what it knows by name, it can catch.
     """
     module, _, qualname = told["kind"].rpartition(".")
-    found: Any = None
+    names = [_original(module) if module else "builtins"]
     if package is not None and module:
-        found = sys.modules.get(f"{package}.{_original(module)}")
-    if found is None:
-        found = builtins if not module else sys.modules.get(_original(module))
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    if not (isinstance(found, type) and issubclass(found, Exception)):
-        return None
-    return _made(found, told["args"], told["attributes"])
+        names.insert(0, f"{package}.{names[0]}")  # of what came with the agent there may be less than there is
+    for name in names:
+        found: Any = sys.modules.get(name)
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        if isinstance(found, type) and issubclass(found, Exception):
+            return _made(found, told["args"], told["attributes"])
+    return None
 
 
 def _made(kind: type[Exception], args: list[Any], attributes: Mapping[str, Any]) -> Exception | None:

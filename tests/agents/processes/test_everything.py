@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -420,7 +421,8 @@ def publishes(here):
     told = yield publish(scaled, "scaled", "1.5")
     again = yield publish(Scale, "scale")
     seen = [(told.name, told.version, told.place, len(told.digest)), again.name]
-    for wrong in (publish(3, "three"), publish(scaled, "no name"), publish(scaled, "scaled", "one")):
+    bound = functools.partial(scaled, factor=3)
+    for wrong in (publish(3, "three"), publish(bound, "bound"), publish(scaled, "no name"), publish(scaled, "s", "x")):
         try:
             yield wrong
         except Exception as error:
@@ -432,9 +434,7 @@ def test_publish(platform, process):
     assert ran(platform, process, publishes) == [
         ("scaled", "1.5", "baku", 64),
         "scale",
-        "NotPublishable",
-        "NotPublishable",
-        "NotPublishable",
+        *["NotPublishable"] * 4,
     ]
     assert platform.fetch("scaled")([3], factor=3)[0] == [9]
     assert platform.fetch("scale", from_="baku")(4).of(5) == 20
