@@ -249,6 +249,7 @@ class InlineCell:
 
         self._terms = terms
         self._breakable = Breakable()
+        self._endless = False  # its capture came to no end, and was broken off
         with arriving(here):
             unit = unpack(verified, weak=landed.anew is not None, decided=landed.verdict)
             self._body = body_of(unit, here, landed.anew)
@@ -312,12 +313,13 @@ class InlineCell:
         # Its own classes may say how they are pickled, and need not come to an end with it.
         bundle = self._breakable.run(captured)
         if bundle is None:
+            self._endless = True
             reason = f"{passport.agent} was ended by force while it was captured"
             raise AgentsError(reason, state="It does nothing more.")
         return bundle
 
     def leave(self) -> None:
-        if self._breakable.broken:  # to leave it asks its values once more: that, too, may come to no end
+        if self._endless:  # to leave it asks its values once more
             threading.Thread(target=self._leave_aside, name="cell-leaving", daemon=True).start()
         else:
             self._body.leave()

@@ -59,7 +59,9 @@ from agents.terms import LaunchTerms
 from agents.transport import Transport
 from agents.verdicts import Verdicts, may_start_anew, start_of, wanted_of_unit
 from mobility.bundle import Birth, Bundle, pack
+from mobility.bundle.manifest import SegmentKind
 from mobility.environment import Needs, Verdict
+from mobility.errors import MobilityError
 from mobility.plain import decode
 from mobility.trust import Identity, TrustList, TrustSource
 
@@ -227,7 +229,7 @@ class Client:
             It lies in its file as before.
         """
         agent = bundle.claims().agent
-        place = self._chosen(at)
+        place = self._chosen(at if at is not None else self._where_frozen(bundle))
         _, row = self._look("locate", agent, timeout=CALL)
         if row is not None and row.status is not Status.FROZEN:
             if row.status is Status.ENDED:
@@ -264,6 +266,15 @@ class Client:
         """
         wanted, code = wanted_of_unit(unit, needs)
         return self.verdicts.ask(self._chosen(place), wanted, lambda: code, timeout=timeout)
+
+    def _where_frozen(self, bundle: Bundle) -> str | None:
+        """The place where it was, if this platform has it: there it can go on, by its itinerary and else."""
+        try:
+            told = bundle.claimed(SegmentKind.LUGGAGE)
+            visited = Luggage.from_bytes(told[0]).visited if told else []
+        except MobilityError:  # whoever verifies it says what is wrong
+            return None
+        return visited[-1] if visited and self.transport.knows(visited[-1]) else None
 
     def _sender(self, timeout: float) -> Callable[[str, Transfer], PlaceReply]:
         def send(to: str, transfer: Transfer) -> PlaceReply:

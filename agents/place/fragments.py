@@ -204,9 +204,13 @@ class Fragments:
         verified = self._verified(data)
         here = Here(self.surroundings, f"{verified.passport.agent}-{secrets.token_hex(8)}")
         cell = self.core.cell_kind(verified, here, LaunchTerms(process=True), Landed())
+        done = threading.Event()
+        # Nobody hears of its end after that, and a process of its own need not go on for nobody.
+        self.core.timers.after(self.serving.seconds_left, lambda: None if done.is_set() else cell.break_off())
         try:
             outcome = cell.use(args, kwargs)
         finally:
+            done.set()
             cell.leave()
         if isinstance(outcome, Returned):
             return outcome.value

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from agents.errors import DirectoryUnreachable
@@ -19,6 +20,7 @@ from agents.handoff import events as on
 from agents.place.core import PlaceCore
 from agents.place.landing import Landing
 from agents.place.moving import Moving
+from agents.place.resident import Resident
 from mobility.errors import MobilityError
 
 __all__ = ["Lease", "clock"]
@@ -29,6 +31,8 @@ _BELIEVED: Final = 0.8
 _POISON: Final = 5
 _HOPELESS: Final = 8
 _RENEWALS: Final = 4
+#: Seconds for which a resident's lock is waited for while others wait.
+_BRIEFLY: Final = 0.2
 
 
 def clock() -> float:
@@ -119,21 +123,39 @@ class Lease:
         self.core.leased = False
         self.core.event(EventKind.LEASE_LOST, None)
         for resident in self.core.residents():
-            self.moving.feed(resident, on.LeaseLost())
+            self._tell(resident, partial(self.moving.feed, resident, on.LeaseLost()))
 
     def _wake(self) -> None:
         """After each renewal: what does not know yet that there is a lease again."""
         for resident in self.core.residents():
             if not resident.machine.visit.leased:
-                with resident.lock:
-                    if resident.machine.state is not State.SUSPENDED:
-                        self.moving.feed(resident, on.LeaseHeld(True))
+                self._tell(resident, partial(self._wakes, resident))
         self._wake_halted()
+
+    def _wakes(self, resident: Resident) -> None:
+        if resident.machine.state is not State.SUSPENDED and self.core.leased:
+            self.moving.feed(resident, on.LeaseHeld(True))
+
+    def _tell(self, resident: Resident, what: Callable[[], None]) -> None:
+        """Tell a resident's machine; one whose lock is held, as by a capture that comes to no end, keeps no other
+        waiting, and is told later: without the directory it cannot leave meanwhile."""
+        if not resident.lock.acquire(timeout=_BRIEFLY):
+            self.core.soon(lambda: self._tell(resident, what), after=1.0)
+            return
+        try:
+            what()
+        finally:
+            resident.lock.release()
 
     def _wake_halted(self) -> None:
         """Let go on what the directory says is still held. Only those are meant that were halted before it was asked:
         what it has granted since is not in its answer, and is asked for anew."""
+        before: dict[str, int] | None = None
         while halted := self._halted():
+            if halted == before:  # their locks are held
+                self.core.soon(self._wake_halted, after=1.0)
+                return
+            before = halted
             try:
                 held: dict[str, int] = self.core.transport.ask_directory(
                     "holdings", self.core.name, self.core.writer, timeout=self.core.options.directory_seconds
@@ -143,12 +165,14 @@ class Lease:
                 return
             for agent, epoch in halted.items():
                 resident = self.core.resident(agent)
-                with resident.lock:
+                if not resident.lock.acquire(timeout=_BRIEFLY):
+                    continue  # never later by this answer, which may be over then
+                try:
                     visit = resident.machine.visit
-                    if not self.core.leased:
-                        return
-                    if (visit.state, visit.epoch) == (State.SUSPENDED, epoch):
+                    if self.core.leased and (visit.state, visit.epoch) == (State.SUSPENDED, epoch):
                         self.moving.feed(resident, on.LeaseHeld(held.get(agent) == epoch))
+                finally:
+                    resident.lock.release()
 
     def _halted(self) -> dict[str, int]:
         """The agents that wait for the lease, and at which epoch."""

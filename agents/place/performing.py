@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from agents import effects as does
@@ -40,6 +41,8 @@ from mobility.plain import PlainInvalid, decode
 
 __all__ = ["Performing"]
 
+#: Seconds for what says nothing of its own.
+_USUAL: Final = 60.0
 #: Seconds after which an agent that never waits lets others have their turn.
 _TURN: Final = 0.02
 
@@ -381,24 +384,44 @@ class Performing:
         self._beside(resident, luggage, called, self.core.call)
 
     def _request(self, resident: Resident, luggage: Luggage, effect: ErrandEffect) -> None:
-        self._beside(resident, luggage, lambda: self.requesting.done(resident, effect), self.requesting.beside)
+        def late() -> at.Standing:
+            what = f"the turn of {resident.agent} to ask other places"
+            return at.Raises(WaitedTooLong(what, seconds, state="Nothing was asked; the agent goes on."))
+
+        began = time.monotonic()
+        seconds = _USUAL if isinstance(effect, Publication) else effect.timeout
+
+        def done() -> at.Standing:
+            left = max(0.05, seconds - (time.monotonic() - began))
+            asked = effect if isinstance(effect, Publication) else replace(effect, timeout=left)
+            return self.requesting.done(resident, asked)
+
+        submit = partial(self.requesting.beside, seconds=seconds)
+        self._beside(resident, luggage, done, submit, late)
 
     def _beside(
         self,
         resident: Resident,
         luggage: Luggage,
         do: Callable[[], at.Standing],
-        submit: Callable[[Callable[[], None]], None],
+        submit: Callable[..., None],
+        late: Callable[[], at.Standing] | None = None,
     ) -> None:
-        """Do what takes its time on another thread; then the agent stands as that says."""
+        """Do what takes its time on another thread; then the agent stands as that says.
+
+        Parameters
+        ----------
+        late
+            How it stands if it had to wait for its turn for too long.
+        """
         with resident.lock:
             cell, _, _ = resident.parts()
             resident.calling = True
 
-        def work() -> None:
+        def work(how: Callable[[], at.Standing] = do) -> None:
             standing: at.Standing
             try:
-                standing = do()
+                standing = how()
             except BaseException as error:
                 standing = at.Raises(error)
             with resident.lock:
@@ -410,7 +433,10 @@ class Performing:
                 resident.calling = False
             self.core.schedule(resident, self.run)
 
-        submit(work)
+        if late is None:
+            submit(work)
+        else:
+            submit(work, partial(work, late))
 
 
 def _is_plain(value: Any) -> bool:

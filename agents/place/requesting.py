@@ -119,11 +119,24 @@ class Requesting:
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sojourn-request")
 
-    def beside(self, work: Callable[[], None]) -> None:
-        """Run something that waits for others, on a thread of its own; not once the place has closed."""
+    def beside(self, work: Callable[[], None], late: Callable[[], None], *, seconds: float) -> None:
+        """Run something that waits for others, on a thread of its own; not once the place has closed.
+
+        Parameters
+        ----------
+        late
+            What is run instead if none was free for so many `seconds`.
+        """
         with self._lock:
-            if not self._closed:
-                self._threads.submit(work)
+            if self._closed:
+                return
+            future = self._threads.submit(work)
+
+        def overdue() -> None:
+            if future.cancel():
+                self.core.soon(late)
+
+        self.core.timers.after(seconds, overdue)
 
     def close(self) -> None:
         """Begin nothing any more."""

@@ -7,6 +7,7 @@ A call has a deadline: then whoever called hears that, and what had not begun is
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -164,6 +165,7 @@ class Serving:
         self._problem = problem
         self._lock = threading.Lock()
         self._closed = False
+        self._running = threading.local()
         self._services: dict[str, OfferedService] = {}
         for name, make in given.items():
             self.offer(name, _Loaded(make))
@@ -212,7 +214,8 @@ class Serving:
         with self._lock:
             service = self._services.get(request.service)
             if service is not None and not self._closed:
-                return service.threads.submit(self._run, service, args, kwargs)
+                until = time.monotonic() + request.seconds
+                return service.threads.submit(self._run, service, until, args, kwargs)
             known = sorted(self._services)
         if service is not None:
             raise PlaceUnreachable(self._core.name, "it has closed", unsent=True)
@@ -220,9 +223,15 @@ class Serving:
             raise self._problem
         raise UnknownService(self._core.name, request.service, known)
 
-    def _run(self, service: OfferedService, args: list[Any], kwargs: dict[str, Any]) -> bytes:
+    @property
+    def seconds_left(self) -> float:
+        """For the call that runs on this thread: how long somebody still waits for its end."""
+        return float(max(0.0, getattr(self._running, "until", 0.0) - time.monotonic()))
+
+    def _run(self, service: OfferedService, until: float, args: list[Any], kwargs: dict[str, Any]) -> bytes:
         """The outcome, whatever the service does."""
         places = [self._core.name]
+        self._running.until = until
         try:
             # Not in the name of the caller, who is not here, and whom nobody has asked for a proof.
             value = service.run(Here(self._surroundings, f"service {service.name}"), args, kwargs)

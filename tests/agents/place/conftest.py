@@ -41,3 +41,14 @@ def platform() -> Iterator[LocalPlatform]:
         yield platform
         count = sum(place._defects for place in platform.running.values())
     assert not count, "a place has met a defect: see its standard error above"
+
+
+@pytest.fixture(autouse=True)
+def _switches_as_a_place_does():
+    """As the actor of a place does: else a thread waits 5 ms for the interpreter, for each one that computes."""
+    import sys
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    yield
+    sys.setswitchinterval(before)
