@@ -4,8 +4,8 @@ A function agent is a generator whose execution state travels (strong mobility).
 attributes travel: `arrive` starts anew at each place (weak mobility).
 
 A class agent's `arrive(self, here)` returns `hop(...)`, `onward()`, `done(value)`, or nothing, which is ``done(None)``;
-where nothing follows on its itinerary, `onward()` ends it, too. It may be a generator: what it yields are effects, and
-what it returns is as above. Wherever it stands, its line and its local
+where nothing follows on its itinerary, `onward()` has it arrive once more, and the next one ends it. It may be a
+generator: what it yields are effects, and what it returns is as above. Wherever it stands, its line and its local
 variables are dropped when it moves, is cloned, or comes back from a file or a checkpoint. If what it returned does not
 come about, `refused(self, here, error)`, if there is one, says what to do next.
 """
@@ -152,6 +152,7 @@ class ObjectBody:
         self._made = not isinstance(unit, functools.partial)
         self._running: types.GeneratorType[Any, Any, Any] | None = None
         self._hopping = False
+        self._over = False
 
     @property
     def package(self) -> str | None:
@@ -165,8 +166,10 @@ class ObjectBody:
                 self._unit, self._made = made, True
             hopping, self._hopping = self._hopping, False
             if hopping and error is None:
-                if value is None and self._running is None:  # nothing follows on its itinerary
-                    return Returned(None)
+                if value is None and self._running is None:  # nothing follows on its itinerary: it arrives once more
+                    if self._over:
+                        return Returned(None)
+                    self._over = True
                 if value is not None:  # the place where it is: it arrives
                     self._drop()
             running = self._running

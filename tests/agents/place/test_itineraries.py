@@ -505,6 +505,24 @@ class GoesOn:
 
 
 @agent
+class GoesOnUntilDone:
+    def __init__(self):
+        self.been = []
+
+    def arrive(self, here):
+        self.been.append(here.name)
+        return done(self.been) if here.way.done else onward()
+
+
+@pytest.mark.parametrize("failure", ["skip", "home"])
+def test_a_class_agent_hears_that_nothing_follows(quick, failure):
+    """What it has gathered is not lost where the rest is skipped, or where it is at home already."""
+    quick.kill("lima")
+    way = ordered("oslo", visit("lima", on_failure=failure))
+    assert quick.launch(GoesOnUntilDone(), itinerary=way, at="oslo").result(timeout=20)[-1] == "oslo"
+
+
+@agent
 class GoesOnForEver:
     def arrive(self, here):
         return onward()
