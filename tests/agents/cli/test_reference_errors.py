@@ -1,4 +1,4 @@
-"""``docs/reference-errors.md`` lists the slug of every error of the package, and no other."""
+"""``docs/reference-errors.md`` lists the slug of every error of agents and federated, and no other."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ROWS = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILI
 
 
 def of_agents() -> dict[str, type[MobilityError]]:
-    """By slug: a class of the package that has it."""
-    return {kind.slug: kind for kind in tree() if kind.__module__.startswith("agents.")}
+    """By slug: a class of the packages that has it."""
+    return {kind.slug: kind for kind in tree() if kind.__module__.startswith(("agents.", "federated."))}
 
 
 def test_every_slug_is_listed_once_and_none_that_is_gone() -> None:

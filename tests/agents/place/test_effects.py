@@ -87,7 +87,7 @@ def forgets_the_name(here):
     [
         (shouts, UnknownAgent, ["no agent 'nobody'", "unknown-agent", "sojourn ps"]),
         (misunderstands, NotAnEffect, ["builtins.dict", "not-an-effect", "hop()"]),
-        (forgets_the_name, UnknownPlace, ["'atlantis'", "still runs on baku", "baku, lima, oslo"]),
+        (forgets_the_name, UnknownPlace, ["'atlantis'", "has ended on baku", "baku, lima, oslo"]),
     ],
 )
 def test_an_error_that_is_not_handled_is_the_agents_own(platform, function, kind, words):

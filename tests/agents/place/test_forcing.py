@@ -408,8 +408,9 @@ def test_a_capture_that_comes_to_no_end(platform, by, process):
             with pytest.raises(Exception):
                 moving.result(timeout=40)
     else:
-        time.sleep(0.5)
-        handle.stop(timeout=10, force=True)
+        resident = platform.running["baku"].core.known(handle.agent)
+        assert until(lambda: resident.capturing is not None)
+        handle.stop(timeout=20, force=True)
     with pytest.raises(AgentStopped):
         handle.result(timeout=5)
     assert platform.launch(keeps, at="baku").agent, "the place goes on"
