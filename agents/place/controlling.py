@@ -61,11 +61,14 @@ class Controlling:
         if resident is None:
             return self._frozen_before(control.agent) if control.verb is Verb.FREEZE else NotHere()
         pending = PendingControl(control.verb, control.argument)
+        captured = resident.capturing is not None
         if control.force and not resident.reach(control.seconds):
             return Failure(Busy(control.agent, _DONE[control.verb], control.seconds))
         with resident.lock:
             if control.force:
                 self.forcing.wait_for(resident, control)
+                if captured and self.forcing.has_ended(resident, control):  # its capture was broken off, and so it
+                    return Done(None)
             visit = resident.machine.visit
             if visit.state in (State.GONE, State.ENDED, State.ABSENT):
                 if control.verb is Verb.FREEZE and visit.state is State.GONE and visit.to is None:

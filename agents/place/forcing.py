@@ -58,6 +58,13 @@ class Forcing:
         while resident.machine.state in _BETWEEN and resident.settled.wait(max(0.0, deadline - time.monotonic())):
             pass
 
+    def has_ended(self, resident: Resident, control: Control) -> bool:
+        """Whether a resident, whose lock is held, has ended; one that is just ending is waited for."""
+        deadline = time.monotonic() + control.seconds
+        while resident.machine.state is State.FINISHING and resident.settled.wait(deadline - time.monotonic()):
+            pass
+        return resident.machine.state is State.ENDED
+
     def begin(self, resident: Resident, ended: Ended | None = None) -> Begun | None:
         """End a resident, whose lock is held; None if it is leaving, or ends by itself at this moment.
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from agents import effects as does
 from agents import standing as at
+from agents.breaking import Broken
 from agents.cell import Outcome, Raised, Returned, Yielded
 from agents.errors import NotAnEffect, WaitedTooLong
 from agents.eventlog import EventKind
@@ -30,7 +31,7 @@ from agents.place.fragments import Fragments
 from agents.place.gathering import Gathering
 from agents.place.keeping import Keeping
 from agents.place.moving import Moving
-from agents.place.outcomes import failed, returned
+from agents.place.outcomes import failed, returned, stopped
 from agents.place.posting import Post, encoded
 from agents.place.requesting import ErrandEffect, Requesting
 from agents.place.resident import BrokenOff, Ended, Resident
@@ -266,6 +267,8 @@ class Performing:
             case Returned():
                 data, plain = returned(resident.agent, outcome.value, luggage.visited)
                 resident.ended = Ended(data, EventKind.ENDED if plain else EventKind.FAILED)
+            case Raised(error=Broken()):  # somebody ends it by force, and was quicker than this thread
+                resident.ended = Ended(stopped(self.core.name, luggage.visited), EventKind.ENDED, stopped=True)
             case Raised():
                 resident.ended = Ended(failed(outcome, luggage.visited), EventKind.FAILED)
 
