@@ -388,15 +388,18 @@ def cleans_up(here):
 
 def test_stop_runs_the_finally_blocks_and_what_they_raise_is_told(platform):
     handle = platform.launch(cleans_up, at="baku")
+    assert until(lambda handle=handle: handle.status().state == "waiting"), "it has begun"
     handle.stop(timeout=10)
     with pytest.raises(AgentStopped, match="was stopped on baku"):
         handle.result(timeout=10)
     assert until(lambda: [event for event in handle.logs() if event.data.get("text") == "cleaned up"])
     handle = platform.launch(raises_when_stopped, at="baku")
+    assert until(lambda handle=handle: handle.status().state == "waiting"), "it has begun"
     handle.stop(timeout=10)
     with pytest.raises(Upset, match="stopped"):
         handle.result(timeout=10)
     handle = platform.launch(refuses_to_stop, at="baku")
+    assert until(lambda handle=handle: handle.status().state == "waiting"), "it has begun"
     handle.stop(timeout=10)
     with pytest.raises(RuntimeError, match="GeneratorExit"):
         handle.result(timeout=10)
