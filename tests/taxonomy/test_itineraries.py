@@ -176,6 +176,19 @@ def test_itinerary_on_failure_home(platform: Platform) -> None:
     assert (found["ends"], found["turned back"], found["left"]) == ("baku", "rome", [])
 
 
+def test_itinerary_on_failure_wait_until_the_stop_is_back(platform: Platform) -> None:
+    """Its process was killed just now; the agent goes there when it is back."""
+    way = ordered("oslo", visit("lima", on_failure="wait", patience=60), "baku")
+    handle = platform.launch(travellers.waits_at_each_stop, itinerary=way)
+    assert eventually(lambda: handle.status().state == "waiting")
+    kill(platform, "lima")
+    for place in ("oslo", "lima", "baku"):
+        assert eventually(lambda place=place: handle.place() == place, 60)
+        handle.send("go")
+    assert handle.result(timeout=60) == ["oslo", "lima", "baku"] and moves(handle) == ["lima", "baku"]
+    assert eventually(lambda: all("pid" in place.about for place in platform.places(details=True)), 60)
+
+
 def test_itinerary_on_failure_wait_while_its_own_place_is_killed(platform: Platform) -> None:
     """It waits on when its place is back, until it is moved along its way or its patience is over."""
     way = ordered("oslo", visit("rome", on_failure="wait", patience=8))
