@@ -64,7 +64,7 @@ def test_what_is_read_is_what_was_appended(log: EventLog) -> None:
 def test_every_kind_has_its_word(log: EventLog) -> None:
     """The words are in files and on screens: they stay."""
     assert {kind.value for kind in EventKind} == set(
-        "born launched departed arrived refused move-failed cloned spawned received sent checkpointed restored "
+        "asked born launched departed arrived refused move-failed cloned spawned received sent checkpointed restored "
         "suspended proceeded frozen thawed ended failed lost said place-joined place-left lease-lost lease-held".split()
     )
     log.append([event(number, kind=kind) for number, kind in enumerate(EventKind)])
