@@ -21,7 +21,7 @@ VERSION := $(if $(PYTHON),$(shell "$(PYTHON)" -c '$(MINOR)' 2>/dev/null))
 
 # The extras that the targets need. Notebooks come later; installing jupyterlab for every run of the tests would only
 # keep a fresh machine waiting.
-EXTRA := test,demo,federated
+EXTRA ?= test,demo,federated,plot
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(VERSION)
