@@ -24,6 +24,7 @@ from agents.errors import (
     AgentsError,
     AgentThawed,
     Busy,
+    MoveRefused,
     NotAnAgent,
     PlaceUnreachable,
     UnknownAgent,
@@ -188,35 +189,37 @@ class Client:
         signer = owner or self.owner
         if signer is None:
             raise ValueError("an agent needs an owner: connect with one, or pass owner=")
-        place = self._chosen(at)
-        agent = new_agent_id()
         born = birth or Birth(hop_limit=256)
         agreed = terms or LaunchTerms()
         start = None if agreed.accepts == "strong" else start_of(function, args, kwargs)
-        luggage = Luggage(name or agent, NEVER, Fresh(), terms=agreed, start=start)
-        started = time.time()
-        bundle = pack(
-            function,
-            by=signer,
-            args=args,
-            kwargs=kwargs,
-            birth=replace(born, agent=agent, home=place),
-            luggage=luggage.to_bytes(),
-            needs=luggage.terms.needs,
-        )
-        self._check_verdict(place, bundle, NEVER, "No agent was born.", timeout)
-        request = Transfer(agent, NEVER, bundle.to_bytes(), None, started)
-        send_new(
-            self.transport,
-            request,
-            to=place,
-            record=bundle.passport.birth.digest,
-            by=Holder("outside", self.sender),
-            send=self._sender(timeout),
-            here=None,
-            timeout=timeout,
-        )
-        return agent
+
+        def send(place: str) -> str:
+            agent = new_agent_id()
+            luggage = Luggage(name or agent, NEVER, Fresh(), terms=agreed, start=start)
+            started = time.time()
+            bundle = pack(
+                function,
+                by=signer,
+                args=args,
+                kwargs=kwargs,
+                birth=replace(born, agent=agent, home=place),
+                luggage=luggage.to_bytes(),
+                needs=luggage.terms.needs,
+            )
+            self._check_verdict(place, bundle, NEVER, "No agent was born.", timeout)
+            send_new(
+                self.transport,
+                Transfer(agent, NEVER, bundle.to_bytes(), None, started),
+                to=place,
+                record=bundle.passport.birth.digest,
+                by=Holder("outside", self.sender),
+                send=self._sender(timeout),
+                here=None,
+                timeout=timeout,
+            )
+            return agent
+
+        return send(self._chosen(at)) if at is not None else self._anywhere(send)
 
     def thaw(self, bundle: Bundle, *, at: str | None = None, timeout: float = 60.0) -> str:
         """Let a frozen agent go on at a place; returns its id.
@@ -229,19 +232,24 @@ class Client:
             It lies in its file as before.
         """
         agent = bundle.claims().agent
-        place = self._chosen(at if at is not None else self._where_frozen(bundle))
         _, row = self._look("locate", agent, timeout=CALL)
         if row is not None and row.status is not Status.FROZEN:
             if row.status is Status.ENDED:
                 raise AgentEnded(agent, "thawed again")
             raise AgentThawed(agent, row.holder.place if row.holder is not None else None)
         epoch = row.epoch if row is not None else NEVER
-        if not may_start_anew(bundle):  # else the place decides, when it has verified it
-            self._check_verdict(place, bundle, epoch, IN_FILE, timeout)
-        request = Transfer(agent, epoch, bundle.to_bytes(), None, time.time())
-        send_thawed(self.transport, request, to=place, send=self._sender(timeout), timeout=timeout)
-        self.log(EventKind.THAWED, agent, to=place)
-        return agent
+
+        def send(place: str) -> str:
+            if not may_start_anew(bundle):  # else the place decides, when it has verified it
+                self._check_verdict(place, bundle, epoch, IN_FILE, timeout)
+            request = Transfer(agent, epoch, bundle.to_bytes(), None, time.time())
+            send_thawed(self.transport, request, to=place, send=self._sender(timeout), timeout=timeout)
+            self.log(EventKind.THAWED, agent, to=place)
+            return agent
+
+        if at is not None:
+            return send(self._chosen(at))
+        return self._anywhere(send, self._where_frozen(bundle))
 
     def _check_verdict(self, place: str, bundle: Bundle, epoch: int, state: str, timeout: float) -> None:
         """That a place would let a bundle in, before it is sent; one that does not answer is heard of when it is sent.
@@ -286,13 +294,27 @@ class Client:
 
         return send
 
-    def _chosen(self, at: str | None) -> str:
+    def _chosen(self, at: str | None, but: frozenset[str] = frozenset()) -> str:
+        """The place that was named; else any, but for these as long as there are others."""
         if at is not None and self.transport.knows(at):
             return at
         known = self.transport.places()
         if at is not None or not known:
             raise UnknownPlace(at or "", known, state="No agent was sent.")
-        return known[secrets.randbelow(len(known))]
+        left = [place for place in known if place not in but] or list(known)
+        return left[secrets.randbelow(len(left))]
+
+    def _anywhere(self, send: Callable[[str], str], first: str | None = None) -> str:
+        """Send an agent to any place that is not just being emptied, or to this one if it is not."""
+        closed: frozenset[str] = frozenset()
+        while True:
+            place = self._chosen(first if not closed else None, closed)
+            try:
+                return send(place)
+            except MoveRefused as error:
+                if error.why != "place-draining" or place in closed:
+                    raise
+                closed |= {place}
 
     # -- waiting
 

@@ -12,6 +12,7 @@
     ├── AgentExpired         agent-expired         its lifetime was over, so its place has ended it
     ├── NoEntry              no-entry              what may have to start anew has no entry to start at
     ├── EnvironmentInvalid   environment-invalid   what is declared of a place's environment cannot be used
+    ├── NoOtherPlace         no-other-place        a place is to be emptied, and its agents could go nowhere
     ├── LandingRefused       (that of its cause)   at the destination, on its way to the sender
     ├── UnknownAgent         unknown-agent         nobody knows this name or id
     ├── AgentEnded           agent-ended           it has ended, and cannot do that any more
@@ -90,6 +91,7 @@ __all__ = [
     "NeverBegan",
     "NoEntry",
     "NoItinerary",
+    "NoOtherPlace",
     "NotAFragment",
     "NotAnAgent",
     "NotAnEffect",
@@ -310,6 +312,20 @@ class AgentExpired(AgentsError):
         self.place = place
         self.not_after = not_after
         self.problem = problem
+
+
+class NoOtherPlace(AgentsError):
+    """A place is to be emptied, and its agents could go nowhere."""
+
+    slug = "no-other-place"
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"{place} cannot be emptied: no other place serves",
+            state="Its agents run there as before, and it lets others in.",
+            remedy="Add a node first, or put its agents into files: sojourn freeze NAME -o FILE",
+        )
+        self.place = place
 
 
 class LandingRefused(AgentsError):

@@ -74,6 +74,9 @@ class EventKind(StrEnum):
     SAID = "said"
     PLACE_JOINED = "place-joined"
     PLACE_LEFT = "place-left"
+    #: It lets nobody in, and its agents move to other places.
+    PLACE_DRAINING = "place-draining"
+    PLACE_REOPENED = "place-reopened"
     LEASE_LOST = "lease-lost"
     LEASE_HELD = "lease-held"
 

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from agents.advising import Advice, Costs, Network, Workload, advise
 from agents.client import Client
 from agents.connection import disconnect_client, set_client
-from agents.effects import Failures, gather, place_name
-from agents.errors import AgentsError
+from agents.draining import Drained
+from agents.effects import Failures, checked_seconds, gather, place_name
+from agents.errors import AgentsError, PlaceUnreachable
 from agents.eventlog import LogEvent
 from agents.handle import Handle
 from agents.itinerary import planned
-from agents.protocol import Verb
+from agents.protocol import Done, Drain, Failure, PlaceRequest, Reopen, Verb
 from agents.remote import RemoteWork
 from agents.services import check_service_name
 from agents.status import AgentStatus, combined
@@ -27,6 +28,9 @@ from mobility.environment import Needs, Verdict
 from mobility.trust import Identity
 
 __all__ = ["Platform", "PlaceInfo"]
+
+#: Seconds for an answer beyond the time that was given for the work.
+_MOMENT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,49 @@ class Platform(RemoteWork):
 
             self._costs = measured_costs(self)
         return advise(workload, self._costs, network)
+
+    # -- emptying a place
+
+    def drain(self, place: Any, to: Any = None, timeout: float = 60.0) -> Drained:
+        """Empty a place whose node is about to go: nobody is let in any more, and its agents move to other places.
+
+        Each goes at its next suspension, to the place with the fewest agents that admits it. The place does it, and
+        goes on when this program has ended, or when it has been killed itself and is started again.
+
+        Parameters
+        ----------
+        place
+            Which one.
+        to
+            A place, or a list of places, to which they may go; None: to all others.
+        timeout
+            Seconds. Agents that have not left by then go on there.
+
+        Raises
+        ------
+        NoOtherPlace, UnknownPlace, PlaceUnreachable
+        """
+        where = place_name(place)
+        given = [] if to is None else [to] if isinstance(to, (str, PlaceInfo)) else list(to)
+        began = time.monotonic()
+        request = Drain(tuple(place_name(one) for one in given), checked_seconds(timeout, "timeout"))
+        told = self._done(where, request, timeout + _MOMENT)
+        return Drained.of(where, told, time.monotonic() - began)
+
+    def reopen(self, place: Any, timeout: float = 30.0) -> None:
+        """Have a place that was drained let agents in again; those that have left do not come back by themselves.
+
+        Raises
+        ------
+        UnknownPlace, PlaceUnreachable
+        """
+        self._done(place_name(place), Reopen(), timeout)
+
+    def _done(self, place: str, request: PlaceRequest, timeout: float) -> Any:
+        reply = self.client.transport.ask_place(place, request, timeout=timeout)
+        if isinstance(reply, Done):
+            return reply.value
+        raise reply.error if isinstance(reply, Failure) else PlaceUnreachable(place, "it gave another answer")
 
     # -- looking
 

@@ -16,6 +16,7 @@ __all__ = [
     "Deliver",
     "Description",
     "Done",
+    "Drain",
     "Failure",
     "FetchCode",
     "FetchUnit",
@@ -30,6 +31,7 @@ __all__ = [
     "PublishUnit",
     "PullUnit",
     "RemoveFragment",
+    "Reopen",
     "ResourceElsewhere",
     "ResourceUsed",
     "Taken",
@@ -223,6 +225,27 @@ class RemoveFragment:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """Let nobody in any more, and move your agents to other places: `Done` with what became of each.
+
+    Attributes
+    ----------
+    to
+        To which; empty: to any.
+    seconds
+        How long that may take.
+    """
+
+    to: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Let agents in again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Judges:
     """What could you do for such a unit? See `agents.verdicts`.
 
@@ -272,6 +295,8 @@ PlaceRequest: TypeAlias = (
     | FetchUnit
     | PullUnit
     | RemoveFragment
+    | Drain
+    | Reopen
     | Judges
     | UseResource
 )

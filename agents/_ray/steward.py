@@ -6,6 +6,8 @@ nodes: it is asked four times a second.
 
 from __future__ import annotations
 
+import math
+import pickle
 import re
 import sys
 import threading
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agents._ray.membership import PLATFORM_NAMESPACE, MembershipUnknown, Node, RayGcs, Watch
 from agents.directory_service import DirectoryService
 from agents.eventlog import EventKind, LogEvent
+from agents.protocol import Drain
 from mobility.errors import MobilityError
 
 if TYPE_CHECKING:
@@ -27,6 +30,10 @@ __all__ = ["Steward", "actor_name"]
 _PERIOD: Final = 0.25
 #: Seconds between two looks at whether a place lives.
 _PINGS: Final = 2.0
+#: Seconds for a place to be emptied whose node goes at no moment that anybody has told.
+_NO_DEADLINE: Final = 3600.0
+#: Share of the time that is left before a node goes which is not used.
+_MARGIN: Final = 0.1
 #: Seconds between two times that old outcomes are dropped.
 _TIDYING: Final = 60.0
 
@@ -50,6 +57,7 @@ class Steward:
         self._next_tidying = 0.0
         self._told: dict[str, str] = {}
         self._next_ping: dict[str, float] = {}
+        self._drained: dict[str, Node] = {}
         self._thread = threading.Thread(target=self._run, name="sojourn-steward", daemon=True)
 
     def start(self) -> None:
@@ -70,6 +78,7 @@ class Steward:
             else:
                 self._left(changes.left)
                 self._waiting |= {node.node_id: node for node in changes.joined}
+                self._drained |= {node.node_id: node for node in changes.draining}
             self._revive()
             self._tidy()
             for node in list(self._waiting.values()):
@@ -78,6 +87,8 @@ class Steward:
                     self._waiting.pop(node.node_id, None)
                 except Exception:  # tried again; the reason is for whoever reads the log of the actor
                     traceback.print_exc(file=sys.stderr)
+            for node in list(self._drained.values()):
+                self._evacuate(node)
             self._stop.wait(_PERIOD)
 
     def _open(self, node: Node) -> None:
@@ -99,6 +110,17 @@ class Steward:
             )
             .remote(node.place, name, self._settings, about)
         )
+
+    def _evacuate(self, node: Node) -> None:
+        """Have a place whose node gets a notice that it will be taken away move its agents, before that happens."""
+        actor = self._actors.get(node.node_id)
+        if actor is None:
+            return  # it is opened first
+        del self._drained[node.node_id]
+        left = (node.draining_until or 0.0) - time.time()
+        seconds = _NO_DEADLINE if math.isinf(left) else max(1.0, left * (1 - _MARGIN))
+        actor.control.remote(pickle.dumps(Drain((), seconds)))  # the place tells the log how that goes
+        self._tell(node, f"its node is to be taken away; its agents have {seconds:.0f} s to go elsewhere")
 
     def _tidy(self) -> None:
         """Have the directory drop what it need not keep any longer."""
@@ -153,6 +175,7 @@ class Steward:
         import ray
 
         for node in nodes:
+            self._drained.pop(node.node_id, None)
             self._waiting.pop(node.node_id, None)
             self._pings.pop(node.node_id, None)
             actor = self._actors.pop(node.node_id, None)

@@ -36,6 +36,7 @@ from agents.protocol import (
     CallService,
     Control,
     Deliver,
+    Drain,
     FetchCode,
     FetchUnit,
     Judges,
@@ -46,6 +47,7 @@ from agents.protocol import (
     PublishUnit,
     PullUnit,
     RemoveFragment,
+    Reopen,
     Transfer,
     UseResource,
 )
@@ -74,6 +76,8 @@ _DOORS: Final[dict[type[Any], str]] = {
     FetchUnit: "look",
     PullUnit: "pull",
     RemoveFragment: "control",
+    Drain: "control",
+    Reopen: "control",
     Judges: "look",
     UseResource: "use",
 }

@@ -48,6 +48,7 @@ def place_row(place: PlaceInfo) -> tuple[object, ...]:
         return (place.name, "-", f"does not answer ({about['problem']})", "-", "-", "-")
     resources = ", ".join(_with_attachment(str(name), about) for name in about.get("resources", ())) or "none"
     halted = "" if about.get("leased", True) else " (halted: no lease)"
+    halted += " (lets nobody in)" if about.get("draining") else ""
     return (
         place.name,
         f"{about.get('agents')}{halted}",

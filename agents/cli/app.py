@@ -16,6 +16,7 @@ from agents.cli.clone import clone_agent
 from agents.cli.demo import demo
 from agents.cli.doctor import doctor
 from agents.cli.down import down
+from agents.cli.drain import drain
 from agents.cli.freeze import freeze
 from agents.cli.inspect import inspect_file
 from agents.cli.key_list import key_list
@@ -30,6 +31,7 @@ from agents.cli.places import places
 from agents.cli.ps import ps
 from agents.cli.publish import publish_unit
 from agents.cli.pull import pull_unit
+from agents.cli.reopen import reopen
 from agents.cli.result import result
 from agents.cli.run import run_file
 from agents.cli.stop import stop
@@ -131,6 +133,8 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "freeze": freeze,
     "thaw": thaw,
     "stop": stop,
+    "drain": drain,
+    "reopen": reopen,
     "call": call_command,
     "publish": publish_unit,
     "pull": pull_unit,

@@ -63,6 +63,7 @@ class Admission:
         """
         try:
             began = time.perf_counter()
+            self._check_open(transfer.source)
             bundle = Bundle.from_bytes(transfer.bundle, self.core.options.limits)
             verified = self._verified(bundle, transfer.source)
             if verified.passport.agent != transfer.agent:
@@ -190,6 +191,17 @@ class Admission:
                 "stale-epoch",
                 f"it was sent under another epoch than {transfer.epoch}",
                 "Nobody can bring in an old copy; look for the agent with: sojourn ps",
+            )
+
+    def _check_open(self, source: str | None) -> None:
+        """While the place is being emptied, only its own agents have children here, which leave with them."""
+        if self.core.draining and source != self.core.name:
+            name = self.core.name
+            raise LandingRefused(
+                name,
+                "place-draining",
+                "it is being emptied, as its node is about to go",
+                f"Go to another place. If {name} is to stay, have it let agents in again: sojourn reopen {name}",
             )
 
     def _check_disk(self, transfer: Transfer) -> None:

@@ -84,6 +84,7 @@ class PlaceCore:
     about: Mapping[str, Any] = field(default_factory=dict)
     leased: bool = False
     closed: bool = False
+    draining: bool = False
     pool: StepPool = field(init=False)
     timers: Timers = field(init=False)
     errands: ThreadPoolExecutor = field(init=False)

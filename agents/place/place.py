@@ -33,6 +33,7 @@ from agents.place.branching import Branching
 from agents.place.controlling import Controlling
 from agents.place.core import PlaceCore, PlaceOptions
 from agents.place.deferring import Deferring
+from agents.place.draining import Draining
 from agents.place.expiring import Expiring
 from agents.place.forcing import Forcing
 from agents.place.fragments import Fragments
@@ -59,6 +60,7 @@ from agents.protocol import (
     Deliver,
     Description,
     Done,
+    Drain,
     Failure,
     FetchCode,
     Fetched,
@@ -70,6 +72,7 @@ from agents.protocol import (
     PublishUnit,
     PullUnit,
     RemoveFragment,
+    Reopen,
     Transfer,
     UseResource,
 )
@@ -169,6 +172,7 @@ class Place:
         branching = Branching(self.core, self.moving, self.landing)
         forcing = Forcing(self.core, self.moving)
         self.controlling = Controlling(self.core, self.moving, branching, forcing, self._run)
+        self.draining = Draining(self.core, self.controlling.wish)
         self.post = Post(self.core, self._run)
         self.units = Units(transport, lambda: self.trust, meet=self.refresh_members, store=store)
         self.repository = Repository(self.core, self.units, self.refresh_members)
@@ -220,6 +224,7 @@ class Place:
         registered, asked = self._registered(timeout)
         self.repository.load()
         self.fragments.load()
+        self.draining.load()
         self._lease = Lease(
             self.core,
             self.moving,
@@ -235,6 +240,7 @@ class Place:
         self._expiring.start()
         self.core.event(EventKind.PLACE_JOINED, None, about={key: str(value) for key, value in self._about.items()})
         count = self._lease.take_back()
+        self.draining.go_on()
         self.core.soon(self.binding.resolve)
         return count
 
@@ -344,6 +350,11 @@ class Place:
                 case RemoveFragment():
                     self.fragments.remove(request.service)
                     return Done()
+                case Drain():
+                    return self.draining.drain(request)
+                case Reopen():
+                    self.draining.reopen()
+                    return Done()
                 case Judges():
                     return self.judging.answer(request)
         except MobilityError as error:
@@ -362,6 +373,7 @@ class Place:
             "units": self.repository.names,
             "threads": self.core.pool.threads,
             "leased": self.core.leased,
+            "draining": self.core.draining,
             "defects": self._defects,
             "traffic": {"sent": traffic.sent, "received": traffic.received},
         }

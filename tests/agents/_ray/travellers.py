@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents import agent, hop, receive, reply, sleep
 from agents.errors import AgentsError
 
-__all__ = ["answers", "carries", "counts", "hops_until_told", "naps", "visits"]
+__all__ = ["answers", "carries", "counts", "hops_until_told", "naps", "ticks", "visits"]
 
 
 @agent
@@ -76,3 +76,16 @@ def carries(here, place, size):
     here = yield hop("baku")
     data[0] = 5.0
     return float(data.sum()) - before, data.flags.writeable
+
+
+@agent
+def ticks(here, most):
+    """Counts with pauses; the number, and the places at which it counted."""
+    places = []
+    number = 0
+    while number < most:
+        number += 1
+        if not places or places[-1] != here.name:
+            places.append(here.name)
+        yield sleep(0.02)
+    return number, places

@@ -169,6 +169,36 @@ def test_one_agent_through_all_commands(up: Up) -> None:
     up.error(1, "agent-ended", "stop", "forced", "--force")
 
 
+def test_a_place_is_drained_and_opened_again(up: Up) -> None:
+    """Who can leave has left; who cannot is put into a file, or listed; nobody comes in until it is opened again."""
+    for name in ("first", "second"):
+        up.launch("watch", "0.2", "--name", name, "--at", "baku")
+    told = up.data("drain", "baku", "--to", "oslo")
+    assert {(row["name"], row["to"], row["file"]) for row in told["agents"]} == {
+        ("first", "oslo", None),
+        ("second", "oslo", None),
+    }
+    assert told["stayed"] == 0
+    assert {row["place"]: row["draining"] for row in up.data("places")} == {"baku": True, "lima": False, "oslo": False}
+    assert "lets nobody in" in up.command("places").stdout
+    refused = up.error(3, "move-refused", "move", "first", "baku")
+    assert refused["why"] == "place-draining" and "sojourn reopen baku" in refused["message"]
+    answer = up.command("reopen", "baku")
+    assert (answer.returncode, answer.stdout) == (0, "baku lets agents in again\n")
+    up.data("move", "first", "baku")
+    up.launch("computing", "30", "--name", "busy", "--at", "baku")
+    folder = up.folder / "frozen"
+    answer = up.command("drain", "baku", "--timeout", "8", "--freeze", folder)
+    assert answer.returncode == 1 and "busy stays: " in answer.stdout and "(agent-busy)" in answer.stdout
+    assert "first goes on on " in answer.stdout
+    up.data("reopen", "baku")
+    up.error(4, "unknown-place", "drain", "nowhere")
+    up.error(2, "usage", "drain", "baku", "--to", ",")
+    for name in ("first", "second"):
+        up.data("stop", name)
+    up.data("stop", "busy", "--force")
+
+
 def test_services_and_published_units(up: Up) -> None:
     """Called, published and pulled, run or as a fragment."""
     assert up.data("call", "oslo", "shown")["result"] == "<Here: oslo>"

@@ -7,6 +7,8 @@ from pathlib import Path
 __all__ = ["write_agents"]
 
 AGENTS = '''
+import time
+
 from agents import agent, hop, onward, sleep
 from beside import doubled
 
@@ -37,6 +39,14 @@ def watch(here, seconds):
     while True:
         yield sleep(seconds)
         count += 1
+
+
+@agent
+def computing(here, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    yield
 
 
 @agent
