@@ -3,8 +3,8 @@
 Rules
 -----
 1. Each epoch has every example once, in an order of its own.
-2. The order is that of the raw numbers of ``PCG64(SeedSequence((seed, epoch)))``, one for each example. NumPy keeps that
-   stream, and may change how it shuffles (NEP 19): two machines may have different versions of it.
+2. The order is that of the raw numbers of ``PCG64(SeedSequence((seed, epoch)))``, one for each example. NumPy keeps
+   that stream, and may change how it shuffles (NEP 19): two machines may have different versions of it.
 3. What travels is where it is, and not the order.
 """
 

@@ -109,7 +109,7 @@ class Randomness:
 
     def __getstate__(self) -> dict[str, Any]:
         if self._outside is not None:
-            raise RandomnessHeld("an agent cannot be moved or written down while it holds the generators of its process")
+            raise RandomnessHeld("what holds the generators of its process cannot be moved or written down")
         return dict(vars(self))
 
 

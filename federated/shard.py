@@ -1,10 +1,10 @@
 """Data that stays where it is: an agent that trains on it knows it by a digest, and opens it anew at each place.
 
-What travels is the name of the resource, and of each array its shape, dtype and SHA-256. At another place the resource of
-that name is opened, and must be the same, before a single example is given out: else the order of the batches would mean
-other examples, and some would be seen twice and others not at all. A place where it is not the same
-refuses the agent, which goes on where it was; a place that is started again with other data keeps the agent on its disk
-until it has the data again.
+What travels is the name of the resource, and of each array its shape, dtype and SHA-256. At another place the resource
+of that name is opened, and must be the same, before a single example is given out: else the order of the batches would
+mean other examples, and some would be seen twice and others not at all. A place where it is not the same refuses the
+agent, which goes on where it was; a place that is started again with other data keeps the agent on its disk until it is
+started with the data again.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Shard:
     here
         The present place. An agent that keeps the shard need not renew it.
     name
-        Of the resource: an array, a sequence of arrays (as data and labels), or a mapping from names to arrays; all have
-        one length. Tensors of PyTorch are arrays, too.
+        Of the resource: an array, a sequence of arrays (as data and labels), or a mapping from names to arrays; all
+        have one length. Tensors of PyTorch are arrays, too.
 
     Raises
     ------
@@ -130,7 +130,7 @@ class Shard:
         sizes = {name: array.shape[0] if array.ndim else 0 for name, array in parts.items()}
         if not parts or len(set(sizes.values())) > 1 or 0 in sizes.values():
             told = ", ".join(f"{name} has {size}" for name, size in sizes.items()) or "it has no arrays"
-            raise DataUnusable(f"{self.name} at {self._here.name} has no examples, or not as many in each array: {told}")
+            raise DataUnusable(f"{self.name} at {self._here.name} has no examples, or not as many in each: {told}")
         views = {}
         for name, array in parts.items():
             if array.dtype.hasobject:

@@ -39,8 +39,8 @@ def weights_of(model: Any) -> dict[str, numpy.ndarray[Any, Any]]:
     Parameters
     ----------
     model
-        A mapping from names to arrays; a module of PyTorch, or whatever has a ``state_dict`` of tensors; a fitted estimator
-        of scikit-learn, whose arrays, and lists of arrays, have names that end with an underscore.
+        A mapping from names to arrays; a module of PyTorch, or whatever has a ``state_dict`` of tensors; a fitted
+        estimator of scikit-learn, whose arrays, and lists of arrays, have names that end with an underscore.
 
     Raises
     ------
@@ -85,14 +85,15 @@ def train_locally(
     checkpoint_every: int = 0,
     weights: Callable[[Any], Mapping[str, Any]] = weights_of,
 ) -> Any:
-    """Train on a data set of the present place: the loop of an agent, that can be moved, frozen or killed after any batch.
+    """Train on a data set of the present place: a loop that can be moved, frozen or killed after any batch.
 
     For ``return (yield from train_locally(here, ...))`` in an agent of one's own, whose code then has `step`.
 
     Parameters
     ----------
     dataset
-        Name of the resource; see `Shard`. Where it is moved, the same data must be: a place without it refuses the agent.
+        Name of the resource; see `Shard`. Where it is moved, the same data must be: a place without it refuses the
+        agent.
     model
         Whatever `step` works on, as a tuple of a module and its optimiser. It travels.
     step
@@ -102,8 +103,8 @@ def train_locally(
     threads
         Of PyTorch.
     checkpoint_every
-        After so many batches its state is written to the disk of its place; 0: never. From there it goes on if the place
-        is killed.
+        After so many batches its state is written to the disk of its place; 0: never. From there it goes on if the
+        place is killed.
     weights
         What of the model is the result, as arrays by name.
 
@@ -154,7 +155,9 @@ class Sitting:
     steps: int
 
 
-def drive(training: types.GeneratorType[Any, Any, Any], *, seconds: float = math.inf, steps: int | None = None) -> Sitting:
+def drive(
+    training: types.GeneratorType[Any, Any, Any], *, seconds: float = math.inf, steps: int | None = None
+) -> Sitting:
     """Work at a training until it ends, or until its time or its number of steps is over.
 
     At least one step is made, so that it comes to its end in the end. A step that has begun is not broken off: leave as

@@ -44,7 +44,7 @@ class DataUnusable(FederatedError):
 
     slug = "data-unusable"
     usual_state = "Nothing was trained on it."
-    usual_remedy = "Offer an array, a sequence of arrays, or a mapping from names to arrays, of one length and of numbers."
+    usual_remedy = "Offer arrays of numbers, of one length: one, a sequence of them, or a mapping from names."
 
 
 class RandomnessHeld(FederatedError):

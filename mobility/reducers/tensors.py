@@ -1,9 +1,9 @@
 """Reducers for tensors of PyTorch, which is not imported for them.
 
 PyTorch pickles the memory of a tensor as a file of its own within the pickle, anew for each tensor. Here it is written
-once for all tensors that share it, as a buffer (PEP 574) that travels beside the pickle if it is large. A leaf's gradient
-goes along: an optimiser would else pass the parameter over, without a word. What was computed from others goes as its
-value, without the graph behind it: to go back through it raises.
+once for all tensors that share it, as a buffer (PEP 574) that travels beside the pickle if it is large. A leaf's
+gradient goes along: an optimiser would else pass the parameter over, without a word. What was computed from others goes
+as its value, without the graph behind it: to go back through it raises.
 
 Memory of other devices than the processor is left to PyTorch.
 """
@@ -44,7 +44,7 @@ def with_gradient(gradient: Any, make: Callable[..., Any], *arguments: Any) -> A
 def _memory(storage: Any) -> memoryview:
     """The bytes of it, which it must outlive."""
     whole = (ctypes.c_ubyte * storage.nbytes()).from_address(storage.data_ptr())
-    whole.owner = storage  # type: ignore[attr-defined]  # the view keeps the array, and the array what it is a view of
+    whole.owner = storage  # the view keeps the array, and the array what it is a view of
     return memoryview(whole).cast("B")
 
 

@@ -267,7 +267,7 @@ def test_one_training_at_a_time() -> None:
 def test_it_does_not_move_while_it_holds_them() -> None:
     mine = Randomness(1)
     with mine:
-        with pytest.raises(RandomnessHeld, match="while it holds the generators"):
+        with pytest.raises(RandomnessHeld, match="holds the generators of its process"):
             pickle.dumps(mine)
     pickle.dumps(mine)
 

@@ -1,6 +1,5 @@
 """Asks those that have not finished, again and again; then takes the mean."""
 
-import json
 import os
 
 import numpy as np
