@@ -146,7 +146,7 @@ def test_a_move_after_every_batch_and_every_example_once_in_each_epoch(platform:
 def test_where_the_data_is_another_or_none_it_is_refused_and_goes_on(platform: Platform, process: bool) -> None:
     step, weights = trainees.slowly, trainees.as_it_is
     handle = platform.launch(
-        trainees.trainee, trainees.sklearn_model(), step, weights, 2, 8, at="oslo", process=process
+        trainees.trainee, trainees.sklearn_model(), step, weights, 8, 8, at="oslo", process=process
     )
     with pytest.raises(MoveRefused, match="array labels has other content"):
         handle.move("lima")
@@ -155,7 +155,7 @@ def test_where_the_data_is_another_or_none_it_is_refused_and_goes_on(platform: P
     assert handle.move("baku")["to"] == "baku"
     result = handle.result(timeout=60)
     alone = platform.launch(
-        trainees.trainee, trainees.sklearn_model(), trainees.sklearn_step, weights, 2, 8, at="oslo"
+        trainees.trainee, trainees.sklearn_model(), trainees.sklearn_step, weights, 8, 8, at="oslo"
     )
     assert alone.result(timeout=60) == Same(result)
 
