@@ -4,7 +4,7 @@ A snapshot refers to these by ``mobility.v1`` and their name, wherever in the pa
 moved without breaking a stored snapshot, and a later format gets a module of its own. Not meant to be called.
 """
 
-from mobility.reducers import by_dill, closures, exceptions, files, iterators, values
+from mobility.reducers import by_dill, closures, exceptions, files, iterators, tensors, values
 from mobility.reducers.classes import bear_class, bear_enum, dress_class
 from mobility.reducers.functions import bear_function, cell, dress_function, fill_cell, found, reader, type_parameter
 from mobility.reducers.generators import sentinel, thaw
@@ -19,6 +19,7 @@ _NAMED = (
     *exceptions.LOADERS,
     *files.LOADERS,
     *iterators.LOADERS,
+    *tensors.LOADERS,
     *values.LOADERS,
 )
 globals().update({loader.__name__: format_1(loader) for loader in _NAMED})

@@ -7,6 +7,7 @@
 ``iterators``     of dicts, sets, ``itertools``
 ``files``         opened for reading
 ``exceptions``    with cause, context and notes
+``tensors``       of PyTorch: memory as buffers, once; gradients
 ``values``        modules, paths, bound methods; what is refused, and why
 ``blame``         the variable that holds what cannot move
 ``view``          looks into a snapshot without resuming

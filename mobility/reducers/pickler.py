@@ -12,6 +12,7 @@ from mobility.reducers import exceptions, files, iterators, values
 from mobility.reducers.classes import METHOD_REDUCERS, reduce_class
 from mobility.reducers.functions import reduce_cell, reduce_function, reduce_type_parameter
 from mobility.reducers.generators import reduce_generator, sentinel
+from mobility.reducers.tensors import tensor_reducer
 from mobility.resumable._runtime import NEVER
 
 __all__ = ["Pickler", "QuickPickler", "needs_reducer"]
@@ -42,6 +43,9 @@ class _Table(dict[type, Reducer]):
     def __missing__(self, kind: type) -> Reducer:
         if issubclass(kind, BaseException):
             return _too_much
+        reducer = tensor_reducer(kind)
+        if reducer is not None:
+            return reducer
         raise KeyError(kind)
 
 
@@ -86,7 +90,8 @@ class Pickler(pickle.Pickler):
             return reduce_class(value) if renamed is NotImplemented else renamed
         if issubclass(kind, BaseException):
             return exceptions.reduce_exception(value)
-        return NotImplemented
+        reducer = tensor_reducer(kind)
+        return NotImplemented if reducer is None else reducer(value)
 
 
 def needs_reducer(value: Any) -> bool:

@@ -53,9 +53,9 @@ def test_each_slug_is_in_the_reference():
     """What a program may look for, people can look up."""
     from pathlib import Path
 
-    from federated import apperrors, errors
+    from federated import apperrors, errors, trainingerrors
 
     text = (Path(__file__).parents[2] / "docs" / "reference-errors.md").read_text(encoding="utf-8")
-    for module in (errors, apperrors):
+    for module in (errors, apperrors, trainingerrors):
         for name in module.__all__:
             assert f"`{getattr(module, name).slug}`" in text, name

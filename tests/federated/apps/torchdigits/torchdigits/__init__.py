@@ -1,0 +1,1 @@
+"""torchdigits: a Flower / PyTorch app."""
