@@ -27,6 +27,8 @@ class LocalNodes:
     folder
         Where each keeps a folder of its own; without it what they keep is lost when they are killed.
 
+    Each has an identity of its own as a place, and trusts those of the others, so that a dataset can demand a roster.
+
     Examples
     --------
     >>> from mobility.trust import Identity
@@ -40,7 +42,8 @@ class LocalNodes:
         self, datasets: Mapping[str, Mapping[str, Dataset]], trust: TrustSource, *, folder: Path | None = None
     ) -> None:
         self._datasets = {name: dict(held) for name, held in datasets.items()}
-        self._trust = trust
+        self.identities = {name: Identity.generate(name, "place") for name in self._datasets}
+        self._trust = _WithPlaces(trust, self.identities.values())
         self._folder = folder
         self._lock = threading.Lock()
         self._running: dict[str, DataNode] = {}
@@ -87,7 +90,7 @@ class LocalNodes:
     def start(self, name: str) -> DataNode:
         """Start a node, again or for the first time."""
         folder = None if self._folder is None else self._folder / name
-        node = DataNode(name, self._datasets[name], self._trust, folder=folder)
+        node = DataNode(name, self._datasets[name], self._trust, folder=folder, identity=self.identities[name])
         with self._lock:
             self._running[name] = node
         return node
@@ -108,3 +111,16 @@ class LocalNodes:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _WithPlaces:
+    """A list of trusted keys, and these places."""
+
+    def __init__(self, trust: TrustSource, places: Iterable[Identity]) -> None:
+        self._trust = trust
+        self._places = [TrustEntry(place.public, place.name, (place.public.role,)) for place in places]
+
+    def current(self) -> TrustList:
+        known = self._trust.current()
+        others = [place for place in self._places if place.key_id not in known.entries]
+        return TrustList.of(known.version, (*known.listed, *others), place=known.place)

@@ -8,7 +8,9 @@ Rules
 3. What goes wrong with one message is the answer to that message: a process that hangs is ended at its deadline, one
    that dies is replaced at the next message, and the state of the run is as before.
 4. The header of a reply is the node's. Of what the app returns only records go on, and those after the gate.
-5. A message that is repeated gets the same answer, without the app; another one under the same id is refused.
+5. Where the owner demands it, nothing is answered but beside others who have signed that they take part: see
+   `federated.seating`.
+6. A message that is repeated gets the same answer, without the app; another one under the same id is refused.
 
 Not handled: what an app does to the rest of the machine. Its process has the rights of the node's user, so it can read
 what that user can read, and use the network. Who admits an author or a digest trusts it with that; a user, a container
@@ -36,9 +38,10 @@ from federated.fab import AppLimits
 from federated.hosting import AppProcess, AppProcesses, blamed
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
 from federated.remembering import RunMemory
+from federated.seating import SEATING, Seating
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
-from mobility.trust import Role, TrustSource
+from mobility.trust import Identity, Role, TrustSource
 
 __all__ = ["DataNode"]
 
@@ -73,6 +76,13 @@ class DataNode:
         How much of an app is taken in.
     request_bytes
         Of one request.
+    identity
+        Of the place; without it no dataset can demand a roster.
+
+    Raises
+    ------
+    ValueError
+        For a dataset that demands a roster that cannot be.
     """
 
     def __init__(
@@ -84,6 +94,7 @@ class DataNode:
         folder: Path | None = None,
         limits: AppLimits | None = None,
         request_bytes: int = 1 << 30,
+        identity: Identity | None = None,
     ) -> None:
         self.name = name
         self.trust = trust
@@ -94,6 +105,9 @@ class DataNode:
             folder.mkdir(parents=True, exist_ok=True)
         self._processes = AppProcesses(name, folder)
         self._memory = RunMemory(None if folder is None else folder / "runs.sqlite")
+        self._seating = Seating(name, identity, trust, None if folder is None else folder / "rosters.sqlite")
+        for one, dataset in self._datasets.items():
+            self._seating.require(one, dataset)
         self._visits: dict[tuple[int, str, str], _Visit] = {}
         self._lock = threading.Lock()
 
@@ -101,6 +115,7 @@ class DataNode:
 
     def set_dataset(self, name: str, dataset: Dataset) -> None:
         """Add a dataset, or say something else about one; it holds from the next message on."""
+        self._seating.require(name, dataset)
         with self._lock:
             self._datasets[name] = dataset
 
@@ -113,6 +128,7 @@ class DataNode:
         """End all processes of apps."""
         self._processes.close()
         self._memory.close()
+        self._seating.close()
 
     # -- the door
 
@@ -124,6 +140,8 @@ class DataNode:
                 return self._admit(request)
             if request["do"] == "end":
                 return self._end(request)
+            if request["do"] in SEATING:
+                return self._seated(request)
             return self._message(request, hashlib.sha256(data).digest())
         except MobilityError as error:
             return pack_message(
@@ -168,7 +186,23 @@ class DataNode:
         self._tell(dataset, "admitted", run=request["run"], dataset=name, app=app.digest, author=app.author.key_id)
         with self._lock:
             self._visits[request["run"], name, app.digest] = visit
-        return pack_message("admitted", dataset=name)
+        offer = self._seating.offer((request["run"], name, app.digest), dataset)
+        return pack_message("admitted", dataset=name, **offer)
+
+    def _seated(self, request: dict[str, Any]) -> bytes:
+        name, dataset = self._dataset(request["dataset"])
+        key = (request["run"], name, request["app"])
+        with self._lock:
+            visit = self._visits.get(key)
+        if visit is None:
+            return pack_message("unknown")
+        self._require(visit, dataset)
+        try:
+            return self._seating.answer(key, dataset, request)
+        except FederatedError as error:
+            why = getattr(error, "why", error.slug)
+            self._tell(dataset, "refused", run=key[0], dataset=name, app=key[2], asked=request["do"], why=why)
+            raise
 
     def _require(self, visit: _Visit, dataset: Dataset) -> None:
         """Whether the app may still run here: keys expire and are revoked, and owners change their minds."""
@@ -190,6 +224,7 @@ class DataNode:
         if not others:
             self._processes.of(*key[1:]).interrupt()
         self._memory.forget(*key)
+        self._seating.forget(key)
         return pack_message("ended")
 
     # -- messages
@@ -224,7 +259,8 @@ class DataNode:
             return self._failed(message, code, f"{self.name}: {error.reason}")
         except FederatedError as error:
             code = FailureCode.INVALID_APP if isinstance(error, AppNotAdmitted) else FailureCode.PRECONDITION
-            self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
+            why = getattr(error, "why", error.slug)
+            self._tell(dataset, "withheld", run=key[0], message=message["id"], why=why)
             return self._failed(message, code, f"{self.name}: {error}")
         except MobilityError as error:  # the author's key was revoked, has expired, or is no longer trusted
             self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
@@ -258,6 +294,7 @@ class DataNode:
             message["group"],
             message["content"],
         )
+        after = self._seating.before(key, dataset, message)
         if dataset.gate is not None:
             dataset.gate.before(execution)
         facts = {"run": run, "app": app, "message": message["id"], "type": message["type"], "group": message["group"]}
@@ -291,6 +328,8 @@ class DataNode:
             if outcome == "refused":
                 raise RecordsRefused(str(answer["refused"]))
             reply = self._reply(message, answer["reply"], execution, dataset)
+            if "content" in reply:
+                self._seating.answered(key, message, after, reply["content"])
         except FederatedError as error:
             if dataset.tell:
                 raise
