@@ -49,7 +49,7 @@ class RosterAssembly:
         self._closed = False
         self._roster = b""
         self._listed: frozenset[bytes] = frozenset()
-        self._endorsements: list[bytes] = []
+        self._endorsements: list[bytes] | None = None  # not yet
         self._statements: dict[tuple[str, str, str], bytes | None] = {}
 
     @property
@@ -63,6 +63,12 @@ class RosterAssembly:
         seat = answer.get("seat")
         if seat is None:
             return ""
+        try:
+            Envelope.from_bytes(seat)
+            if answer["roster"]:
+                Roster.from_bytes(answer["roster"])
+        except MobilityError as error:
+            return f"{getattr(error, 'why', error.slug)}: what it gives for its seat is none"
         with self._lock:
             self._seats[node] = seat
             self._demanded[node] = answer["least"]
@@ -71,7 +77,9 @@ class RosterAssembly:
                 return ""
             if seat not in self._listed:
                 return "not-on-roster: the roster of this run was closed before it came"
-            roster, endorsements = self._roster, list(self._endorsements)
+            roster, endorsements = self._roster, self._endorsements
+            if endorsements is None:
+                return ""
         # It was started again, maybe before it had heard of them.
         try:
             self._told(node, "endorsed", pack_message("roster", **self._about, roster=roster))

@@ -105,9 +105,7 @@ def test_lies_got_the_server_nothing(lied: RunResult) -> None:
     assert numpy.allclose(mean, 1.0, atol=4e-4)
 
 
-def test_an_app_that_masks_nothing_has_its_roster_too(
-    ada: Identity, hospitals: Hospitals, tmp_path: Path
-) -> None:
+def test_an_app_that_masks_nothing_has_its_roster_too(ada: Identity, hospitals: Hospitals, tmp_path: Path) -> None:
     """Others take part by their own word; what each returns is then the owner's policy's affair."""
     app = probe(tmp_path / "app", "return answer(msg, numpy.ones(4))")
     result = run_app(app, nodes=hospitals.nodes, author=ada)
