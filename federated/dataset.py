@@ -131,6 +131,12 @@ class Dataset:
         Of address space that its process may have; None: any.
     tell
         Whether the text of what an app raises leaves the node. It may hold data, so as a rule only its kind does.
+    least
+        Participants, this node among them, without whose signed roster nothing is answered; None: no roster is
+        demanded. See `federated.seating`.
+    fellows
+        Key ids of the places that may stand on that roster beside this one; None: all whom the node trusts as places. A
+        place may trust others for other ends, to send them agents for example, who have no such data.
     """
 
     admission: AppAdmission = _BY_POLICY
@@ -143,6 +149,8 @@ class Dataset:
     reply_bytes: int = 256 << 20
     memory_bytes: int | None = None
     tell: bool = False
+    least: int | None = None
+    fellows: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         if self.admission is _BY_POLICY and self.policy is not None:

@@ -18,7 +18,8 @@
     │   ├── JournalMismatch  journal-mismatch     it belongs to another run
     │   ├── JournalDiverged  journal-diverged     the server asks for something else than it did before
     │   └── JournalUnusable  journal-unusable     the system refuses, it is closed, or open elsewhere
-    └── RosterRefused        roster-refused       a node does not believe a list of participants; `why` has the slug
+    ├── RosterRefused        roster-refused       a node does not believe a list of participants; `why` has the slug
+    └── MaskingRefused       masking-refused      what a server asks for would undo secure aggregation; see its `why`
 
 Every error carries its ``slug``, says what happened and why, how things stand now and what to do next, and survives
 ``pickle``.
@@ -46,6 +47,7 @@ __all__ = [
     "LedgerCorrupt",
     "LedgerError",
     "LedgerUnusable",
+    "MaskingRefused",
     "NotReleased",
     "PolicyInvalid",
     "RosterRefused",
@@ -293,6 +295,7 @@ class RosterRefused(FederatedError):
     ----------
     why
         ``too-few``, ``same-key-twice``, ``another-run``, ``another-app``, ``not-mine``, ``stale``, ``not-endorsed``,
+        ``another-roster``, ``no-roster``, ``no-seat``, ``not-on-roster``,
         or the slug of the error of a signature or a form: ``untrusted-signer``, ``bad-signature``, ``wrong-role``,
         ``revoked``, ``expired``, ``not-yet-valid``, ``schema``, ``bad-envelope``, ``too-large``,
         ``wrong-payload-type``.
@@ -304,5 +307,26 @@ class RosterRefused(FederatedError):
 
     def __init__(self, why: str, problem: str) -> None:
         super().__init__(f"the roster is refused: {problem}", cause=why)
+        self.why = why
+        self.problem = problem
+
+
+class MaskingRefused(FederatedError):
+    """A server asks for what would undo secure aggregation, and the app does not see the message.
+
+    Attributes
+    ----------
+    why
+        ``too-few``, ``shares``, ``threshold``, ``modulus``, ``parameters``, ``another-setup``, ``set-up-twice``,
+        ``forged-key``, ``own-key``, ``too-few-keys``, ``same-key-twice``, ``same-node-twice``, ``sources``,
+        ``both-shares``, ``not-active``, ``not-agreed``, ``another-statement``, ``another-node``, ``stage`` or ``form``.
+    """
+
+    slug = "masking-refused"
+    usual_state = "The app has not seen the message, and nothing has left the node."
+    usual_remedy = "Let the server keep to the stages of SecAgg+, all nodes in one group, more than half to unmask."
+
+    def __init__(self, why: str, problem: str) -> None:
+        super().__init__(f"the masks would not hide this node's update: {problem}", cause=why)
         self.why = why
         self.problem = problem

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from federated.appconfig import Setting
 from federated.apperrors import NodeUnreachable, TooFewNodes
+from federated.assembling import RosterAssembly
 from federated.links import Journal, JournalEntry, NodeLink, RunTally
 from federated.messages import FailureCode, error_reply, message_problem, node_number, pack_message, read_answer
 from mobility.errors import MobilityError
@@ -107,6 +108,10 @@ class GridExchange:
         }
         if len(self._known) != len(link.nodes()):
             raise ValueError("two nodes have the same name, or the same number")
+        self._names = {number: one.name for number, one in self._known.items()}
+        self._assembly = RosterAssembly(
+            run, app, dataset, self._ask, lambda name: self._admit(self._known[node_number(name)])
+        )
         self._pending: dict[str, _Pending] = {}
         self._changed = threading.Condition()
         self._polled: tuple[float, float] | None = None  # since when, and when last
@@ -133,20 +138,30 @@ class GridExchange:
         until = time.monotonic() + self._patience
         while True:
             self._admit_all(list(self._known.values()))
-            if len(self.taking_part) >= self._least:
-                return
-            if time.monotonic() + _AGAIN > until or not self._may_come():
+            needed = max(self._least, self._assembly.needed)
+            if len(self.taking_part) >= needed:
+                break
+            if time.monotonic() + _AGAIN > until or not self._may_come(needed):
                 raise TooFewNodes(
-                    f"the run needs {self._least} nodes, and {len(self.taking_part)} take part",
+                    f"the run needs {needed} nodes, and {len(self.taking_part)} take part",
                     self.taking_part,
                     self.refused,
                 )
             time.sleep(_AGAIN)
+        for name, why in self._assembly.close(self.taking_part).items():
+            one = self._known[node_number(name)]
+            one.up, one.refused = False, why
+        if len(self.taking_part) < self._least:
+            raise TooFewNodes(
+                f"the run needs {self._least} nodes, and {len(self.taking_part)} take part by a signed roster",
+                self.taking_part,
+                self.refused,
+            )
 
-    def _may_come(self) -> bool:
+    def _may_come(self, needed: int) -> bool:
         """Whether waiting can help: a node that refuses is not asked again by itself, one that is down is."""
         down = sum(1 for one in self._known.values() if not one.up and one.refused.startswith("node-unreachable"))
-        return len(self.taking_part) + down >= self._least
+        return len(self.taking_part) + down >= needed
 
     def _admit_all(self, some: Sequence[_Known]) -> None:
         threads = [threading.Thread(target=self._admit, args=(one,), daemon=True) for one in some]
@@ -174,7 +189,8 @@ class GridExchange:
                 one.up, one.refused = False, f"{error.slug}: {getattr(error, 'problem', error)}"
                 return False
             if answer["do"] == "admitted":
-                one.up, one.refused = True, ""
+                one.refused = self._assembly.admitted(one.name, answer)
+                one.up = not one.refused
             else:
                 one.up, one.refused = False, f"{answer.get('why', answer['do'])}: {answer.get('reason', '')}"
             return one.up
@@ -284,6 +300,7 @@ class GridExchange:
 
     def _carry(self, pending: _Pending, one: _Known) -> None:
         try:
+            self._assembly.prepare(one.name, pending.message, self._names)
             outcome = self._outcome(pending, one)
         except NodeUnreachable as error:
             one.up, one.refused = False, f"{error.slug}: {error.reason}"

@@ -10,7 +10,7 @@ from typing import Self
 from federated.apperrors import NodeUnreachable
 from federated.dataset import AppAdmission, Dataset
 from federated.node import DataNode
-from mobility.trust import Identity, TrustEntry, TrustList, TrustSource
+from mobility.trust import Identity, Role, TrustEntry, TrustList, TrustSource
 
 __all__ = ["LocalNodes"]
 
@@ -28,6 +28,8 @@ class LocalNodes:
         Where each keeps a folder of its own; without it what they keep is lost when they are killed.
     asker
         In whose name apps are run if nobody else is named; made if not given, and trusted by all of them.
+
+    Each has an identity of its own as a place, and trusts those of the others, so that a dataset can demand a roster.
 
     Examples
     --------
@@ -48,7 +50,9 @@ class LocalNodes:
     ) -> None:
         self._datasets = {name: dict(held) for name, held in datasets.items()}
         self.asker = asker or Identity.generate("asker", "owner")
-        self._trust = trust if asker is not None else _Trusting(trust, self.asker)
+        self.identities = {name: Identity.generate(name, "place") for name in self._datasets}
+        known = [*self.identities.values(), *(() if asker is not None else (self.asker,))]
+        self._trust = _Trusting(trust, known)
         self._folder = folder
         self._lock = threading.Lock()
         self._running: dict[str, DataNode] = {}
@@ -95,7 +99,7 @@ class LocalNodes:
     def start(self, name: str) -> DataNode:
         """Start a node, again or for the first time."""
         folder = None if self._folder is None else self._folder / name
-        node = DataNode(name, self._datasets[name], self._trust, folder=folder)
+        node = DataNode(name, self._datasets[name], self._trust, folder=folder, identity=self.identities[name])
         with self._lock:
             self._running[name] = node
         return node
@@ -119,11 +123,17 @@ class LocalNodes:
 
 
 class _Trusting:
-    """A list of trusted keys, and one more."""
+    """A list of trusted keys, and these."""
 
-    def __init__(self, trust: TrustSource, also: Identity) -> None:
+    def __init__(self, trust: TrustSource, also: Iterable[Identity]) -> None:
         self._trust = trust
-        self._also = TrustEntry(also.public, f"asker-{also.key_id[:8]}", (also.public.role,))
+        self._also = [TrustEntry(one.public, _called(one), (one.public.role,)) for one in also]
 
     def current(self) -> TrustList:
-        return self._trust.current().trusting(self._also)
+        known = self._trust.current()
+        others = [one for one in self._also if one.key_id not in known.entries]
+        return TrustList.of(known.version, (*known.listed, *others), place=known.place)
+
+
+def _called(one: Identity) -> str:
+    return one.name if one.public.role is Role.PLACE else f"{one.name}-{one.key_id[:8]}"

@@ -4,11 +4,18 @@
 request             fields                                                      answer
 ==================  ==========================================================  =====================================
 ``admit``           run, dataset, bundle, settings, number, of                  ``admitted`` or ``refused``
+``roster``          run, dataset, app, roster                                   ``endorsed``
+``endorsements``    run, dataset, app, endorsements                             ``seated``
+``vouch``           run, dataset, app, round, active, dead                      ``vouched``
+``evidence``        run, dataset, app, round, statements                        ``seated``
 ``message``         run, dataset, app, message, seconds                         ``reply``, or ``unknown``: admit first
 ``end``             run, dataset, app                                           ``ended``
 ==================  ==========================================================  =====================================
 
-A message is one of Flower's as plain data; see `federated._flower.records`.
+A message is one of Flower's as plain data; see `federated._flower.records`. An answer ``admitted`` has ``least``,
+``seat`` and ``roster`` beside, if the dataset demands a roster; who takes part is then settled by ``roster`` and
+``endorsements``, and ``vouch`` and ``evidence`` carry what nodes sign for each other in secure aggregation: see
+`federated.seating`.
 """
 
 from __future__ import annotations
@@ -79,6 +86,7 @@ def pack_message(do: str, **parts: Any) -> bytes:
     return encode({"do": do, **parts}, name="message")
 
 
+_VISIT: Final[dict[str, type | tuple[type, ...]]] = {"run": int, "dataset": (str, type(None)), "app": str}
 _REQUESTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "admit": {
         "run": int,
@@ -90,14 +98,23 @@ _REQUESTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     },
     "message": {"run": int, "dataset": (str, type(None)), "app": str, "message": dict, "seconds": float},
     "end": {"run": int, "dataset": (str, type(None)), "app": str},
+    "roster": {**_VISIT, "roster": bytes},
+    "endorsements": {**_VISIT, "endorsements": list},
+    "vouch": {**_VISIT, "round": str, "active": list, "dead": list},
+    "evidence": {**_VISIT, "round": str, "statements": list},
 }
 _ANSWERS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
-    "admitted": {"dataset": str},
+    "admitted": {"dataset": str, "least": int, "seat": bytes, "roster": bytes},
+    "endorsed": {"endorsement": bytes},
+    "seated": {},
+    "vouched": {"statement": bytes},
     "refused": {"why": str, "reason": str},
     "reply": {"message": dict},
     "unknown": {},
     "ended": {},
 }
+#: Where no roster is demanded an answer has none of them.
+_OPTIONAL: Final = frozenset({"least", "seat", "roster"})
 _HEADER: Final[dict[str, type]] = {
     "type": str,
     "group": str,
@@ -150,9 +167,12 @@ def _problem(value: Any, forms: Mapping[str, Mapping[str, type | tuple[type, ...
     if type(value) is not dict or type(value.get("do")) is not str or value["do"] not in forms:
         return "it does not say what it is"
     form = forms[value["do"]]
-    if value.keys() != form.keys() | {"do"}:
+    left_out = form.keys() - value.keys()
+    if not value.keys() <= form.keys() | {"do"} or (left_out and (forms is _REQUESTS or left_out != _OPTIONAL)):
         return f"{value['do']} has other fields"
     for name, kind in form.items():
+        if name in left_out:
+            continue
         if not isinstance(value[name], kind) or (kind is int and isinstance(value[name], bool)):
             return f"{name} is a {type(value[name]).__name__}"
     message = value.get("message")

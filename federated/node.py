@@ -9,7 +9,9 @@ Rules
 3. What goes wrong with one message is the answer to that message: a process that hangs is ended at its deadline, one
    that dies is replaced at the next message, and the state of the run is as before.
 4. The header of a reply is the node's. Of what the app returns only records go on, and those after the gate.
-5. A message that is repeated gets the same answer, without the app; another one under the same id is refused.
+5. Where the owner demands it, nothing is answered but beside others who have signed that they take part: see
+   `federated.seating`.
+6. A message that is repeated gets the same answer, without the app; another one under the same id is refused.
 
 Not handled: what an app does to the rest of the machine. Its process has the rights of the node's user, so it can read
 what that user can read, and use the network. Who admits an author or a digest trusts it with that; a user, a container
@@ -39,9 +41,10 @@ from federated.hosting import AppProcess, AppProcesses, blamed
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
 from federated.remembering import RunMemory
 from federated.requests import NonceBook, SignedRequest, trusted_owner, verify_request
+from federated.seating import SEATING, Seating
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
-from mobility.trust import TrustSource
+from mobility.trust import Identity, TrustSource
 
 __all__ = ["DataNode"]
 
@@ -77,11 +80,13 @@ class DataNode:
         How much of an app is taken in.
     request_bytes
         Of one request.
+    identity
+        Of the place; without it no dataset can demand a roster.
 
     Raises
     ------
     ValueError
-        For a dataset with a policy that no gate enforces.
+        For a dataset with a policy that no gate enforces, or that demands a roster that cannot be.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class DataNode:
         folder: Path | None = None,
         limits: AppLimits | None = None,
         request_bytes: int = 1 << 30,
+        identity: Identity | None = None,
     ) -> None:
         self.name = name
         self.trust = trust
@@ -106,6 +112,9 @@ class DataNode:
         self._processes = AppProcesses(name, folder)
         self._memory = RunMemory(None if folder is None else folder / "runs.sqlite")
         self._nonces = NonceBook(None if folder is None else folder / "requests.sqlite")
+        self._seating = Seating(name, identity, trust, None if folder is None else folder / "rosters.sqlite")
+        for one, dataset in self._datasets.items():
+            self._seating.require(one, dataset)
         self._visits: dict[tuple[int, str, str, str], _Visit] = {}
         self._lock = threading.Lock()
 
@@ -120,6 +129,7 @@ class DataNode:
             As when the node is made.
         """
         _require_gate(name, dataset)
+        self._seating.require(name, dataset)
         with self._lock:
             self._datasets[name] = dataset
 
@@ -133,6 +143,7 @@ class DataNode:
         self._processes.close()
         self._memory.close()
         self._nonces.close()
+        self._seating.close()
 
     # -- the door
 
@@ -145,6 +156,8 @@ class DataNode:
                 return self._admit(request, signed.asker.key_id)
             if request["do"] == "end":
                 return self._end(request, signed.asker.key_id)
+            if request["do"] in SEATING:
+                return self._seated(request, signed.asker.key_id)
             return self._message(request, signed)
         except sqlite3.ProgrammingError:
             return pack_message("refused", why="closed", reason=f"{self.name} is closed")
@@ -192,7 +205,23 @@ class DataNode:
         self._tell(dataset, "admitted", dataset=name, run=request["run"], app=app.digest, author=author, asker=asker)
         with self._lock:
             self._visits[request["run"], name, app.digest, asker] = visit
-        return pack_message("admitted", dataset=name)
+        offer = self._seating.offer((request["run"], name, app.digest, asker), dataset)
+        return pack_message("admitted", dataset=name, **offer)
+
+    def _seated(self, request: dict[str, Any], asker: str) -> bytes:
+        name, dataset = self._dataset(request["dataset"])
+        key = (request["run"], name, request["app"], asker)
+        with self._lock:
+            visit = self._visits.get(key)
+        if visit is None:
+            return pack_message("unknown")
+        self._require(visit, dataset)
+        try:
+            return self._seating.answer(key, dataset, request)
+        except FederatedError as error:
+            why = getattr(error, "why", error.slug)
+            self._tell(dataset, "refused", **_which(key), asked=request["do"], why=why)
+            raise
 
     def _require(self, visit: _Visit, dataset: Dataset) -> None:
         """Whether the app may still run here: keys expire and are revoked, and owners change their minds."""
@@ -214,6 +243,7 @@ class DataNode:
         if mine and not others:
             self._processes.of(*key[1:3]).interrupt()
         self._memory.forget(*key)
+        self._seating.forget(key)
         return pack_message("ended")
 
     # -- messages
@@ -248,7 +278,8 @@ class DataNode:
             return self._failed(message, code, f"{self.name}: {error.reason}")
         except FederatedError as error:
             code = FailureCode.INVALID_APP if isinstance(error, AppNotAdmitted) else FailureCode.PRECONDITION
-            self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
+            why = getattr(error, "why", error.slug)
+            self._tell(dataset, "withheld", **_which(key), message=message["id"], why=why)
             return self._failed(message, code, f"{self.name}: {error}")
         except MobilityError as error:  # the author's key was revoked, has expired, or is no longer trusted
             self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
@@ -283,6 +314,7 @@ class DataNode:
             message["group"],
             message["content"],
         )
+        after = self._seating.before(key, dataset, message)
         if dataset.gate is not None:
             dataset.gate.before(execution)
         facts = {"run": run, "app": app, "asker": asker, "message": message["id"], "type": message["type"]}
@@ -317,6 +349,8 @@ class DataNode:
             if outcome == "refused":
                 raise RecordsRefused(str(answer["refused"]))
             reply = self._reply(message, answer["reply"], execution, dataset)
+            if "content" in reply:
+                self._seating.answered(key, message, after, reply["content"])
         except FederatedError as error:
             if dataset.tell:
                 raise

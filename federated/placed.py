@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from agents.extensions import Premises
-from federated.audit import AuditLog
-from federated.auditrecords import AuditKind
 from federated.custody import Custodian
 from federated.dataset import Dataset
 from federated.errors import PolicyInvalid
 from federated.guarding import CustodianGate
 from federated.node import DataNode
 from federated.policyfile import datasets_from_table
+from federated.witnessing import AuditWitness
 
 __all__ = ["SERVICE", "PlacedDatasets", "open_datasets"]
 
@@ -58,7 +57,9 @@ class PlacedDatasets:
         with ExitStack() as opened:
             self.custodian = opened.enter_context(Custodian.open(premises.folder, premises.identity, policies))
             guarded = {name: _guarded(one, self.custodian) for name, one in datasets.items()}
-            self.node = DataNode(premises.place, guarded, premises.trust, folder=premises.folder)
+            self.node = DataNode(
+                premises.place, guarded, premises.trust, folder=premises.folder, identity=premises.identity
+            )
             opened.pop_all()
 
     @property
@@ -118,19 +119,5 @@ def _guarded(dataset: Dataset, custodian: Custodian) -> Dataset:
     gate = dataset.gate
     if gate is None and (dataset.policy is not None or closed):
         gate = CustodianGate(custodian)
-    witness = dataset.witness or _AuditWitness(custodian.audit, guarded=isinstance(gate, CustodianGate))
+    witness = dataset.witness or AuditWitness(custodian.audit, guarded=isinstance(gate, CustodianGate))
     return replace(dataset, gate=gate, witness=witness)
-
-
-class _AuditWitness:
-    """Writes down what the gate does not."""
-
-    def __init__(self, audit: AuditLog, *, guarded: bool) -> None:
-        self._audit = audit
-        self._guarded = guarded
-
-    def note(self, event: str, facts: Mapping[str, str | int]) -> None:
-        if self._guarded and (event not in ("refused", "withheld") or facts.get("why") in ("not-released", "raised")):
-            return
-        # Runs are written as the gate writes them: the numbers are larger than JSON's.
-        self._audit.note(AuditKind(event), **{name: str(v) if name == "run" else v for name, v in facts.items()})

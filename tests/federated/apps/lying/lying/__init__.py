@@ -1,0 +1,1 @@
+"""lying: a Flower app whose server lies."""
