@@ -12,6 +12,7 @@
     ├── AgentExpired         agent-expired         its lifetime was over, so its place has ended it
     ├── NoEntry              no-entry              what may have to start anew has no entry to start at
     ├── EnvironmentInvalid   environment-invalid   what is declared of a place's environment cannot be used
+    ├── ExtensionUnusable    extension-unusable    what another package offers at places cannot be used at this one
     ├── LandingRefused       (that of its cause)   at the destination, on its way to the sender
     ├── UnknownAgent         unknown-agent         nobody knows this name or id
     ├── AgentEnded           agent-ended           it has ended, and cannot do that any more
@@ -83,6 +84,7 @@ __all__ = [
     "CellFailed",
     "DirectoryUnreachable",
     "EnvironmentInvalid",
+    "ExtensionUnusable",
     "ItineraryBlocked",
     "LandingRefused",
     "MoveFailed",
@@ -817,6 +819,22 @@ class ResourceFileInvalid(AgentsError):
             remedy="Mend the file and start the place anew; docs/reference-resources.md shows its form.",
         )
         self.path = str(path)
+
+
+class ExtensionUnusable(AgentsError):
+    """What another package offers at places cannot be used at this one."""
+
+    slug = "extension-unusable"
+
+    def __init__(self, place: str, name: str, problem: str) -> None:
+        super().__init__(
+            f"the extension {name!r} of {place} {problem}",
+            state="Nothing of it is offered there; the place serves all else.",
+            remedy="Mend what it says, then start the place anew.",
+        )
+        self.place = place
+        self.name = name
+        self.problem = problem
 
 
 class UnknownService(AgentsError):

@@ -20,7 +20,6 @@ from typing import Any, Final, TypeAlias
 
 from agents.errors import AgentsError, ResourceFileInvalid, ServiceUnusable
 from agents.ids import is_plain_name
-from agents.place.trusting import MemberTrust
 from mobility.bundle import Birth, Bundle, pack, unpack
 from mobility.errors import MobilityError
 from mobility.trust import Identity, PublicIdentity
@@ -124,6 +123,8 @@ def shipped_services(
 
 def _shipped(place: str, name: str, data: bytes, owners: Sequence[PublicIdentity]) -> ServiceMaker:
     def make() -> Callable[..., Any]:
+        from agents.place.trusting import MemberTrust  # places import this module
+
         try:
             found = unpack(Bundle.from_bytes(data).verify(MemberTrust(place, None, tuple(owners))))
         except MobilityError as error:

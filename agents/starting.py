@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.declared import declared_of, read_environment_file
+from agents.declared import declared_of
 from agents.owning import own_identity, usual_home
 from mobility.trust import Identity, PublicIdentity, TrustStore
 
@@ -26,6 +26,7 @@ def connect(
     services: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
     place_files: Mapping[str, str | Path] | None = None,
     environments: Mapping[str, Mapping[str, Any]] | None = None,
+    extensions: Mapping[str, Mapping[str, Any]] | None = None,
     owner: Identity | None = None,
     owners: Sequence[PublicIdentity] = (),
     trusts: Mapping[str, str | Path] | None = None,
@@ -55,11 +56,14 @@ def connect(
         By place (``"*"``: every place): functions that others call there, by name; each gets the place first, and
         travels there with its code.
     place_files
-        By place (``"*"``: every place): a TOML file there that describes resources and services.
-        By place (``"*"``: every place): a TOML file there that describes resources and environment.
+        By place (``"*"``: every place): a TOML file there that describes resources, services, environment, and what
+        extensions are to offer.
     environments
         By place (``"*"``: every place): what it is declared to offer in the stead of what its host tells, such as
         ``{"memory": "8 GiB", "accelerators": {"cuda": 2}}``; see `agents.declared`.
+    extensions
+        By place (``"*"``: every place): what is given to what other packages offer at places, by the name of the
+        extension; see `agents.extensions`.
     owner
         With whose key agents are launched; by default the key ``owner`` of the home folder, made if it is not there.
     owners
@@ -102,21 +106,22 @@ def connect(
     folder = Path(home) if home is not None else usual_home()
     identity = owner if owner is not None else own_identity(folder)
     from agents._ray.actors import PlatformSettings
-    from agents._ray.bootstrap import open_platform, pickled_resources
+    from agents._ray.bootstrap import open_platform, pickled_extensions, pickled_resources
+    from agents.extensions import check_extensions
     from agents.place import PlaceOptions
-    from agents.resources import read_resource_file
-    from agents.services import packed_services, read_service_file
+    from agents.placefile import check_place_file
+    from agents.services import packed_services
 
     for place in environments or {}:
         declared_of(place, environments or {})  # before anything is started
+    check_extensions(extensions or {})
     pickled = pickled_resources(offered)
+    extending = pickled_extensions(extensions or {})
     packed = packed_services(services or {}, identity)
     reached = reach(address, places=names, progress=told)
     try:
         for path in (place_files or {}).values() if reached.started else ():
-            read_resource_file(Path(path))  # the places are on this machine: say at once what is wrong
-            read_service_file(Path(path), "this machine")
-            read_environment_file(Path(path))
+            check_place_file(Path(path))  # the places are on this machine: say at once what is wrong
 
         trust = folder / "trust"
         settings = PlatformSettings(
@@ -128,6 +133,7 @@ def connect(
             place_files={place: str(path) for place, path in (place_files or {}).items()},
             resources=pickled,
             services=packed,
+            extensions=extending,
             environments={place: dict(declared) for place, declared in (environments or {}).items()},
             options=options if options is not None else PlaceOptions(),
             ports=tuple(ports),

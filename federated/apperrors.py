@@ -9,6 +9,7 @@
     ├── AppAltered           app-altered           its files are not those that were signed
     ├── AppNotAdmitted       app-not-admitted      the owner of a dataset does not let it in
     ├── DatasetUnknown       dataset-unknown       a node has no dataset of that name
+    ├── RequestRefused       request-refused       a data node does not believe who asks; `why` has the slug
     ├── NodeUnreachable      node-unreachable      a node that does not answer
     ├── TooFewNodes          too-few-nodes         fewer nodes take part than the app waits for
     ├── RecordsRefused         records-refused         what an app returned may not leave its node
@@ -38,6 +39,7 @@ __all__ = [
     "DatasetUnknown",
     "NodeUnreachable",
     "RecordsRefused",
+    "RequestRefused",
     "RunConfigInvalid",
     "ServerAppFailed",
     "TooFewNodes",
@@ -110,6 +112,29 @@ class DatasetUnknown(FederatedError):
             super().__init__(f"{node} has no dataset {dataset!r}", remedy=f"It has: {listed}.")
         self.node = node
         self.dataset = dataset
+
+
+class RequestRefused(FederatedError):
+    """A data node does not believe who asks, or that it is asked now.
+
+    Attributes
+    ----------
+    node
+        Who was asked.
+    why
+        ``unsigned``, ``altered``, ``another-audience``, ``too-old``, ``from-the-future``, ``replayed``, or the slug of
+        an error of trust: ``untrusted-signer``, ``wrong-role``, ``revoked``, ``expired``.
+    """
+
+    slug = "request-refused"
+    usual_state = "Nothing was done for it."
+    usual_remedy = "Ask with a key that the node trusts as an owner's, by clocks that agree within a minute."
+
+    def __init__(self, node: str, why: str, problem: str) -> None:
+        super().__init__(f"{node} does not take this request: {problem}", cause=why)
+        self.node = node
+        self.why = why
+        self.problem = problem
 
 
 class NodeUnreachable(FederatedError):

@@ -133,13 +133,15 @@ class Custodian:
     ) -> None:
         self.close()
 
-    def admit(self, dataset: str, digest: str, signers: tuple[str, ...]) -> Ruling:
+    def admit(self, dataset: str, digest: str, signers: tuple[str, ...], asker: str = "") -> Ruling:
         """Whether an app may run on a data set; written down either way.
 
         Parameters
         ----------
         signers
             Key ids whose signatures over the app have been verified.
+        asker
+            Key id of who wants to run it, for the audit.
 
         Raises
         ------
@@ -149,7 +151,8 @@ class Custodian:
         policy = self.policies.get(dataset)
         ruling = _closed(dataset) if policy is None else policy.admits(digest, signers)
         kind = AuditKind.ADMITTED if ruling.allowed else AuditKind.REFUSED
-        self.audit.note(kind, dataset=dataset, app=digest, signers=list(signers), **_reasons(ruling), **_policy(policy))
+        about = {"dataset": dataset, "app": digest, "signers": list(signers), **_asked_by(asker)}
+        self.audit.note(kind, **about, **_reasons(ruling), **_policy(policy))
         return ruling
 
     def judge(self, dataset: str, run: str, message: str, request: AppRequest) -> Ruling:
@@ -297,7 +300,12 @@ def _closed(dataset: str) -> Ruling:
 
 
 def _about(dataset: str, run: str, message: str, request: AppRequest) -> dict[str, Any]:
-    return {"dataset": dataset, "run": run, "message": message, "type": request.message, "app": request.digest}
+    about = {"dataset": dataset, "run": run, "message": message, "type": request.message, "app": request.digest}
+    return {**about, **_asked_by(request.asker)}
+
+
+def _asked_by(asker: str) -> dict[str, Any]:
+    return {"asker": asker} if asker else {}
 
 
 def _policy(policy: ReleasePolicy | None) -> dict[str, Any]:

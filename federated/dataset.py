@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from federated.appconfig import Setting
 from federated.apperrors import AppNotAdmitted
+from federated.policy import ReleasePolicy
 
 __all__ = ["AppAdmission", "Dataset", "Execution", "Gate", "Records", "Witness"]
 
@@ -45,14 +46,18 @@ class AppAdmission:
             )
 
 
+#: What stands for an admission that is not given.
+_BY_POLICY: Final = AppAdmission()
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
     """One message that an app is to work on, as the owner's gate sees it.
 
     Attributes
     ----------
-    node, dataset, run, app, author
-        Where, on what, in which run; digest of the app and key id of its author.
+    node, dataset, run, app, author, asker
+        Where, on what, in which run; digest of the app, key ids of its author and of who runs it.
     message, message_type, group
         Its id; ``train``, ``evaluate``, ``query`` or one of them with ``.action``; as a rule, the round.
     content
@@ -64,6 +69,7 @@ class Execution:
     run: int
     app: str
     author: str
+    asker: str
     message: str
     message_type: str
     group: str
@@ -73,8 +79,9 @@ class Execution:
 class Gate(Protocol):
     """The owner's policy. Whatever it raises keeps the reply at the node, and its text reaches the server."""
 
-    def admit(self, dataset: str, app: str, author: str) -> None:
-        """Refuse an app that the dataset's `AppAdmission` has let in, by its digest and the key id of its author."""
+    def admit(self, dataset: str, app: str, author: str, asker: str) -> None:
+        """Refuse an app that the dataset's `AppAdmission` has let in, by its digest and the key ids of its author and
+        of who wants to run it."""
         ...
 
     def before(self, execution: Execution) -> None:
@@ -105,7 +112,10 @@ class Dataset:
     Attributes
     ----------
     admission
-        Which apps may run on it.
+        Which apps may run on it; if none is given, those of the policy, and without that none.
+    policy
+        What may leave. It is enforced by a gate, which a place makes from it (`federated.placed`); a node takes no
+        dataset that has a policy and no gate.
     config
         What an app finds in ``context.node_config``: as a rule where the data is; ``partition-id`` and
         ``num-partitions`` are added, by the place of the node in the run, if they are not here.
@@ -123,7 +133,8 @@ class Dataset:
         Whether the text of what an app raises leaves the node. It may hold data, so as a rule only its kind does.
     """
 
-    admission: AppAdmission
+    admission: AppAdmission = _BY_POLICY
+    policy: ReleasePolicy | None = None
     config: Mapping[str, Setting] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     gate: Gate | None = None
@@ -132,3 +143,8 @@ class Dataset:
     reply_bytes: int = 256 << 20
     memory_bytes: int | None = None
     tell: bool = False
+
+    def __post_init__(self) -> None:
+        if self.admission is _BY_POLICY and self.policy is not None:
+            admitted = AppAdmission(frozenset(self.policy.signers), frozenset(self.policy.digests))
+            object.__setattr__(self, "admission", admitted)

@@ -27,14 +27,14 @@ class CustodianGate:
     def __init__(self, custodian: Custodian) -> None:
         self.custodian = custodian
 
-    def admit(self, dataset: str, app: str, author: str) -> None:
+    def admit(self, dataset: str, app: str, author: str, asker: str) -> None:
         """Refuse an app that the policy does not list.
 
         Raises
         ------
         NotReleased, AuditUnusable
         """
-        self.custodian.admit(dataset, app, (author,)).require()
+        self.custodian.admit(dataset, app, (author,), asker).require()
 
     def before(self, execution: Execution) -> None:
         """Refuse a message that the policy or the ledger has no room for, before the app runs.
@@ -80,7 +80,7 @@ class CustodianGate:
 
 
 def _request(execution: Execution) -> AppRequest:
-    return AppRequest(execution.app, (execution.author,), execution.message_type)
+    return AppRequest(execution.app, (execution.author,), execution.message_type, execution.asker)
 
 
 def _nested(records: Records) -> dict[str, Any]:

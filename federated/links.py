@@ -13,7 +13,10 @@ __all__ = ["Journal", "JournalEntry", "MessageCourier", "NodeLink", "RunTally"]
 
 
 class NodeLink(Protocol):
-    """Whatever carries bytes to nodes and back."""
+    """Whatever carries bytes to nodes and back; what data nodes take is signed (`federated.requests.SignedLink`).
+
+    A link may have an `asker`, in whose name `run_app` makes requests if nobody else is named.
+    """
 
     def nodes(self) -> Sequence[str]:
         """The names of all nodes that might take part, whether or not they are up."""

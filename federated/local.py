@@ -26,6 +26,8 @@ class LocalNodes:
         Whose signatures count at all of them.
     folder
         Where each keeps a folder of its own; without it what they keep is lost when they are killed.
+    asker
+        In whose name apps are run if nobody else is named; made if not given, and trusted by all of them.
 
     Examples
     --------
@@ -37,10 +39,16 @@ class LocalNodes:
     """
 
     def __init__(
-        self, datasets: Mapping[str, Mapping[str, Dataset]], trust: TrustSource, *, folder: Path | None = None
+        self,
+        datasets: Mapping[str, Mapping[str, Dataset]],
+        trust: TrustSource,
+        *,
+        folder: Path | None = None,
+        asker: Identity | None = None,
     ) -> None:
         self._datasets = {name: dict(held) for name, held in datasets.items()}
-        self._trust = trust
+        self.asker = asker or Identity.generate("asker", "owner")
+        self._trust = trust if asker is not None else _Trusting(trust, self.asker)
         self._folder = folder
         self._lock = threading.Lock()
         self._running: dict[str, DataNode] = {}
@@ -61,7 +69,7 @@ class LocalNodes:
         admission = AppAdmission(signers=frozenset({author.key_id}))
         make = dataset or (lambda admitted: Dataset(admission=admitted, tell=True))
         trust = TrustList().trusting(TrustEntry(author.public, author.name, (author.public.role,)))
-        return cls({name: {"data": make(admission)} for name in names}, trust)
+        return cls({name: {"data": make(admission)} for name in names}, trust, asker=author)
 
     def __getitem__(self, name: str) -> DataNode:
         """A node that is up."""
@@ -73,7 +81,7 @@ class LocalNodes:
         return list(self._datasets)
 
     def ask(self, node: str, request: bytes, timeout: float) -> bytes:
-        """What the node answers; its own deadline is in the request."""
+        """What the node answers to a signed request; its own deadline is in that."""
         with self._lock:
             running = self._running.get(node)
         if running is None:
@@ -108,3 +116,14 @@ class LocalNodes:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Trusting:
+    """A list of trusted keys, and one more."""
+
+    def __init__(self, trust: TrustSource, also: Identity) -> None:
+        self._trust = trust
+        self._also = TrustEntry(also.public, f"asker-{also.key_id[:8]}", (also.public.role,))
+
+    def current(self) -> TrustList:
+        return self._trust.current().trusting(self._also)

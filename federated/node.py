@@ -2,6 +2,7 @@
 
 Rules
 -----
+0. Each request is signed by whoever makes it, and a run belongs to him: see `federated.requests`.
 1. An app runs on a dataset only if a trusted author has signed it and the dataset's owner admits author or digest. That
    is asked again at every message, of the lists as they are then.
 2. An app runs in a process of its own, one for each digest, unpacked anew from the verified bundle at each start.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Mapping
@@ -36,9 +38,10 @@ from federated.fab import AppLimits
 from federated.hosting import AppProcess, AppProcesses, blamed
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
 from federated.remembering import RunMemory
+from federated.requests import NonceBook, SignedRequest, trusted_owner, verify_request
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
-from mobility.trust import Role, TrustSource
+from mobility.trust import TrustSource
 
 __all__ = ["DataNode"]
 
@@ -48,7 +51,7 @@ _GRACE: Final = 1.0  # seconds by which a process may be started later than its 
 
 @dataclass(slots=True)
 class _Visit:
-    """An app in one run, on one dataset."""
+    """An app in one run, on one dataset, for whoever asked."""
 
     app: VerifiedApp
     dataset: str
@@ -68,11 +71,17 @@ class DataNode:
     trust
         Whose signatures count here.
     folder
-        Where it keeps the state of runs and what apps print; if None, the state lives as long as the node.
+        Where it keeps the state of runs, what requests were made, and what apps print; if None, all that lives as long
+        as the node.
     limits
         How much of an app is taken in.
     request_bytes
         Of one request.
+
+    Raises
+    ------
+    ValueError
+        For a dataset with a policy that no gate enforces.
     """
 
     def __init__(
@@ -88,19 +97,29 @@ class DataNode:
         self.name = name
         self.trust = trust
         self.limits = limits or AppLimits()
+        for one, dataset in datasets.items():
+            _require_gate(one, dataset)
         self._datasets = dict(datasets)
         self._plain = PlainLimits(total_bytes=request_bytes)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         self._processes = AppProcesses(name, folder)
         self._memory = RunMemory(None if folder is None else folder / "runs.sqlite")
-        self._visits: dict[tuple[int, str, str], _Visit] = {}
+        self._nonces = NonceBook(None if folder is None else folder / "requests.sqlite")
+        self._visits: dict[tuple[int, str, str, str], _Visit] = {}
         self._lock = threading.Lock()
 
     # -- for the owner
 
     def set_dataset(self, name: str, dataset: Dataset) -> None:
-        """Add a dataset, or say something else about one; it holds from the next message on."""
+        """Add a dataset, or say something else about one; it holds from the next message on.
+
+        Raises
+        ------
+        ValueError
+            As when the node is made.
+        """
+        _require_gate(name, dataset)
         with self._lock:
             self._datasets[name] = dataset
 
@@ -113,18 +132,22 @@ class DataNode:
         """End all processes of apps."""
         self._processes.close()
         self._memory.close()
+        self._nonces.close()
 
     # -- the door
 
     def handle(self, data: bytes) -> bytes:
-        """Answer one request; see `federated.messages`. Whatever the bytes are, there is an answer."""
+        """Answer one signed request; see `federated.messages`. Whatever the bytes are, there is an answer."""
         try:
-            request = read_request(data, self._plain)
+            signed = verify_request(data, self.name, self.trust, self._nonces, now=time.time())
+            request = read_request(signed.body, self._plain)
             if request["do"] == "admit":
-                return self._admit(request)
+                return self._admit(request, signed.asker.key_id)
             if request["do"] == "end":
-                return self._end(request)
-            return self._message(request, hashlib.sha256(data).digest())
+                return self._end(request, signed.asker.key_id)
+            return self._message(request, signed)
+        except sqlite3.ProgrammingError:
+            return pack_message("refused", why="closed", reason=f"{self.name} is closed")
         except MobilityError as error:
             return pack_message(
                 "refused", why=getattr(error, "why", error.slug), reason=getattr(error, "reason", str(error))
@@ -141,13 +164,13 @@ class DataNode:
 
     # -- admission
 
-    def _admit(self, request: dict[str, Any]) -> bytes:
+    def _admit(self, request: dict[str, Any], asker: str) -> bytes:
         name, dataset = self._dataset(request["dataset"])
         try:
             app = verify_app(request["bundle"], self.trust, limits=self.limits)
             dataset.admission.require(app.author.key_id, app.digest, node=self.name, dataset=name)
             if dataset.gate is not None:
-                dataset.gate.admit(name, app.digest, app.author.key_id)
+                dataset.gate.admit(name, app.digest, app.author.key_id, asker)
             config = {"partition-id": request["number"], "num-partitions": request["of"], **dataset.config}
             visit = _Visit(app, name, flattened(request["settings"]), config)
             process = self._processes.of(name, app.digest)
@@ -158,22 +181,23 @@ class DataNode:
                 finally:
                     process.lock.release()
         except ChildFailed as error:
-            self._tell(dataset, "refused", run=request["run"], why="cannot-load")
+            self._tell(dataset, "refused", dataset=name, run=request["run"], why="cannot-load", asker=asker)
             raise AppNotAdmitted(
                 f"{self.name} cannot load the app: {error.reason}", node=self.name, dataset=name, why="cannot-load"
             ) from None
         except MobilityError as error:
-            self._tell(dataset, "refused", run=request["run"], why=error.slug)
+            self._tell(dataset, "refused", dataset=name, run=request["run"], why=error.slug, asker=asker)
             raise
-        self._tell(dataset, "admitted", run=request["run"], dataset=name, app=app.digest, author=app.author.key_id)
+        author = app.author.key_id
+        self._tell(dataset, "admitted", dataset=name, run=request["run"], app=app.digest, author=author, asker=asker)
         with self._lock:
-            self._visits[request["run"], name, app.digest] = visit
+            self._visits[request["run"], name, app.digest, asker] = visit
         return pack_message("admitted", dataset=name)
 
     def _require(self, visit: _Visit, dataset: Dataset) -> None:
         """Whether the app may still run here: keys expire and are revoked, and owners change their minds."""
         key = visit.app.author.key_id
-        self.trust.current().lookup(key, Role.OWNER, time.time(), 0)
+        trusted_owner(self.trust, key, time.time())
         dataset.admission.require(key, visit.app.digest, node=self.name, dataset=visit.dataset)
 
     @staticmethod
@@ -181,23 +205,23 @@ class DataNode:
         if told.witness is not None:
             told.witness.note(event, facts)
 
-    def _end(self, request: dict[str, Any]) -> bytes:
+    def _end(self, request: dict[str, Any], asker: str) -> bytes:
         name, _ = self._dataset(request["dataset"])
-        key = (request["run"], name, request["app"])
+        key = (request["run"], name, request["app"], asker)
         with self._lock:
-            self._visits.pop(key, None)
-            others = any(visit[1:] == key[1:] for visit in self._visits)
-        if not others:
-            self._processes.of(*key[1:]).interrupt()
+            mine = self._visits.pop(key, None) is not None
+            others = any(visit[1:3] == key[1:3] for visit in self._visits)
+        if mine and not others:
+            self._processes.of(*key[1:3]).interrupt()
         self._memory.forget(*key)
         return pack_message("ended")
 
     # -- messages
 
-    def _message(self, request: dict[str, Any], digest: bytes) -> bytes:
+    def _message(self, request: dict[str, Any], signed: SignedRequest) -> bytes:
         name, dataset = self._dataset(request["dataset"])
         message = request["message"]
-        key = (request["run"], name, request["app"])
+        key = (request["run"], name, request["app"], signed.asker.key_id)
         with self._lock:
             visit = self._visits.get(key)
         if visit is None:
@@ -213,21 +237,21 @@ class DataNode:
             self._require(visit, dataset)
             known = self._memory.reply(*key, message["id"])
             if known is not None:
-                if known[0] != digest:
+                if known[0] != signed.sha256:
                     raise RecordsRefused(f"another message came under the id {message['id']!r}, which was answered")
                 return known[1]
             left = seconds - (time.monotonic() - started)
-            return self._executed(key, visit, dataset, process, message, digest, left)
+            return self._executed(key, visit, dataset, process, message, signed.sha256, left)
         except ChildFailed as error:
             late = isinstance(error, ChildTooSlow)
             code = FailureCode.NO_REPLY if late else FailureCode.CRASHED
             return self._failed(message, code, f"{self.name}: {error.reason}")
         except FederatedError as error:
             code = FailureCode.INVALID_APP if isinstance(error, AppNotAdmitted) else FailureCode.PRECONDITION
-            self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
+            self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
             return self._failed(message, code, f"{self.name}: {error}")
         except MobilityError as error:  # the author's key was revoked, has expired, or is no longer trusted
-            self._tell(dataset, "withheld", run=key[0], message=message["id"], why=error.slug)
+            self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
             return self._failed(message, FailureCode.INVALID_APP, f"{self.name}: {error}")
         finally:
             process.lock.release()
@@ -238,7 +262,7 @@ class DataNode:
 
     def _executed(
         self,
-        key: tuple[int, str, str],
+        key: tuple[int, str, str, str],
         visit: _Visit,
         dataset: Dataset,
         process: AppProcess,
@@ -246,13 +270,14 @@ class DataNode:
         digest: bytes,
         seconds: float,
     ) -> bytes:
-        run, name, app = key
+        run, name, app, asker = key
         execution = Execution(
             self.name,
             name,
             run,
             app,
             visit.app.author.key_id,
+            asker,
             message["id"],
             message["type"],
             message["group"],
@@ -260,7 +285,8 @@ class DataNode:
         )
         if dataset.gate is not None:
             dataset.gate.before(execution)
-        facts = {"run": run, "app": app, "message": message["id"], "type": message["type"], "group": message["group"]}
+        facts = {"run": run, "app": app, "asker": asker, "message": message["id"], "type": message["type"]}
+        facts["group"] = message["group"]
         self._tell(dataset, "executed", dataset=name, **facts)
         child = process.started(visit.app, dataset)
         state = self._memory.state(*key)
@@ -285,7 +311,7 @@ class DataNode:
             if dataset.gate is not None:
                 dataset.gate.ended(execution, outcome, time.monotonic() - began)
         if outcome == "raised":
-            self._tell(dataset, "withheld", run=run, message=message["id"], why="raised")
+            self._tell(dataset, "withheld", **_which(key), message=message["id"], why="raised")
             return self._failed(message, FailureCode.RAISED, blamed(answer, dataset, self.name, "the ClientApp"))
         try:
             if outcome == "refused":
@@ -296,7 +322,7 @@ class DataNode:
                 raise
             # What is wrong with a reply is said in names that the app gave, and those may hold data.
             _LOG.warning("%s: withheld: %s", self.name, error)
-            self._tell(dataset, "withheld", run=run, message=message["id"], why=error.slug)
+            self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
             rules = ", ".join([error.slug, *getattr(error, "rules", ())])
             told = f"{self.name}: the reply was withheld ({rules}); why stays there"
             return self._failed(message, FailureCode.PRECONDITION, told)
@@ -304,7 +330,7 @@ class DataNode:
         self._tell(
             dataset, "released", dataset=name, bytes=len(packed), sha256=hashlib.sha256(packed).hexdigest(), **facts
         )
-        self._memory.note(*key, message["id"], digest, packed, encode(answer["state"]))
+        self._memory.note(key, message["id"], digest, packed, encode(answer["state"]))
         return packed
 
     def _reply(self, message: dict[str, Any], reply: Any, execution: Execution, dataset: Dataset) -> dict[str, Any]:
@@ -323,3 +349,13 @@ class DataNode:
         del answered["error"]
         answered["content"] = content
         return answered
+
+
+def _which(key: tuple[int, str, str, str]) -> dict[str, str | int]:
+    run, dataset, app, asker = key
+    return {"run": run, "dataset": dataset, "app": app, "asker": asker}
+
+
+def _require_gate(name: str, dataset: Dataset) -> None:
+    if dataset.policy is not None and dataset.gate is None:
+        raise ValueError(f"the dataset {name} has a policy, and no gate that enforces it: federated.placed makes one")

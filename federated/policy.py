@@ -87,11 +87,14 @@ class AppRequest:
         Key ids whose signatures over the app have been verified.
     message
         Type of the message: ``"train"``, ``"query.count"``.
+    asker
+        Key id of who wants it, for the audit.
     """
 
     digest: str
     signers: tuple[str, ...]
     message: str
+    asker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,17 @@
-"""Policies as a place's TOML file has them; nothing is guessed, and no key is ignored.
+"""Datasets and their policies as a place's TOML file has them; nothing is guessed, and no key is ignored.
 
-A key that is mistyped would else be a limit that does not hold.
+A key that is mistyped would else be a limit that does not hold. ::
+
+    [place.datasets.ward]
+    config = { data = "/srv/ward.csv" }    # what an app finds in context.node_config
+    seconds = 600                          # that it may take for one message
+    memory = "4 GiB"                       # of address space that its process may have
+    reply_bytes = "64 MiB"
+    tell = false                           # whether the text of what it raises leaves
+    environment = { OMP_NUM_THREADS = "2" }
+
+    [place.datasets.ward.policy]           # as `federated.policy` has it; without one nobody is admitted
+    signers = ["5f0c..."]
 """
 
 from __future__ import annotations
@@ -8,14 +19,44 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from agents.declared import bytes_of
 from federated.accounting import Allowance
+from federated.dataset import Dataset
 from federated.errors import PolicyInvalid
 from federated.policy import CountRule, Neighbours, NoiseRule, ReleasePolicy
 
-__all__ = ["policy_from_dict", "read_policies"]
+__all__ = ["datasets_from_table", "policy_from_dict", "read_policies"]
+
+
+def datasets_from_table(table: Any, *, path: object = None) -> dict[str, Dataset]:
+    """Read the table ``[place.datasets]``.
+
+    Parameters
+    ----------
+    path
+        Of the file, for errors.
+
+    Raises
+    ------
+    PolicyInvalid
+    """
+    return {
+        name: _dataset_from_table(name, entry, path) for name, entry in _table("place.datasets", table, path).items()
+    }
+
+
+def _dataset_from_table(name: str, entry: Any, path: object) -> Dataset:
+    where = f"place.datasets.{name}"
+    given = _read_table(where, entry, {key: reader for key, reader in _DATASET.items() if key in _OFFERED}, path)
+    if "memory" in given:
+        given["memory_bytes"] = given.pop("memory")
+    if "policy" in given:
+        given["policy"] = policy_from_dict(name, given["policy"], path=path)
+    return Dataset(**given)
 
 
 def policy_from_dict(dataset: str, table: Mapping[str, Any], *, path: object = None) -> ReleasePolicy:
@@ -159,6 +200,54 @@ def _tables(value: Any) -> list[Any]:
     return list(value)
 
 
+def _seconds(value: Any) -> float:
+    number = _number(value)
+    if number <= 0:
+        raise ValueError("is no number above 0")
+    return number
+
+
+def _size(value: Any) -> int:
+    size = bytes_of(value)
+    if size == 0:
+        raise ValueError("is no size above 0")
+    return size
+
+
+def _settings(value: Any) -> dict[str, Any]:
+    for name, one in _dictionary(value).items():
+        if type(one) not in (str, int, float, bool):
+            raise ValueError(f"has under {name!r} neither a text, nor a number, nor true or false")
+    return dict(value)
+
+
+def _variables(value: Any) -> dict[str, str]:
+    for name, one in _dictionary(value).items():
+        if type(one) is not str or not name or "=" in name or "\0" in name + one:
+            raise ValueError(f"has under {name!r} no text")
+    return dict(value)
+
+
+def _reference(value: Any) -> str:
+    module, colon, qualname = _text(value).partition(":")
+    if not (module and colon and qualname):
+        raise ValueError("is not module:function")
+    return str(value)
+
+
+_DATASET: Final[dict[str, Callable[[Any], Any]]] = {
+    "config": _settings,
+    "seconds": _seconds,
+    "memory": _size,
+    "reply_bytes": _size,
+    "tell": _flag,
+    "environment": _variables,
+    "least": _whole,
+    "loader": _reference,
+    "policy": _dictionary,
+}
+#: A key of which a `Dataset` knows nothing is not read: it would say what nobody heeds.
+_OFFERED: Final = {"memory", *(field.name for field in fields(Dataset))}
 _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "signers": _texts,
     "digests": _texts,

@@ -20,6 +20,7 @@ from federated.channels import ChannelClosed
 from federated.children import AppChild
 from federated.grid import GridExchange
 from federated.links import Journal, NodeLink, RunTally
+from federated.requests import SignedLink
 from mobility.trust import Identity
 
 __all__ = ["Progress", "RunResult", "run_app"]
@@ -117,6 +118,7 @@ def run_app(
     *,
     nodes: NodeLink,
     author: Identity | None = None,
+    asker: Identity | None = None,
     run_config: Mapping[str, Any] | None = None,
     dataset: str | None = None,
     seed: int | None = None,
@@ -137,6 +139,9 @@ def run_app(
         The link to them.
     author
         Who signs it, unless it is signed.
+    asker
+        Who runs it, and signs each request to a node: an owner whom the nodes trust. By default the author, else the
+        `asker` of the link.
     run_config
         Settings in place of the app's own; only such as it has.
     dataset
@@ -175,9 +180,11 @@ def run_app(
             raise AppUnsigned(f"the app {bundle.config.name} is not signed, and nodes take signed apps only")
         bundle = bundle.signed_by(author)
     settings = bundle.config.with_overrides(run_config or {})
+    signer = asker or author or getattr(nodes, "asker", None)
+    link = nodes if signer is None else SignedLink(nodes, signer)
     observer = _Observer(progress)
     exchange = GridExchange(
-        nodes,
+        link,
         _number() if journal is None else int.from_bytes(journal.remember("run", lambda: _number().to_bytes(8))),
         bundle=bundle.to_bytes(),
         app=bundle.digest,

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from agents.client import Client
 from agents.connection import set_client
 from agents.directory_service import DirectoryService
 from agents.errors import AgentsError, ResourceFileInvalid, StoreFailed
+from agents.extensions import Extensions
 from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.protocol import PlaceReply, PlaceRequest, Transfer
@@ -75,6 +77,9 @@ class PlatformSettings:
         By place and name: a function in a bundle that one of `owners` has signed; under ``"*"`` for all places.
     environments
         By place: what it is declared to offer, as `agents.declared` describes it; under ``"*"`` for all places.
+    extensions
+        By place and name: what is given to what other packages offer there, each pickled by cloudpickle; under ``"*"``
+        for all places.
     options
         How places work.
     ports
@@ -92,6 +97,7 @@ class PlatformSettings:
     resources: Mapping[str, bytes] = field(default_factory=dict)
     services: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    extensions: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     options: PlaceOptions = field(default_factory=PlaceOptions)
     ports: Sequence[int] = (0,)
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -169,6 +175,7 @@ class PlaceActor:
             options=settings.options,
             services=_services(name, settings),
             environment=declared_environment(name, settings),
+            extensions=_extensions(folder / "extensions", name, settings),
         )
         client.trust = self._place.trust
         self._opened.set()
@@ -281,6 +288,16 @@ def _services(name: str, settings: PlatformSettings) -> dict[str, ServiceMaker]:
             made |= read_service_file(file, name)
     owners = [PublicIdentity.from_bytes(key) for key in settings.owners]
     return made | shipped_services(settings.services, name, owners)
+
+
+def _extensions(folder: Path, name: str, settings: PlatformSettings) -> Extensions:
+    from ray import cloudpickle
+
+    given: dict[str, list[Callable[[], Any]]] = {}
+    for key in ("*", name):
+        for extension, data in settings.extensions.get(key, {}).items():
+            given.setdefault(extension, []).append(partial(cloudpickle.loads, data))
+    return Extensions(folder, _place_files(name, settings), given)
 
 
 def _resources(name: str, settings: PlatformSettings) -> Resources:

@@ -14,12 +14,12 @@ from agents._ray.cluster import Reached
 from agents._ray.membership import PLATFORM_NAMESPACE, RayGcs, named_actor, nodes
 from agents._ray.transport import DIRECTORY, RayTransport
 from agents.client import Client
-from agents.errors import AgentsError, DirectoryUnreachable, ResourceUnusable
+from agents.errors import AgentsError, DirectoryUnreachable, ExtensionUnusable, ResourceUnusable
 from agents.place.trusting import MemberTrust
 from agents.platform import Platform
 from mobility.trust import Identity, TrustSource
 
-__all__ = ["open_platform", "pickled_resources"]
+__all__ = ["open_platform", "pickled_extensions", "pickled_resources"]
 
 _HEAD: Final = "node:__internal_head__"
 
@@ -115,3 +115,25 @@ def pickled_resources(given: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes
                     remedy="Have it made there: give agents.resources.Made(function), or describe it in a TOML file.",
                 ) from error
     return {place: cloudpickle.dumps(dict(offered)) for place, offered in given.items()}
+
+
+def pickled_extensions(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, bytes]]:
+    """What is given to extensions, by place and name, as it travels to the places.
+
+    Raises
+    ------
+    ExtensionUnusable
+        For what cannot be sent; names place and extension.
+    """
+    from ray import cloudpickle
+
+    pickled: dict[str, dict[str, bytes]] = {}
+    for place, named in given.items():
+        pickled[place] = {}
+        for name, value in named.items():
+            try:
+                pickled[place][name] = cloudpickle.dumps(value)
+            except Exception as error:  # whatever the value's own pickling raises
+                problem = f"is given what cannot be sent there: {type(error).__name__}: {error}"
+                raise ExtensionUnusable(place, name, problem) from error
+    return pickled

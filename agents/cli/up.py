@@ -83,7 +83,7 @@ def up(
 
 def _resource_files(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
     """By place, or ``*``: the file. All are read now, so that a mistake shows before anything is started."""
-    from agents.resources import read_resource_file
+    from agents.placefile import check_place_file
 
     files: dict[str, Path] = {}
     for text in given:
@@ -96,7 +96,7 @@ def _resource_files(given: Sequence[str], names: Sequence[str]) -> dict[str, Pat
                 f"there are two files for {'every place' if key == '*' else key}", param_hint="--resources"
             )
         files[key] = existing_file(Path(file)).absolute()
-        read_resource_file(files[key])
+        check_place_file(files[key])
     return files
 
 

@@ -24,6 +24,7 @@ from agents.declared import DeclaredEnvironment
 from agents.directory import Registration, WriterOver
 from agents.errors import DirectoryUnreachable, PlaceUnreachable
 from agents.eventlog import EventKind
+from agents.extensions import Extensions
 from agents.fetching import Units
 from agents.itinerary import Way, way_of
 from agents.place.admission import Admission
@@ -111,6 +112,8 @@ class Place:
         What it tells of itself, beside host, process and versions.
     environment
         What it is declared to offer, in the stead of what its host tells.
+    extensions
+        What other packages offer there; opened here, and closed with the place.
     handle_of
         Makes what an agent gets as a handle of another one, from its id.
     """
@@ -131,6 +134,7 @@ class Place:
         cell_kind: CellKind = cell_for,
         services: Mapping[str, ServiceMaker] | None = None,
         environment: DeclaredEnvironment | None = None,
+        extensions: Extensions | None = None,
     ) -> None:
         if identity.name != name:
             raise ValueError(f"the place {name} cannot sign as {identity.name}")
@@ -172,7 +176,13 @@ class Place:
         self.post = Post(self.core, self._run)
         self.units = Units(transport, lambda: self.trust, meet=self.refresh_members, store=store)
         self.repository = Repository(self.core, self.units, self.refresh_members)
-        self.serving = Serving(self.core, self, services or {}, self._resources.problem)
+        self._extensions = extensions
+        offered, problem = dict(services or {}), self._resources.problem
+        if extensions is not None:
+            extensions.open(name, identity, self.trust)
+            offered |= extensions.services
+            problem = problem or extensions.problem
+        self.serving = Serving(self.core, self, offered, problem)
         self.fragments = Fragments(self.core, self, self.serving, self.refresh_members)
         self._requesting = Requesting(self.core, self.units, self.repository, branching)
         self._pulling = Pulling(self.core, self, self.units, self.landing)
@@ -302,6 +312,8 @@ class Place:
     def _close_rooms(self) -> None:
         self.serving.close()
         self._requesting.close()
+        for error in self._extensions.close() if self._extensions is not None else ():
+            self._failed(error)
 
     def refresh_members(self) -> bool:
         """Ask who else is there, without waiting for the next renewal of the lease; whether that brought any news."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from agents.client import Client
 from agents.declared import declared_of
 from agents.directory_service import DirectoryService
 from agents.errors import DirectoryUnreachable, PlaceUnreachable, UnknownPlace
+from agents.extensions import Extensions, check_extensions
 from agents.handle import Handle
 from agents.place import Place, PlaceOptions
 from agents.place.trusting import MemberTrust
+from agents.placefile import check_place_file
 from agents.platform import Platform
 from agents.protocol import PlaceReply, PlaceRequest
 from agents.resources import Resources
@@ -217,6 +220,10 @@ class LocalPlatform(Platform):
         Who launches; a new identity unless given, trusted by every place.
     environments
         By place (``"*"``: every place): what it is declared to offer, as `agents.declared` describes it.
+    extensions
+        By place (``"*"``: every place), by name: what is given to what other packages offer at places.
+    place_files
+        By place (``"*"``: every place): a TOML file of which the tables of extensions are read.
 
     >>> from agents.testing import LocalPlatform
     >>> with LocalPlatform(["oslo", "lima"], resources={"lima": {"n": 3}}) as platform:
@@ -236,8 +243,15 @@ class LocalPlatform(Platform):
         owner: Identity | None = None,
         services: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
         environments: Mapping[str, Mapping[str, Any]] | None = None,
+        extensions: Mapping[str, Mapping[str, Any]] | None = None,
+        place_files: Mapping[str, Path] | None = None,
     ) -> None:
         self._services = checked_services(services or {})
+        self._extensions = extensions or {}
+        self._place_files = place_files or {}
+        check_extensions(self._extensions)
+        for file in self._place_files.values():
+            check_place_file(file)
         self._temporary = tempfile.TemporaryDirectory(prefix="sojourn-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary is not None else Path(folder or ".")
         self.net = LocalNet()
@@ -282,6 +296,7 @@ class LocalPlatform(Platform):
             options=self._options,
             services={**self._services.get("*", {}), **self._services.get(name, {})},
             environment=declared_of(name, self.environments),
+            extensions=self._extensions_of(name),
         )
         self.running[name] = place
         self._lines[name] = line
@@ -290,6 +305,14 @@ class LocalPlatform(Platform):
         for other in self.running.values():
             other.refresh_members()
         return place
+
+    def _extensions_of(self, name: str) -> Extensions:
+        files = [self._place_files[key] for key in ("*", name) if key in self._place_files]
+        given: dict[str, list[Callable[[], Any]]] = {}
+        for key in ("*", name):
+            for extension in self._extensions.get(key, {}):
+                given.setdefault(extension, []).append(partial(self._extensions[key].__getitem__, extension))
+        return Extensions(self.folder / "places" / name / "extensions", files, given)
 
     def kill(self, name: str) -> None:
         """End a place as ``kill -9`` would: it says nothing, and what it had in memory is gone."""

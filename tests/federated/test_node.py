@@ -19,6 +19,7 @@ from federated.errors import FederatedError
 from federated.local import LocalNodes
 from federated.messages import FailureCode, node_number, pack_message, read_answer
 from federated.node import DataNode
+from federated.requests import sign_request
 from mobility.plain import PlainLimits
 from mobility.trust import Identity, TrustEntry, TrustList
 from tests.federated.probes import probe
@@ -39,6 +40,20 @@ class Owner:
         return self.list
 
 
+#: Who runs apps here, whatever becomes of their author.
+ASKER = Identity.generate("hugo", "owner")
+
+
+class Besides:
+    """A trust list, and whoever asks."""
+
+    def __init__(self, trust: Owner) -> None:
+        self.trust = trust
+
+    def current(self) -> TrustList:
+        return self.trust.current().trusting(TrustEntry(ASKER.public, "hugo", (ASKER.public.role,)))
+
+
 class Asking:
     """A node, and an app that is asked through bytes, as a server would."""
 
@@ -51,7 +66,8 @@ class Asking:
         )
         self.folder = folder
         self.app = app.signed_by(ada)
-        self.node = DataNode("oslo", {"data": self.dataset}, self.trust, folder=folder)
+        self.asker = ASKER
+        self.node = DataNode("oslo", {"data": self.dataset}, Besides(self.trust), folder=folder)
         self.count = 0
 
     def change(self, **dataset: Any) -> None:
@@ -60,10 +76,11 @@ class Asking:
 
     def restart(self) -> None:
         self.node.close()
-        self.node = DataNode("oslo", {"data": self.dataset}, self.trust, folder=self.folder)
+        self.node = DataNode("oslo", {"data": self.dataset}, Besides(self.trust), folder=self.folder)
 
     def say(self, do: str, **parts: Any) -> dict[str, Any]:
-        return read_answer(self.node.handle(pack_message(do, **parts)), "oslo", LIMITS)
+        request = sign_request(pack_message(do, **parts), "oslo", self.asker)
+        return read_answer(self.node.handle(request), "oslo", LIMITS)
 
     def admit(self, *, run: int = 7, settings: Mapping[str, Setting] | None = None) -> dict[str, Any]:
         known = self.app.config.with_overrides({})
@@ -545,7 +562,7 @@ class Strict:
         self.outcomes: list[str] = []
         self.unwanted: list[str] = []
 
-    def admit(self, dataset: str, app: str, author: str) -> None:
+    def admit(self, dataset: str, app: str, author: str, asker: str) -> None:
         if author in self.unwanted:
             raise RecordsRefused("not this author")
 
@@ -617,7 +634,8 @@ def test_what_cannot_be_written_down_does_not_happen(asking: Make, event: str, t
 def test_junk_is_answered(asking: Make, junk: bytes) -> None:
     """Whatever comes through the door, the node answers and goes on."""
     one = asking(GOOD)
-    assert read_answer(one.node.handle(junk), "oslo", LIMITS)["do"] == "refused"
+    for data in (junk, sign_request(junk, "oslo", ASKER)):
+        assert read_answer(one.node.handle(data), "oslo", LIMITS)["do"] == "refused"
 
 
 def test_local_nodes_say_who_is_down(ada: Identity) -> None:

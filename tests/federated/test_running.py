@@ -466,7 +466,10 @@ from federated.journal import RoundJournal, run_digest
 from mobility.trust import Identity, TrustEntry, TrustList
 
 folder, app, mark, killed_at = Path(sys.argv[1]), AppBundle.from_dir(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-ada = Identity.generate("ada", "owner")
+key = folder / "ada.key"  # runs belong to who asks: whoever goes on with one has his key
+if not key.exists():
+    Identity.generate("ada", "owner").save(key)
+ada = Identity.load(key)
 trust = TrustList().trusting(TrustEntry(ada.public, "ada", (ada.public.role,)))
 dataset = Dataset(
     admission=AppAdmission(signers=frozenset({ada.key_id})), environment={"MARK": mark}
