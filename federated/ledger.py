@@ -158,6 +158,13 @@ class Ledger:
         with self._look():
             return (dataset, run, message) in self._sums.committed
 
+    def has_reserved(self, dataset: str, run: str, message: str) -> bool:
+        """Whether the answer to this message is spent, whether or not it has left."""
+        with self._look():
+            about = (dataset, run, message)
+            waiting = self._sums.open.values()
+            return about in self._sums.committed or any((one.dataset, one.run, one.message) == about for one in waiting)
+
     def rows(self) -> list[LedgerRow]:
         """All rows, read and verified anew.
 

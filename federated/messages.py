@@ -6,6 +6,7 @@ request             fields                                                      
 ``admit``           run, dataset, bundle, settings, number, of                  ``admitted`` or ``refused``
 ``message``         run, dataset, app, message, seconds                         ``reply``, or ``unknown``: admit first
 ``end``             run, dataset, app                                           ``ended``
+``query``           dataset, id, query, noise                                   ``answered`` or ``refused``
 ==================  ==========================================================  =====================================
 
 A message is one of Flower's as plain data; see `federated._flower.records`.
@@ -90,6 +91,7 @@ _REQUESTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     },
     "message": {"run": int, "dataset": (str, type(None)), "app": str, "message": dict, "seconds": float},
     "end": {"run": int, "dataset": (str, type(None)), "app": str},
+    "query": {"dataset": (str, type(None)), "id": str, "query": dict, "noise": (dict, type(None))},
 }
 _ANSWERS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "admitted": {"dataset": str},
@@ -97,6 +99,7 @@ _ANSWERS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "reply": {"message": dict},
     "unknown": {},
     "ended": {},
+    "answered": {"dataset": str, "result": dict},
 }
 _HEADER: Final[dict[str, type]] = {
     "type": str,

@@ -37,6 +37,7 @@ from federated.errors import FederatedError
 from federated.fab import AppLimits
 from federated.hosting import AppProcess, AppProcesses, blamed
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
+from federated.querydesk import QueryDesk
 from federated.remembering import RunMemory
 from federated.requests import NonceBook, SignedRequest, trusted_owner, verify_request
 from mobility.errors import MobilityError
@@ -106,6 +107,7 @@ class DataNode:
         self._processes = AppProcesses(name, folder)
         self._memory = RunMemory(None if folder is None else folder / "runs.sqlite")
         self._nonces = NonceBook(None if folder is None else folder / "requests.sqlite")
+        self._desk = QueryDesk(folder)
         self._visits: dict[tuple[int, str, str, str], _Visit] = {}
         self._lock = threading.Lock()
 
@@ -133,6 +135,7 @@ class DataNode:
         self._processes.close()
         self._memory.close()
         self._nonces.close()
+        self._desk.close()
 
     # -- the door
 
@@ -145,6 +148,9 @@ class DataNode:
                 return self._admit(request, signed.asker.key_id)
             if request["do"] == "end":
                 return self._end(request, signed.asker.key_id)
+            if request["do"] == "query":
+                name, dataset = self._dataset(request["dataset"])
+                return self._desk.answer(name, dataset, request, signed.asker.key_id, signed.sha256)
             return self._message(request, signed)
         except sqlite3.ProgrammingError:
             return pack_message("refused", why="closed", reason=f"{self.name} is closed")

@@ -230,11 +230,10 @@ def _equal(column: NDArray[Any], value: Value) -> NDArray[np.bool_]:
 
 
 def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
-    if column.dtype.kind == "f":
-        return np.isnan(column)
-    return (
-        np.asarray(column == np.array(None, object), bool) if column.dtype.kind == "O" else np.zeros(len(column), bool)
-    )
+    if column.dtype.kind == "O":
+        return np.array([one is None for one in column], bool)
+    missing = np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column))
+    return missing.astype(np.bool_)
 
 
 # -- what leaves
