@@ -8,8 +8,8 @@ In this order, and one at a time for each data set:
 4. it is reserved in the ledger, and the audit log has an entry of it;
 5. it is committed, and leaves.
 
-A query that comes again, by its id and asker, gets the answer that was kept, and is paid once, wherever the node was killed
-in between. What is kept and was never reserved has not left; it is paid when it comes again.
+A query that comes again, by its id and asker, gets the answer that was kept, and is paid once, wherever the node was
+killed in between. What is kept and was never reserved has not left; it is paid when the query comes again.
 """
 
 from __future__ import annotations

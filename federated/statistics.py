@@ -22,7 +22,8 @@ Rules
 3. Laplace noise is discrete and drawn exactly (`federated.noise`), and the whole answer costs its epsilon. Gaussian
    noise costs rho; epsilon and delta are those of the whole answer, by the analytic Gaussian mechanism.
 4. A cell is held back whole if its number of records, as it would leave, is below `least`. With noise that is
-   a choice made after the noise, and tells nothing more.
+   a choice made after the noise, and tells nothing more. The bins of quantiles that have noise are held back all
+   together, by their sum: to lose the small ones alone would bend the distribution.
 5. What leaves without noise has no guarantee. Cells held back and the difference of two such answers can tell of one
    record: that is for the owner to weigh who allows it.
 
@@ -261,8 +262,7 @@ def _exact(
     cells = np.stack(sums, axis=1)
     if not np.isfinite(cells).all() or not math.isfinite(centre):
         raise QueryInvalid("its sums are too large for a number, without bounds")
-    kept = tuple(tuple(cell) if cell[0] >= least else None for cell in cells.tolist())
-    return SiteAnswer(kept, centre, (0.0,) * parts, least=least)
+    return SiteAnswer(_kept(cells, cells[:, 0], least), centre, (0.0,) * parts, least=least)
 
 
 def _noised(
@@ -301,8 +301,17 @@ def _noised(
         sigma, rho = gaussian.sigma, gaussian.rho
     factors = np.array([scale**power / unit for power in range(parts)])
     cells = noised.reshape(total, parts) * factors
-    kept = tuple(tuple(cell) if cell[0] >= least else None for cell in cells.tolist())
+    records = cells[:, 0]
+    if query.kind is QueryKind.QUANTILES:
+        records = np.repeat(records.reshape(-1, query.bins).sum(axis=1), query.bins)
+    kept = _kept(cells, records, least)
     return SiteAnswer(kept, centre, tuple((sigma * factors).tolist()), asked.epsilon, asked.delta, rho, least)
+
+
+def _kept(cells: NDArray[np.float64], records: NDArray[np.float64], least: int) -> tuple[tuple[float, ...] | None, ...]:
+    """Without those of too few records. A number below zero, which noise can make, is a number like others."""
+    large = (records >= least).tolist() if least > 0 else [True] * len(cells)
+    return tuple(tuple(cell) if there else None for cell, there in zip(cells.tolist(), large, strict=True))
 
 
 def _middle(bounds: tuple[float, float]) -> float:
