@@ -158,12 +158,13 @@ class Ledger:
         with self._look():
             return (dataset, run, message) in self._sums.committed
 
-    def has_reserved(self, dataset: str, run: str, message: str) -> bool:
-        """Whether the answer to this message is spent, whether or not it has left."""
+    def reserved(self, dataset: str, run: str, message: str) -> Reservation | None:
+        """The reservation for the answer to this message that was not committed, the last one of several."""
         with self._look():
-            about = (dataset, run, message)
-            waiting = self._sums.open.values()
-            return about in self._sums.committed or any((one.dataset, one.run, one.message) == about for one in waiting)
+            for row in reversed(self._sums.open.values()):
+                if (row.dataset, row.run, row.message) == (dataset, run, message):
+                    return Reservation(row.number, dataset, run, message, row.cost)
+        return None
 
     def rows(self) -> list[LedgerRow]:
         """All rows, read and verified anew.

@@ -111,9 +111,10 @@ class QueryDesk:
         kept = self._kept(asked)
         if kept is not None and kept[0] != sha256:
             raise QueryInvalid(f"another query came under the id {asked.id!r}, which was answered")
-        if kept is not None and asked.is_spent:
+        if kept is not None and asked.has_left:
             return kept[1]
-        asked.check_budget()
+        if kept is None or not asked.is_reserved:
+            asked.check_budget()
         if kept is not None:
             answer = kept[1]
         else:
@@ -188,9 +189,14 @@ class _Asked:
         return rule
 
     @property
-    def is_spent(self) -> bool:
-        """Whether its answer has been reserved."""
-        return self.custodian.ledger.has_reserved(self.dataset, self.run, self.asker)
+    def has_left(self) -> bool:
+        """Whether its answer has."""
+        return self.custodian.ledger.has_released(self.dataset, self.run, self.asker)
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether its answer is paid, and the node ended before it left."""
+        return self.custodian.ledger.reserved(self.dataset, self.run, self.asker) is not None
 
     def check_budget(self) -> None:
         """Refuse what the ledger has no room for."""
@@ -201,10 +207,12 @@ class _Asked:
             raise BudgetSpent(self.dataset, lack.what, spent=lack.spent, needed=lack.needed, allowed=lack.allowed)
 
     def release(self, answer: bytes) -> None:
-        """Spend it and write it down."""
+        """Spend it, unless that was done before the node ended, and write it down."""
         ledger = self.custodian.ledger
         try:
-            row = ledger.reserve(self.dataset, self.run, self.asker, _TYPE, self.cost, self.policy.allowance)
+            row = ledger.reserved(self.dataset, self.run, self.asker) or ledger.reserve(
+                self.dataset, self.run, self.asker, _TYPE, self.cost, self.policy.allowance
+            )
         except BudgetSpent as error:
             self.note(AuditKind.WITHHELD, rules=[error.what])
             raise
