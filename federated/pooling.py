@@ -6,9 +6,9 @@ read from it (from two pools, before and after a data set, it can).
 The error of an estimate is the standard deviation that noise gives it; for means and variances in the first order of
 their Taylor series (the delta method), given what was estimated. Quantiles are read from the summed histogram, its
 running sum made to rise, evenly within a bin (Wasserman and Zhou 2010, for histograms as private estimates of a
-distribution): their error is the way to the farther end of the bins in which the quantile can lie, if its rank is off by
-one standard deviation, and records that were held back lie all below it, or all above. Without noise and with nothing
-held back, that is less than one bin. The exponential mechanism (McSherry and Talwar 2007;
+distribution): their error is the way to the farther end of the bins in which the quantile can lie, if its rank is off
+by one standard deviation, and records that were held back lie all below it, or all above. Without noise and with
+nothing held back, that is one bin at most. The exponential mechanism (McSherry and Talwar 2007;
 Smith 2011) is finer at one site, but what it gives cannot be added up.
 
 A cell that a data set holds back counts as nothing there, and `Estimate.hidden` says of how many. Where all hold it
@@ -239,9 +239,8 @@ def _quantiles(query: Query, group: Value | None, pool: Mapping[str, Any], cells
         # Of what is held back up to a bin, all may be there, or nothing.
         least = [one + more + off - probability * (total + more) for one, more in zip(running, slack, strict=True)]
         most = [one - off - probability * (total + slack[-1] - more) for one, more in zip(running, slack, strict=True)]
-        first = next(
-            (number for number, one in enumerate(least) if one >= 0 and running[number] + slack[number] + off > 0), 0
-        )
+        some = [one + more + off > 0 for one, more in zip(running, slack, strict=True)]
+        first = next((number for number, one in enumerate(least) if one >= 0 and some[number]), 0)
         last = next((number for number, one in enumerate(most) if one >= 0 and running[number] > 0), len(most) - 1)
         errors.append(width * max(value - first, last + 1 - value))
     return Estimate(group, tuple(values), tuple(errors), total, hidden)

@@ -79,7 +79,9 @@ def expected(query: Query, data: dict[str, np.ndarray]) -> list[list[float]]:
                 QueryKind.VARIANCE: lambda: [clipped.var()],
                 QueryKind.HISTOGRAM: lambda: np.histogram(x, EDGES)[0],
                 QueryKind.COUNTS: lambda: [(data["year"][chosen] == year).sum() for year in (2020, 2022)],
-                QueryKind.QUANTILES: lambda: np.quantile(clipped, [0.1, 0.5], method="inverted_cdf"),
+                QueryKind.QUANTILES: lambda: np.quantile(
+                    clipped, [0.1 - 1e-9, 0.1 + 1e-9, 0.5 - 1e-9, 0.5 + 1e-9], method="inverted_cdf"
+                ),
             }[query.kind]()
         )
     return [[float(one) for one in row] for row in found]
@@ -116,8 +118,9 @@ def test_sites_together_are_as_all_data_in_one_place(query, seed, sizes):
     found = pooled(query, [measured(query, site) for site in sites])
     for estimate, right in zip(found, expected(query, everything), strict=True):
         if query.kind is QueryKind.QUANTILES:
-            for value, error, true in zip(estimate.values, estimate.errors, right, strict=True):
-                assert abs(value - true) <= error
+            # Where a rank falls on a record, rounding decides whether that one or the next is meant.
+            for value, error, *meant in zip(estimate.values, estimate.errors, right[::2], right[1::2], strict=True):
+                assert min(abs(value - one) for one in meant) <= error * (1 + 1e-9) and error < 1.0001 * 10 / 16
         else:
             assert estimate.values == pytest.approx(right, rel=1e-9, abs=1e-9)
             assert all(error == 0 for error in estimate.errors)
