@@ -61,7 +61,7 @@ class Loading:
         self._thread.start()
         self._thread.join(seconds)
         if not outcome:
-            raise LoaderFailed(self._dataset, f"its loader was not done after {seconds:g} seconds")
+            raise LoaderFailed(self._dataset, f"its loader was not done after {seconds:.3g} seconds")
         if isinstance(outcome[0], Exception):
             error = outcome[0]
             _LOG.warning("%s: the loader failed", self._dataset, exc_info=error)
@@ -118,6 +118,8 @@ def _column(name: str, given: Any) -> NDArray[Any]:
         raise _Unusable(f"its column {name!r} has {column.ndim} dimensions, and one is a column")
     if column.dtype.kind in "biuf":
         return column
+    if column.dtype.kind == "U" and not isinstance(given, np.ndarray):
+        column = np.array(list(given), object)  # else what is missing would be the text "nan"
     if column.dtype.kind not in "UO":
         raise _Unusable(f"its column {name!r} has neither numbers nor texts")
     texts = column.astype(object)

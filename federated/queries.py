@@ -101,8 +101,8 @@ class QueryNoise:
     delta: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("epsilon", self.epsilon), ("delta", self.delta)):
-            if value is not None and type(value) not in (int, float):
+        for name, value in (("epsilon", self.epsilon), ("delta", 0.5 if self.delta is None else self.delta)):
+            if type(value) not in (int, float):
                 raise QueryInvalid(f"{name} is a number, not {value!r:.80}")
         if not 1e-9 <= self.epsilon <= 1e6:
             raise QueryInvalid(f"epsilon is between 1e-9 and 1e6, not {self.epsilon!r}")
