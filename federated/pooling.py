@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from federated.queries import Query, QueryKind, Value
+from federated.conditions import Value
+from federated.queries import Query, QueryKind
 
 __all__ = ["Estimate", "add_answer", "estimates", "new_pool"]
 

@@ -16,24 +16,18 @@ The values of groups and categories are named by whoever asks: which there are w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 from federated.accounting import mu_for
+from federated.conditions import MOST_CELLS, Condition, Value, checked_name, checked_values, plain_sequence
 from federated.errors import QueryInvalid
 
-__all__ = ["Condition", "Query", "QueryKind", "QueryNoise", "Value"]
+__all__ = ["Query", "QueryKind", "QueryNoise"]
 
-#: What a condition, a group or a category is held against.
-Value: TypeAlias = str | int | float | bool
-
-_OPERATORS: Final = ("==", "!=", "<", "<=", ">", ">=", "in")
-_MOST_CELLS: Final = 10_000  # of one query, in all groups
 _MOST_CONDITIONS: Final = 16
-_MOST_TEXT: Final = 256
 _LARGEST: Final = 1e100  # of a bound: its square is a number still
 
 
@@ -51,41 +45,6 @@ class QueryKind(StrEnum):
 
 #: Kinds whose numbers are clipped.
 _CLIPPED: Final = frozenset({QueryKind.SUM, QueryKind.MEAN, QueryKind.VARIANCE, QueryKind.QUANTILES})
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What a record has to meet.
-
-    Attributes
-    ----------
-    column
-        Of the record.
-    operator
-        ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` or ``in``.
-    value
-        With which its value is compared; for ``in``, several.
-    """
-
-    column: str
-    operator: str
-    value: Value | tuple[Value, ...]
-
-    def __post_init__(self) -> None:
-        _text("the column of a condition", self.column)
-        if self.operator not in _OPERATORS:
-            raise QueryInvalid(f"a condition compares by one of {', '.join(_OPERATORS)}, not by {self.operator!r:.40}")
-        if self.operator == "in":
-            object.__setattr__(self, "value", _values(f"the condition on {self.column}", self.value))
-        else:
-            _value(f"the condition on {self.column}", self.value)
-            if self.operator not in ("==", "!=") and type(self.value) not in (int, float):
-                raise QueryInvalid(f"the condition on {self.column} orders by a number, not by {self.value!r:.80}")
-
-    def to_plain(self) -> list[Any]:
-        """As it travels."""
-        value = list(self.value) if isinstance(self.value, tuple) else self.value
-        return [self.column, self.operator, value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +132,7 @@ class Query:
         if (self.column is None) != (kind is QueryKind.COUNT):
             raise QueryInvalid("a count has no column, and every other query has one")
         if self.column is not None:
-            _text("the column", self.column)
+            checked_name("the column", self.column)
         if self.bounds is not None:
             if kind not in _CLIPPED:
                 raise QueryInvalid(f"a {kind} is not clipped to bounds")
@@ -186,17 +145,17 @@ class Query:
         if (self.group is None) != (not self.groups):
             raise QueryInvalid("a group is a column with the values that are asked for")
         if self.group is not None:
-            _text("the column of a group", self.group)
-            _values("groups", self.groups)
+            checked_name("the column of a group", self.group)
+            checked_values("groups", self.groups)
 
     def _check_cells(self) -> None:
         kind = self.kind
         if (kind is QueryKind.HISTOGRAM) != bool(self.edges) or (kind is QueryKind.COUNTS) != bool(self.categories):
             raise QueryInvalid("a histogram has edges, counts have categories, and no other query has them")
         if self.edges:
-            _rising("edges", self.edges, 2, _MOST_CELLS + 1)
+            _rising("edges", self.edges, 2, MOST_CELLS + 1)
         if self.categories:
-            _values("categories", self.categories)
+            checked_values("categories", self.categories)
         if (kind is QueryKind.QUANTILES) != bool(self.probabilities) or (kind is QueryKind.QUANTILES) != bool(
             self.bins
         ):
@@ -206,8 +165,8 @@ class Query:
                 raise QueryInvalid(f"a probability is between 0 and 1, not {one!r:.80}")
         if type(self.bins) is not int or (self.bins and self.bins < 2):
             raise QueryInvalid(f"bins are a whole number of at least 2, not {self.bins!r:.80}")
-        if len(self.probabilities) > _MOST_CELLS or self.cells * max(1, len(self.groups)) > _MOST_CELLS:
-            raise QueryInvalid(f"one query has {_MOST_CELLS} cells at most")
+        if len(self.probabilities) > MOST_CELLS or self.cells * max(1, len(self.groups)) > MOST_CELLS:
+            raise QueryInvalid(f"one query has {MOST_CELLS} cells at most")
 
     @property
     def cells(self) -> int:
@@ -286,7 +245,7 @@ class Query:
         group: tuple[str, Sequence[Value]] | None = None,
     ) -> Self:
         """Counts between edges."""
-        return cls._made(QueryKind.HISTOGRAM, column, where, group, edges=_sequence("edges", edges))
+        return cls._made(QueryKind.HISTOGRAM, column, where, group, edges=plain_sequence("edges", edges))
 
     @classmethod
     def quantiles(
@@ -300,7 +259,7 @@ class Query:
         group: tuple[str, Sequence[Value]] | None = None,
     ) -> Self:
         """Values below which these parts of a column are; more bins are finer, and get more noise in all."""
-        asked = _sequence("probabilities", probabilities)
+        asked = plain_sequence("probabilities", probabilities)
         return cls._made(
             QueryKind.QUANTILES, column, where, group, bounds=_pair(bounds), probabilities=asked, bins=bins
         )
@@ -315,12 +274,12 @@ class Query:
         group: tuple[str, Sequence[Value]] | None = None,
     ) -> Self:
         """Counts by category."""
-        return cls._made(QueryKind.COUNTS, column, where, group, categories=_sequence("categories", categories))
+        return cls._made(QueryKind.COUNTS, column, where, group, categories=plain_sequence("categories", categories))
 
     @classmethod
     def _made(cls, kind: QueryKind, column: str | None, where: Any, group: Any, **more: Any) -> Self:
         conditions = []
-        for one in _sequence("where", where):
+        for one in plain_sequence("where", where):
             if isinstance(one, str) or not isinstance(one, Sequence) or len(one) != 3:
                 raise QueryInvalid(f"a condition is a column, an operator and a value, not {one!r:.80}")
             conditions.append(Condition(*one))
@@ -328,7 +287,7 @@ class Query:
         if group is not None:
             if isinstance(group, str) or not isinstance(group, Sequence) or len(group) != 2:
                 raise QueryInvalid("a group is a column and a list of its values")
-            grouped = {"group": group[0], "groups": _sequence("groups", group[1])}
+            grouped = {"group": group[0], "groups": plain_sequence("groups", group[1])}
         return cls(kind=kind, column=column, where=tuple(conditions), **grouped, **more)
 
     # -- travelling
@@ -369,48 +328,17 @@ class Query:
             value["where"],
             None if group is None else (group, groups),
             bounds=None if bounds is None else _pair(bounds),
-            edges=_sequence("edges", value["edges"]),
-            categories=_sequence("categories", value["categories"]),
-            probabilities=_sequence("probabilities", value["probabilities"]),
+            edges=plain_sequence("edges", value["edges"]),
+            categories=plain_sequence("categories", value["categories"]),
+            probabilities=plain_sequence("probabilities", value["probabilities"]),
             bins=value["bins"],
         )
-
-
-def _text(what: str, value: Any) -> None:
-    if type(value) is not str or not 0 < len(value) <= _MOST_TEXT:
-        raise QueryInvalid(f"{what} is a name of 1 to {_MOST_TEXT} letters, not {value!r:.80}")
-
-
-def _value(what: str, value: Any) -> None:
-    if type(value) not in (str, int, float, bool) or (type(value) is str and len(value) > _MOST_TEXT):
-        raise QueryInvalid(f"{what} has a value that is no text, number or truth value: {value!r:.80}")
-    if type(value) is float and not math.isfinite(value):
-        raise QueryInvalid(f"{what} has the number {value!r}")
-    if type(value) is int and not -(2**63) <= value < 2**63:
-        raise QueryInvalid(f"{what} has a whole number of more than 64 bits")
-
-
-def _values(what: str, values: Any) -> tuple[Value, ...]:
-    """Distinct ones; 1, 1.0 and True are the same."""
-    given = _sequence(what, values)
-    for value in given:
-        _value(what, value)
-    if not given or len(given) > _MOST_CELLS or len(set(given)) != len(given):
-        raise QueryInvalid(f"{what}: 1 to {_MOST_CELLS} values, each once")
-    return given
-
-
-def _sequence(what: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise QueryInvalid(f"{what} is a list, not {values!r:.80}")
-    # Numbers of numpy are numbers of Python here, so that they travel.
-    return tuple(one.item() if hasattr(one, "item") else one for one in values)
 
 
 def _pair(values: Any) -> tuple[float, float] | None:
     if values is None:
         return None
-    pair = _sequence("bounds", values)
+    pair = plain_sequence("bounds", values)
     _rising("bounds", pair, 2, 2)
     return float(pair[0]), float(pair[1])
 

@@ -46,9 +46,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.accounting import FREE, Cost, mu_for
+from federated.conditions import Condition, Value
 from federated.errors import QueryInvalid
 from federated.noise import Gaussian, Noise
-from federated.queries import Condition, Query, QueryKind, QueryNoise, Value
+from federated.queries import Query, QueryKind, QueryNoise
 
 __all__ = ["SiteAnswer", "cost_of", "measured", "parts_of"]
 

@@ -16,11 +16,12 @@ from typing import Any, Final
 from agents import Platform
 from agents.errors import MoveFailed, PlaceUnreachable, UnknownPlace
 from agents.trail import Trail
+from federated.conditions import Value
 from federated.errors import QueryInvalid, TourEnded
 from federated.messages import pack_message
 from federated.placed import SERVICE
 from federated.pooling import Estimate, add_answer, estimates, new_pool
-from federated.queries import Query, QueryNoise, Value
+from federated.queries import Query, QueryNoise
 from federated.requests import sign_request
 from federated.statistics import parts_of
 from federated.touring import touring
