@@ -77,7 +77,7 @@ class Custodian:
         self.policies = dict(policies)
         self.ledger = ledger
         self.audit = audit
-        self._noise = noise
+        self.noise = noise or Noise()
         self._lock = threading.Lock()
         self._leaving: set[tuple[str, str, str]] = set()
 
@@ -249,7 +249,7 @@ class Custodian:
         ruling = policy.judge(request, Spent())
         if not ruling.allowed:
             return self._withheld(about, Released(ruling))
-        result = released(policy, reply, sent, self._noise)
+        result = released(policy, reply, sent, self.noise)
         if result.reply is None:
             return self._withheld(about, result)
         data = encode(result.reply)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -129,6 +129,9 @@ class Dataset:
         That it may return.
     memory_bytes
         Of address space that its process may have; None: any.
+    loader
+        What gives the columns of which queries ask (`federated.columns`): ``"module:function"``, or a function of
+        `config`. None: no queries.
     tell
         Whether the text of what an app raises leaves the node. It may hold data, so as a rule only its kind does.
     least
@@ -148,6 +151,7 @@ class Dataset:
     seconds: float = 3600.0
     reply_bytes: int = 256 << 20
     memory_bytes: int | None = None
+    loader: str | Callable[[Mapping[str, Setting]], Any] | None = None
     tell: bool = False
     least: int | None = None
     fellows: frozenset[str] | None = None

@@ -7,6 +7,9 @@
     ├── NotReleased          not-released         the policy forbids what was asked for, or what would leave
     ├── BudgetSpent          budget-spent         a data set has no rounds or no epsilon left for this
     ├── AlreadyReleased      already-released     the answer to this message has left before
+    ├── QueryInvalid         query-invalid        what is asked of a data set is no query
+    ├── LoaderFailed         loader-failed        a data set could not be read for a query
+    ├── TourEnded            tour-ended           a place of a tour did not answer, and that was to end it
     ├── LedgerError
     │   ├── LedgerCorrupt    ledger-corrupt       the ledger is not what was written; it is not begun anew
     │   └── LedgerUnusable   ledger-unusable      the system refuses, or it is closed
@@ -47,10 +50,13 @@ __all__ = [
     "LedgerCorrupt",
     "LedgerError",
     "LedgerUnusable",
+    "LoaderFailed",
     "MaskingRefused",
     "NotReleased",
     "PolicyInvalid",
+    "QueryInvalid",
     "RosterRefused",
+    "TourEnded",
 ]
 
 
@@ -169,6 +175,63 @@ class AlreadyReleased(FederatedError):
         self.dataset = dataset
         self.run = run
         self.message = message
+
+
+# -- queries -----------------------------------------------------------------------------------------------------------
+
+
+class QueryInvalid(FederatedError):
+    """What is asked of a data set is no query."""
+
+    slug = "query-invalid"
+    usual_state = "No data was looked at, and nothing is spent."
+    usual_remedy = "Mend the query; `federated.queries` has what can be asked."
+
+
+class LoaderFailed(FederatedError):
+    """A data set could not be read for a query.
+
+    Attributes
+    ----------
+    dataset
+        Which one.
+    """
+
+    slug = "loader-failed"
+    usual_state = "Nothing has left the node, and nothing is spent."
+    usual_remedy = "Its owner finds the reason in the log of the node."
+
+    def __init__(self, dataset: str, problem: str) -> None:
+        super().__init__(f"the data set {dataset!r} cannot be read: {problem}")
+        self.dataset = dataset
+        self.problem = problem
+
+
+class TourEnded(FederatedError):
+    """A place of a tour did not answer, and that was to end it.
+
+    Attributes
+    ----------
+    place
+        Which one.
+    why
+        Slug of the reason.
+    answered
+        The places that had answered before; what they gave away is spent.
+    """
+
+    slug = "tour-ended"
+    usual_remedy = "See to that place, or let the tour skip those that do not answer."
+
+    def __init__(self, place: str, why: str, problem: str, answered: Sequence[str]) -> None:
+        before = ", ".join(answered) or "none"
+        super().__init__(
+            f"the tour ended at {place}: {problem}", state=f"Answered and spent before: {before}.", cause=why
+        )
+        self.place = place
+        self.why = why
+        self.problem = problem
+        self.answered = tuple(answered)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

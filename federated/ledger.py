@@ -158,6 +158,14 @@ class Ledger:
         with self._look():
             return (dataset, run, message) in self._sums.committed
 
+    def reserved(self, dataset: str, run: str, message: str) -> Reservation | None:
+        """The reservation for the answer to this message that was not committed, the last one of several."""
+        with self._look():
+            for row in reversed(self._sums.open.values()):
+                if (row.dataset, row.run, row.message) == (dataset, run, message):
+                    return Reservation(row.number, dataset, run, message, row.cost)
+        return None
+
     def rows(self) -> list[LedgerRow]:
         """All rows, read and verified anew.
 

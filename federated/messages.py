@@ -10,6 +10,7 @@ request             fields                                                      
 ``evidence``        run, dataset, app, round, statements                        ``seated``
 ``message``         run, dataset, app, message, seconds                         ``reply``, or ``unknown``: admit first
 ``end``             run, dataset, app                                           ``ended``
+``query``           dataset, id, query, noise                                   ``answered`` or ``refused``
 ==================  ==========================================================  =====================================
 
 A message is one of Flower's as plain data; see `federated._flower.records`. An answer ``admitted`` has ``least``,
@@ -102,6 +103,7 @@ _REQUESTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "endorsements": {**_VISIT, "endorsements": list},
     "vouch": {**_VISIT, "round": str, "active": list, "dead": list},
     "evidence": {**_VISIT, "round": str, "statements": list},
+    "query": {"dataset": (str, type(None)), "id": str, "query": dict, "noise": (dict, type(None))},
 }
 _ANSWERS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "admitted": {"dataset": str, "least": int, "seat": bytes, "roster": bytes},
@@ -112,6 +114,7 @@ _ANSWERS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "reply": {"message": dict},
     "unknown": {},
     "ended": {},
+    "answered": {"dataset": str, "result": dict},
 }
 #: Where no roster is demanded an answer has none of them.
 _OPTIONAL: Final = frozenset({"least", "seat", "roster"})

@@ -39,6 +39,7 @@ from federated.errors import FederatedError
 from federated.fab import AppLimits
 from federated.hosting import AppProcess, AppProcesses, blamed
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
+from federated.querydesk import QueryDesk
 from federated.remembering import RunMemory
 from federated.requests import NonceBook, SignedRequest, trusted_owner, verify_request
 from federated.seating import SEATING, Seating
@@ -115,6 +116,7 @@ class DataNode:
         self._seating = Seating(name, identity, trust, None if folder is None else folder / "rosters.sqlite")
         for one, dataset in self._datasets.items():
             self._seating.require(one, dataset)
+        self._desk = QueryDesk(folder)
         self._visits: dict[tuple[int, str, str, str], _Visit] = {}
         self._lock = threading.Lock()
 
@@ -144,6 +146,7 @@ class DataNode:
         self._memory.close()
         self._nonces.close()
         self._seating.close()
+        self._desk.close()
 
     # -- the door
 
@@ -158,6 +161,9 @@ class DataNode:
                 return self._end(request, signed.asker.key_id)
             if request["do"] in SEATING:
                 return self._seated(request, signed.asker.key_id)
+            if request["do"] == "query":
+                name, dataset = self._dataset(request["dataset"])
+                return self._desk.answer(name, dataset, request, signed.asker.key_id, signed.sha256)
             return self._message(request, signed)
         except sqlite3.ProgrammingError:
             return pack_message("refused", why="closed", reason=f"{self.name} is closed")

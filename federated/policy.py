@@ -15,6 +15,7 @@ A policy is written in Python, or in the place's TOML file, which `federated.pol
     neighbours = "replace"                     # or "zero"
     counts = [{ key = "metrics.cases", epsilon = 0.1, sensitivity = 1 },
               { key = "metrics.by_age", epsilon = 0.1, sensitivity = 2, length = 12 }]
+    queries = [{ kinds = ["mean"], columns = ["age"], askers = ["*"] }]    # without an app: `federated.queryrules`
     allowance = { rounds = 10, rounds_in_all = 100, epsilon = 4.0, delta = 1e-5, counting_epsilon = 1.0 }
 
 Rules
@@ -56,6 +57,8 @@ from fractions import Fraction
 from typing import Final
 
 from federated.accounting import Allowance, Cost, Spent, mu_for
+from federated.queries import Query, QueryNoise
+from federated.queryrules import QueryRule, against_query
 from federated.verdicts import Objection, Rule, Ruling
 
 __all__ = ["AppRequest", "CountRule", "Neighbours", "NoiseRule", "ReleasePolicy"]
@@ -184,6 +187,7 @@ class ReleasePolicy:
     noise: NoiseRule | None = None
     neighbours: Neighbours = Neighbours.REPLACE
     counts: tuple[CountRule, ...] = ()
+    queries: tuple[QueryRule, ...] = ()
     allowance: Allowance = Allowance()
 
     def __post_init__(self) -> None:
@@ -202,9 +206,9 @@ class ReleasePolicy:
             raise ValueError("counts have a key twice")
         if self.noise is not None and self.clip_norm is None:
             raise ValueError("noise needs clip_norm: noise for a vector of any size hides nothing")
-        if self.allowance.epsilon is not None and self.noise is None:
+        if self.allowance.epsilon is not None and self.noise is None and not self.queries:
             raise ValueError("the allowance has an epsilon, and there is no noise that could keep it")
-        if self.allowance.counting_epsilon is not None and not self.counts:
+        if self.allowance.counting_epsilon is not None and not self.counts and not self.queries:
             raise ValueError("the allowance has a counting_epsilon, and there are no counts")
         if self.exact and self.clip_norm is None and not self.protects:
             raise ValueError("exact says what leaves as it is, and nothing here is clipped or noised")
@@ -243,6 +247,11 @@ class ReleasePolicy:
             )
             against.append(Objection(Rule(lack.what), "", problem))
         return Ruling(self.dataset, tuple(against))
+
+    def judge_query(self, asker: str, query: Query, noise: QueryNoise | None) -> tuple[Ruling, QueryRule | None]:
+        """Whether a query is allowed, and by which rule; what is left of the allowance is not looked at."""
+        rule, problems = against_query(self.queries, self.allowance, asker, query, noise)
+        return Ruling(self.dataset, tuple(Objection(Rule.QUERY, "", problem) for problem in problems)), rule
 
     # -- what noise costs
 

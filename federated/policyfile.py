@@ -28,6 +28,7 @@ from federated.accounting import Allowance
 from federated.dataset import Dataset
 from federated.errors import PolicyInvalid
 from federated.policy import CountRule, Neighbours, NoiseRule, ReleasePolicy
+from federated.queryrules import QueryRule
 
 __all__ = ["datasets_from_table", "policy_from_dict", "read_policies"]
 
@@ -82,6 +83,10 @@ def policy_from_dict(dataset: str, table: Mapping[str, Any], *, path: object = N
     for number, entry in enumerate(given.get("counts", ())):
         rules.append(_made(f"{where}.counts[{number}]", CountRule, _COUNT, entry, path, needed=("key", "epsilon")))
     given["counts"] = tuple(rules)
+    given["queries"] = tuple(
+        _made(f"{where}.queries[{number}]", QueryRule, _QUERY, entry, path, needed=("kinds", "askers"))
+        for number, entry in enumerate(given.get("queries", ()))
+    )
     try:
         return ReleasePolicy(dataset=dataset, **given)
     except ValueError as error:
@@ -235,6 +240,15 @@ def _reference(value: Any) -> str:
     return str(value)
 
 
+def _bounds(value: Any) -> tuple[tuple[str, tuple[float, float]], ...]:
+    found = []
+    for column, pair in _dictionary(value).items():
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise ValueError(f"has under {column!r} no two numbers")
+        found.append((column, (_number(pair[0]), _number(pair[1]))))
+    return tuple(found)
+
+
 _DATASET: Final[dict[str, Callable[[Any], Any]]] = {
     "config": _settings,
     "seconds": _seconds,
@@ -261,6 +275,7 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "noise": _dictionary,
     "neighbours": _neighbours,
     "counts": _tables,
+    "queries": _tables,
     "allowance": _dictionary,
 }
 _ALLOWANCE: Final[dict[str, Callable[[Any], Any]]] = {
@@ -275,4 +290,14 @@ _COUNT: Final[dict[str, Callable[[Any], Any]]] = {
     "epsilon": _number,
     "sensitivity": _whole,
     "length": _whole,
+}
+_QUERY: Final[dict[str, Callable[[Any], Any]]] = {
+    "kinds": _texts,
+    "askers": _texts,
+    "columns": _texts,
+    "by": _texts,
+    "epsilon": _number,
+    "exact": _flag,
+    "least": _whole,
+    "bounds": _bounds,
 }

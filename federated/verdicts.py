@@ -36,6 +36,8 @@ class Rule(StrEnum):
     BYTES = "bytes"
     #: Not a number, or infinite.
     FINITE = "finite"
+    #: No rule for queries allows this one.
+    QUERY = "query"
     #: Noise is demanded, and nothing in the policy says how this value gets it.
     NOISE = "noise"
 

@@ -17,6 +17,9 @@ MADE = [
     errors.NotReleased("ward", ["a: it is nan"], ["finite"]),
     errors.BudgetSpent("ward", "epsilon", spent=1.0, needed=0.5, allowed=1.2),
     errors.AlreadyReleased("ward", "r", "m"),
+    errors.QueryInvalid("bounds do not rise"),
+    errors.LoaderFailed("ward", "it has no loader"),
+    errors.TourEnded("oslo", "budget-spent", "nothing is left", ["lima"]),
     errors.JournalDiverged("/x", 3, "something else"),
     errors.RosterRefused("too-few", "it has 2 participants"),
     *(kind("/x", "is damaged") for kind in (errors.LedgerCorrupt, errors.LedgerUnusable, errors.AuditCorrupt)),
@@ -43,7 +46,7 @@ def test_every_error_that_is_raised_is_tried_here() -> None:
 def test_an_error_says_what_why_how_and_what_next(error: FederatedError) -> None:
     """And the same on the other side of a process's border."""
     assert error.reason and error.state.endswith(".") and error.remedy.endswith(".")
-    shown = error.why if isinstance(error, errors.RosterRefused) else error.slug
+    shown = error.why if isinstance(error, errors.RosterRefused | errors.TourEnded) else error.slug
     assert str(error) == f"{error.reason} ({shown}). {error.state} {error.remedy}"
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error) and str(again) == str(error) and vars(again) == vars(error)

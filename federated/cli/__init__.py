@@ -1,0 +1,3 @@
+"""The commands of ``sojourn fl``."""
+
+__all__: list[str] = []
