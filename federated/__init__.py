@@ -10,12 +10,16 @@
 Flower itself is an extra, ``sojourn[federated]``, and is imported only where an app is built or run.
 """
 
-from federated.app import AppBundle, VerifiedApp, verify_app
-from federated.dataset import AppAdmission, Dataset
-from federated.errors import FederatedError
-from federated.local import LocalNodes
-from federated.node import DataNode
-from federated.running import Progress, RunResult, run_app
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from federated.app import AppBundle, VerifiedApp, verify_app
+    from federated.dataset import AppAdmission, Dataset
+    from federated.errors import FederatedError
+    from federated.local import LocalNodes
+    from federated.node import DataNode
+    from federated.results import Progress, RunResult
+    from federated.running import run_app
 
 __all__ = [
     "AppAdmission",
@@ -30,3 +34,27 @@ __all__ = [
     "run_app",
     "verify_app",
 ]
+
+# Loaded when first asked for: a part of the command line lives in this package too, and has to start at once.
+_ROOMS = {
+    **dict.fromkeys(("AppBundle", "VerifiedApp", "verify_app"), "federated.app"),
+    **dict.fromkeys(("AppAdmission", "Dataset"), "federated.dataset"),
+    "FederatedError": "federated.errors",
+    "LocalNodes": "federated.local",
+    "DataNode": "federated.node",
+    **dict.fromkeys(("Progress", "RunResult"), "federated.results"),
+    "run_app": "federated.running",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_ROOMS[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

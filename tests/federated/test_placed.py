@@ -8,7 +8,6 @@ from typing import Any
 import numpy
 import pytest
 
-from agents.errors import ExtensionUnusable
 from agents.placefile import check_place_file
 from agents.testing import LocalPlatform
 from federated.accounting import Allowance
