@@ -10,7 +10,7 @@ The JSON of a result, all keys always there::
      "arrays": {"0": {"shape": [2, 3], "dtype": "float32", "sha256": "..."}},
      "seconds": 1.25, "bytes": {"sent": 10, "received": 10},
      "messages": {"asked": 1, "recalled": 0, "failed": 0, "late": 0},
-     "failures": [{"node": "oslo", "type": "train", "group": "1", "reason": "..."}]}
+     "failures": [{"node": "oslo", "type": "train", "group": "", "reason": "..."}]}
 
 Numbers that are not finite, which JSON does not have, are the texts ``"nan"``, ``"inf"`` and ``"-inf"``. The digest of
 an array is that of its elements in the order of C, little-endian.
@@ -100,7 +100,7 @@ class ArrayNote:
         return cls(tuple(plain.shape), str(plain.dtype), hashlib.sha256(ordered.tobytes()).hexdigest())
 
 
-#: What a node answered by an error: node, type of message, group (as a rule the round), reason.
+#: What a node answered by an error: node, type of message, group (as the server part has named it), reason.
 RunFailure = tuple[str, str, str, str]
 
 

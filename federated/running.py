@@ -172,14 +172,14 @@ class _Observer:
         self._counted = (0, 0)  # bytes that were told of
         self._told: dict[str, Any] = {"strategy": "", "metrics": {}, "arrays": {}}
         self._failures: list[RunFailure] = []
-        self._answers: Counter[tuple[str, str, bool]] = Counter()  # by type, group, and whether it is an error
+        self._answers: Counter[tuple[str, bool]] = Counter()  # by type, and whether it is an error
 
     def answered(self, node: str, outcome: Mapping[str, Any]) -> None:
         failed = "error" in outcome
-        kind, group = str(outcome["type"]), str(outcome["group"])
-        self._answers[kind.partition(".")[0], group, failed] += 1
+        kind = str(outcome["type"])
+        self._answers[kind.partition(".")[0], failed] += 1
         if failed:
-            self._failures.append((node, kind, group, str(outcome["error"][1])))
+            self._failures.append((node, kind, str(outcome["group"]), str(outcome["error"][1])))
 
     def told(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "result":
@@ -189,8 +189,8 @@ class _Observer:
 
     def _round(self, exchange: GridExchange, event: Mapping[str, Any]) -> Progress:
         now, (sent, received) = time.monotonic(), (exchange.tally.sent, exchange.tally.received)
-        of = (event["phase"], str(event["round"]))
-        failed = self._answers[*of, True]
+        # All replies of a phase are in before it is told of, and those of the next one come after.
+        answered, failed = (self._answers.pop((event["phase"], wrong), 0) for wrong in (False, True))
         seconds, self._last = now - self._last, now
         (sent_before, received_before), self._counted = self._counted, (sent, received)
         return Progress(
@@ -201,7 +201,7 @@ class _Observer:
             len(exchange.taking_part),
             sent,
             received,
-            self._answers[*of, False] + failed,
+            answered + failed,
             failed,
             seconds,
             sent - sent_before,

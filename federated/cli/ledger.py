@@ -47,8 +47,9 @@ def ledger_file(
     allowances = {} if policies is None else {
         name: policy.allowance for name, policy in read_policies(existing_file(policies)).items()
     }  # fmt: skip
-    if existing_file(file).stat().st_size == 0:
-        raise LedgerCorrupt(file, "is empty, and no ledger is")
+    # Opening what has no rows yet would begin a ledger, and a look is not to begin one.
+    if not existing_file(file).with_name(f"{file.name}.mark").is_file():
+        raise LedgerCorrupt(file, "has no mark beside it, the file that says how far it has come")
     with Ledger(file) as ledger:
         rows = ledger.rows()
     found = _spent(rows, allowances, delta)

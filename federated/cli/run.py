@@ -264,7 +264,7 @@ def _show(screen: Screen, result: RunResult, files: Sequence[Path]) -> None:
         ]
     )
     for node, kind, group, reason in result.failures[-5:]:
-        screen.line(f"  failed: {node}, {kind} of round {group}: {reason}", "yellow")
+        screen.line(f"  failed: {node}, {kind}{group and ' of group '}{group}: {reason}", "yellow")
     if len(result.failures) > 5:
         screen.line(f"  and {len(result.failures) - 5} failures before these")
 
