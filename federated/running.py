@@ -99,6 +99,7 @@ def run_app(
     signer = asker or author or getattr(nodes, "asker", None)
     link = nodes if signer is None else SignedLink(nodes, signer)
     observer = _Observer(progress)
+    until = None if timeout is None else time.monotonic() + timeout
     exchange = GridExchange(
         link,
         _number() if journal is None else int.from_bytes(journal.remember("run", lambda: _number().to_bytes(8))),
@@ -134,7 +135,7 @@ def run_app(
                 "seed": seed,
             }
             child.channel.send(greeting)
-            _serve(child, exchange, observer, timeout)
+            _serve(child, exchange, observer, timeout, until)
         finally:
             child.kill()
     finally:
@@ -226,9 +227,10 @@ class _Observer:
         )
 
 
-def _serve(child: AppChild, exchange: GridExchange, observer: _Observer, timeout: float | None) -> None:
+def _serve(
+    child: AppChild, exchange: GridExchange, observer: _Observer, timeout: float | None, deadline: float | None
+) -> None:
     """Do what the server part asks for, until it has ended."""
-    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         try:
             event, _ = child.channel.receive(deadline=deadline)

@@ -70,7 +70,9 @@ class RunScreen:
             self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
-        """Show one more phase."""
+        """Show one more phase, unless nobody had a part in it."""
+        if not progress.answered and not progress.metrics:
+            return
         self._seen.append(progress)
         if self._live is not None:
             self._live.refresh()
