@@ -29,7 +29,16 @@ from federated.apperrors import AppAltered, AppInvalid, AppUnsigned
 from federated.fab import AppLimits, require_paths, unzipped, walked
 from mobility.trust import DEFAULT_LIMITS, Envelope, Identity, Limits, Role, TrustedKey, TrustSource
 from mobility.trust.certificate import verify_by_known
-from mobility.trust.strict import Array, Hexadecimal, Integer, Record, Text, canonical_bytes, write_canonical
+from mobility.trust.strict import (
+    Array,
+    Hexadecimal,
+    Integer,
+    Record,
+    Text,
+    canonical_bytes,
+    parse_strict,
+    write_canonical,
+)
 
 __all__ = ["APP_BUNDLE_TYPE", "AppBundle", "VerifiedApp", "verify_app"]
 
@@ -177,6 +186,22 @@ class AppBundle:
         body = write_canonical(_Contents(author.key_id, self._listed()), _CONTENTS)
         return AppBundle(self.files, self.config, Envelope.sign(APP_BUNDLE_TYPE, body, author))
 
+    @classmethod
+    def from_bytes(
+        cls, data: bytes, *, limits: AppLimits = _LIMITS, trust_limits: Limits = DEFAULT_LIMITS
+    ) -> AppBundle:
+        """Read what `to_bytes` has made, to look at it: nothing is known of who made it.
+
+        Raises
+        ------
+        AppAltered, AppInvalid, AppTooLarge, TrustError
+        """
+        envelope = _envelope(data, limits, trust_limits)
+        if envelope.payload_type != APP_BUNDLE_TYPE or len(envelope.signatures) != 1:
+            raise AppAltered("it is no app that one author has signed")
+        contents = parse_strict(envelope.body, _CONTENTS, trust_limits)
+        return cls._of(_files(contents, data, _HEAD.size + _HEAD.unpack_from(data)[1]), limits, envelope)
+
     def to_bytes(self) -> bytes:
         """As it travels.
 
@@ -250,22 +275,33 @@ def verify_app(
     ------
     AppAltered, AppInvalid, AppTooLarge, TrustError
     """
-    size = len(data)
-    magic, length = _HEAD.unpack_from(data) if size >= _HEAD.size else (b"", 0)
-    if magic != _MAGIC or _HEAD.size + length > size:
-        raise AppAltered("these bytes are no app bundle, or they were cut off")
-    trust_limits.check("envelope_bytes", length, "the envelope of the app")
-    limits.check("total_bytes", size - length, "the app in bytes")
+    envelope = _envelope(data, limits, trust_limits)
     trusted = trust.current()
-    envelope = Envelope.from_bytes(data[_HEAD.size : _HEAD.size + length], trust_limits)
     verified = verify_by_known(envelope, trusted, APP_BUNDLE_TYPE, trust_limits)
     contents = verified.parse(_CONTENTS, trust_limits)
     (signer,) = verified.signers
     if signer.key_id != contents.author:
         raise AppAltered("it names another author than the one who signed it")
     author = trusted.lookup(signer.key_id, Role.OWNER, time.time() if now is None else now, 0, limits=trust_limits)
+    files = _files(contents, data, _HEAD.size + _HEAD.unpack_from(data)[1])
+    bundle = AppBundle._of(files, limits, envelope)
+    return VerifiedApp(bundle, author, bundle.digest, _PROOF)
+
+
+def _envelope(data: bytes, limits: AppLimits, trust_limits: Limits) -> Envelope:
+    """The envelope of what came in, as it stands."""
+    size = len(data)
+    magic, length = _HEAD.unpack_from(data) if size >= _HEAD.size else (b"", 0)
+    if magic != _MAGIC or _HEAD.size + length > size:
+        raise AppAltered("these bytes are no app bundle, or they were cut off")
+    trust_limits.check("envelope_bytes", length, "the envelope of the app")
+    limits.check("total_bytes", size - length, "the app in bytes")
+    return Envelope.from_bytes(data[_HEAD.size : _HEAD.size + length], trust_limits)
+
+
+def _files(contents: _Contents, data: bytes, position: int) -> dict[str, bytes]:
+    """The files, each as it is listed."""
     files: dict[str, bytes] = {}
-    position = _HEAD.size + length
     for one in contents.files:
         piece = data[position : position + one.size]
         if hashlib.sha256(piece).digest() != one.sha256:
@@ -274,7 +310,6 @@ def verify_app(
             raise AppInvalid(f"{one.path} is listed twice")
         files[one.path] = piece
         position += one.size
-    if position != size:
-        raise AppAltered(f"{size - position} bytes follow the last file")
-    bundle = AppBundle._of(files, limits, envelope)
-    return VerifiedApp(bundle, author, bundle.digest, _PROOF)
+    if position != len(data):
+        raise AppAltered(f"{len(data) - position} bytes follow the last file")
+    return files

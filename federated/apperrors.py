@@ -16,7 +16,9 @@
     ├── ChildFailed          child-failed          the process in which an app runs has ended, or cannot be used
     │   └── ChildTooSlow     child-too-slow        it did not answer in time, and was ended
     ├── RunConfigInvalid     run-config-invalid    a setting that the app does not have, or of a kind it cannot have
-    └── ServerAppFailed      server-app-failed     the app's server part has raised
+    ├── ServerAppFailed      server-app-failed     the app's server part has raised
+    ├── RunInterrupted       run-interrupted       somebody has ended it by Ctrl-C
+    └── ExtraMissing         extra-missing         something needs a package that is not installed
 
 Every error carries its ``slug``, says what happened and why, how things stand now and what to do next, and survives
 ``pickle``.
@@ -37,10 +39,12 @@ __all__ = [
     "ChildFailed",
     "ChildTooSlow",
     "DatasetUnknown",
+    "ExtraMissing",
     "NodeUnreachable",
     "RecordsRefused",
     "RequestRefused",
     "RunConfigInvalid",
+    "RunInterrupted",
     "ServerAppFailed",
     "TooFewNodes",
 ]
@@ -172,6 +176,11 @@ class TooFewNodes(FederatedError):
         self.taking_part = tuple(taking_part)
         self.refused = dict(refused)
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is for the owners' decisions alone, and not for nodes that are down."""
+        return bool(self.refused) and not any(why.startswith(NodeUnreachable.slug) for why in self.refused.values())
+
 
 class RecordsRefused(FederatedError):
     """What an app returned may not leave its node."""
@@ -222,3 +231,48 @@ class ServerAppFailed(FederatedError):
         super().__init__(reason, remedy=remedy)
         self.kind = kind
         self.details = details
+
+
+class RunInterrupted(FederatedError):
+    """Somebody has ended a run by Ctrl-C.
+
+    Attributes
+    ----------
+    journal
+        The file with what was answered; None if none is kept.
+    """
+
+    slug = "run-interrupted"
+    usual_state = "The run has ended; what nodes released before remains counted there."
+
+    def __init__(self, journal: object = None) -> None:
+        super().__init__(
+            "the run was interrupted",
+            remedy="With --journal FILE it would go on where it was."
+            if journal is None
+            else f"The same command goes on where it was, with --journal {journal}",
+        )
+        self.journal = None if journal is None else str(journal)
+
+
+class ExtraMissing(FederatedError):
+    """Something needs a package that is not installed.
+
+    Attributes
+    ----------
+    package
+        Which one.
+    extra
+        What to install for it.
+    """
+
+    slug = "extra-missing"
+    usual_state = "Nothing was done."
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed",
+            remedy=f"Install it with: pip install 'sojourn[{extra}]'",
+        )
+        self.package = package
+        self.extra = extra

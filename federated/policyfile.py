@@ -30,7 +30,7 @@ from federated.errors import PolicyInvalid
 from federated.policy import CountRule, Neighbours, NoiseRule, ReleasePolicy
 from federated.queryrules import QueryRule
 
-__all__ = ["datasets_from_table", "policy_from_dict", "read_policies"]
+__all__ = ["datasets_at", "datasets_from_table", "policy_from_dict", "read_policies"]
 
 
 def datasets_from_table(table: Any, *, path: object = None) -> dict[str, Dataset]:
@@ -93,6 +93,16 @@ def policy_from_dict(dataset: str, table: Mapping[str, Any], *, path: object = N
         raise PolicyInvalid(where, f"cannot be: {error}", path=path) from None
 
 
+def datasets_at(path: str | Path) -> dict[str, Dataset]:
+    """The datasets of a place's TOML file; none, if it has no table ``[place.datasets]``.
+
+    Raises
+    ------
+    PolicyInvalid
+    """
+    return datasets_from_table(_datasets(path), path=path)
+
+
 def read_policies(path: str | Path) -> dict[str, ReleasePolicy]:
     """The policies of a place's TOML file, by data set; a data set without one has none, and releases nothing.
 
@@ -100,6 +110,16 @@ def read_policies(path: str | Path) -> dict[str, ReleasePolicy]:
     ------
     PolicyInvalid
     """
+    found = {}
+    for name, entry in _datasets(path).items():
+        described = _table(f"place.datasets.{name}", entry, path)
+        if "policy" in described:
+            policy = _table(f"place.datasets.{name}.policy", described["policy"], path)
+            found[name] = policy_from_dict(name, policy, path=path)
+    return found
+
+
+def _datasets(path: str | Path) -> Mapping[str, Any]:
     try:
         with open(path, "rb") as file:
             table = tomllib.load(file)
@@ -108,14 +128,7 @@ def read_policies(path: str | Path) -> dict[str, ReleasePolicy]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PolicyInvalid("the file", f"is no TOML: {error}", path=path) from None
     place = _table("place", table.get("place", {}), path)
-    datasets = _table("place.datasets", place.get("datasets", {}), path)
-    found = {}
-    for name, entry in datasets.items():
-        described = _table(f"place.datasets.{name}", entry, path)
-        if "policy" in described:
-            policy = _table(f"place.datasets.{name}.policy", described["policy"], path)
-            found[name] = policy_from_dict(name, policy, path=path)
-    return found
+    return _table("place.datasets", place.get("datasets", {}), path)
 
 
 def _table(where: str, value: Any, path: object) -> Mapping[str, Any]:

@@ -2,115 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from federated.app import AppBundle
+from federated.appconfig import Setting
 from federated.apperrors import AppUnsigned, ServerAppFailed, TooFewNodes
 from federated.channels import ChannelClosed
 from federated.children import AppChild
 from federated.grid import GridExchange
-from federated.links import Journal, NodeLink, RunTally
+from federated.links import Journal, NodeLink
 from federated.requests import SignedLink
+from federated.results import Progress, RunFailure, RunResult
 from mobility.trust import Identity
 
-__all__ = ["Progress", "RunResult", "run_app"]
+__all__ = ["run_app"]
 
 _MODULE: Final = "federated._flower.serverapp"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What a round has come to.
-
-    Attributes
-    ----------
-    round, phase
-        From 1; ``train`` or ``evaluate``.
-    metrics
-        Aggregated, by name.
-    seconds
-        Since the run began.
-    nodes
-        That take part.
-    sent, received
-        Bytes until now.
-    """
-
-    round: int
-    phase: str
-    metrics: Mapping[str, Any]
-    seconds: float
-    nodes: int
-    sent: int
-    received: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What came of a run.
-
-    Attributes
-    ----------
-    run, app
-        Its number, and the digest of the app.
-    strategy
-        The name of the strategy's class; empty, if the app has none.
-    nodes, refused
-        Who took part at the end, and who did not and why.
-    metrics
-        ``train``, ``evaluate`` (both of the nodes, aggregated) and ``server``: metrics by name, by round.
-    arrays
-        The final ones, by name; numpy's.
-    seconds
-        From the first admission to the end.
-    tally
-        Bytes and messages.
-    failures
-        What nodes answered by errors: node, type of message, group, reason.
-    """
-
-    run: int
-    app: str
-    strategy: str
-    nodes: tuple[str, ...]
-    refused: Mapping[str, str]
-    metrics: Mapping[str, Mapping[int, Mapping[str, Any]]]
-    arrays: Mapping[str, Any] = field(repr=False)
-    seconds: float
-    tally: RunTally
-    failures: tuple[tuple[str, str, str, str], ...]
-
-    def to_json(self) -> str:
-        """Everything but the values of arrays, of which it has shapes and dtypes."""
-        content = {
-            "run": self.run,
-            "app": self.app,
-            "strategy": self.strategy,
-            "nodes": list(self.nodes),
-            "refused": dict(self.refused),
-            "metrics": {phase: {str(n): dict(one) for n, one in by.items()} for phase, by in self.metrics.items()},
-            "arrays": {name: [list(one.shape), str(one.dtype)] for name, one in self.arrays.items()},
-            "seconds": self.seconds,
-            "bytes": {"sent": self.tally.sent, "received": self.tally.received},
-            "messages": {
-                "asked": self.tally.asked,
-                "recalled": self.tally.recalled,
-                "failed": self.tally.failed,
-                "late": self.tally.late,
-            },
-            "failures": [list(one) for one in self.failures],
-        }
-        return json.dumps(content, indent=2)
 
 
 def run_app(
@@ -183,6 +99,7 @@ def run_app(
     signer = asker or author or getattr(nodes, "asker", None)
     link = nodes if signer is None else SignedLink(nodes, signer)
     observer = _Observer(progress)
+    until = None if timeout is None else time.monotonic() + timeout
     exchange = GridExchange(
         link,
         _number() if journal is None else int.from_bytes(journal.remember("run", lambda: _number().to_bytes(8))),
@@ -218,12 +135,12 @@ def run_app(
                 "seed": seed,
             }
             child.channel.send(greeting)
-            _serve(child, exchange, observer, timeout)
+            _serve(child, exchange, observer, timeout, until)
         finally:
             child.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    result = observer.result(bundle.digest)
+    result = observer.result(bundle.digest, settings, seed)
     exchange.end()
     return result
 
@@ -252,28 +169,47 @@ class _Observer:
     def __init__(self, progress: Callable[[Progress], None] | None) -> None:
         self.exchange: GridExchange | None = None
         self._progress = progress
-        self._began = time.monotonic()
+        self._began = self._last = time.monotonic()
+        self._counted = (0, 0)  # bytes that were told of
         self._told: dict[str, Any] = {"strategy": "", "metrics": {}, "arrays": {}}
-        self._failures: list[tuple[str, str, str, str]] = []
+        self._failures: list[RunFailure] = []
+        self._answers: Counter[tuple[str, bool]] = Counter()  # by type, and whether it is an error
 
     def answered(self, node: str, outcome: Mapping[str, Any]) -> None:
-        if "error" in outcome:
-            self._failures.append((node, outcome["type"], outcome["group"], str(outcome["error"][1])))
+        failed = "error" in outcome
+        kind = str(outcome["type"])
+        self._answers[kind.partition(".")[0], failed] += 1
+        if failed:
+            self._failures.append((node, kind, str(outcome["group"]), str(outcome["error"][1])))
 
     def told(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "result":
             self._told = dict(event)
         elif self._progress is not None and self.exchange is not None:
-            tally = self.exchange.tally
-            seconds = time.monotonic() - self._began
-            taking_part = len(self.exchange.taking_part)
-            self._progress(
-                Progress(
-                    event["round"], event["phase"], event["metrics"], seconds, taking_part, tally.sent, tally.received
-                )
-            )
+            self._progress(self._round(self.exchange, event))
 
-    def result(self, app: str) -> RunResult:
+    def _round(self, exchange: GridExchange, event: Mapping[str, Any]) -> Progress:
+        now, (sent, received) = time.monotonic(), (exchange.tally.sent, exchange.tally.received)
+        # All replies of a phase are in before it is told of, and those of the next one come after.
+        answered, failed = (self._answers.pop((event["phase"], wrong), 0) for wrong in (False, True))
+        seconds, self._last = now - self._last, now
+        (sent_before, received_before), self._counted = self._counted, (sent, received)
+        return Progress(
+            event["round"],
+            event["phase"],
+            event["metrics"],
+            now - self._began,
+            len(exchange.taking_part),
+            sent,
+            received,
+            answered + failed,
+            failed,
+            seconds,
+            sent - sent_before,
+            received - received_before,
+        )
+
+    def result(self, app: str, config: Mapping[str, Setting], seed: int | None) -> RunResult:
         assert self.exchange is not None
         return RunResult(
             self.exchange.run,
@@ -286,12 +222,15 @@ class _Observer:
             time.monotonic() - self._began,
             self.exchange.tally,
             tuple(self._failures),
+            dict(config),
+            seed,
         )
 
 
-def _serve(child: AppChild, exchange: GridExchange, observer: _Observer, timeout: float | None) -> None:
+def _serve(
+    child: AppChild, exchange: GridExchange, observer: _Observer, timeout: float | None, deadline: float | None
+) -> None:
     """Do what the server part asks for, until it has ended."""
-    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         try:
             event, _ = child.channel.receive(deadline=deadline)

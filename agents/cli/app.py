@@ -50,7 +50,23 @@ _SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 
 
 class Frame(TyperGroup):
-    """The root command: no exception of a command passes it."""
+    """The root command: no exception of a command passes it, and other packages may add to its commands."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One of ours; else one that another package offers."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        from agents.cli.extending import offered_command
+
+        return offered_command(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Ours, then those of other packages."""
+        from agents.cli.extending import offered_names
+
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in offered_names() if name not in own)]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises is reported, and becomes an exit code."""

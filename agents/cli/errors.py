@@ -10,6 +10,7 @@
         ├── AmbiguousKey        ambiguous-key         a name or the beginning of an id that fits several keys
         ├── SecretKeyGiven      secret-key-given      a secret key file where a public one is wanted
         ├── NotRunnable         not-runnable          a unit that cannot be finished without a place
+        ├── CommandUnusable     command-unusable      another package offers a command, and it cannot be imported
         ├── UnitFailed         agent-failed          the unit raised an exception
         └── TimedOut            timed-out             the unit was not finished in time
 
@@ -27,6 +28,7 @@ __all__ = [
     "UnitFailed",
     "AmbiguousKey",
     "CommandError",
+    "CommandUnusable",
     "FileMissing",
     "FileUnusable",
     "KeyMissing",
@@ -126,6 +128,28 @@ class NotRunnable(CommandError):
         super().__init__(
             problem, state="It was unpacked and nothing of it was called; the bundle file is intact.", remedy=remedy
         )
+
+
+class CommandUnusable(CommandError):
+    """Another package offers a command, and it cannot be imported.
+
+    Attributes
+    ----------
+    command
+        Its name.
+    problem
+        What is wrong.
+    """
+
+    slug = "command-unusable"
+
+    def __init__(self, command: str, problem: str) -> None:
+        super().__init__(
+            f"the command {command} cannot be used: {problem}",
+            remedy="Repair or remove the package that offers it; all other commands work.",
+        )
+        self.command = command
+        self.problem = problem
 
 
 class UnitFailed(CommandError):

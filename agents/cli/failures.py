@@ -71,6 +71,23 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "ClusterUnreachable": NOT_FOUND,
     "ClusterVersionMismatch": REFUSED,
     "PlacesInvalid": USAGE,
+    # federated: what the owner of data does not allow, what is not as it was signed or written, what is not there
+    "AppUnsigned": REFUSED,
+    "AppAltered": REFUSED,
+    "AppNotAdmitted": REFUSED,
+    "RequestRefused": REFUSED,
+    "RecordsRefused": REFUSED,
+    "NotReleased": REFUSED,
+    "BudgetSpent": REFUSED,
+    "AlreadyReleased": REFUSED,
+    "RosterRefused": REFUSED,
+    "LedgerCorrupt": REFUSED,
+    "AuditCorrupt": REFUSED,
+    "JournalCorrupt": REFUSED,
+    "JournalMismatch": REFUSED,
+    "JournalDiverged": REFUSED,
+    "DatasetUnknown": NOT_FOUND,
+    "RunConfigInvalid": USAGE,
 }
 
 _BEGINNINGS: Final = frozenset({"a", "agent", "an", "it", "no", "segment", "the", "there", "these", "this", "you"})
@@ -81,6 +98,8 @@ def exit_code(error: BaseException) -> int:
     if _is_of_the_tree(error):
         if getattr(error, "why", None) == "agent-name-taken":  # no question of trust or policy
             return FAILED
+        if getattr(error, "is_refusal", False):  # only the error itself knows
+            return REFUSED
         for kind in type(error).__mro__:
             if kind.__name__ in EXIT_CODES:
                 return EXIT_CODES[kind.__name__]

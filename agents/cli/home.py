@@ -19,7 +19,7 @@ from agents.owning import usual_home
 if TYPE_CHECKING:
     from mobility.trust import Identity, PublicIdentity, TrustStore
 
-__all__ = ["HomeFolder", "OwnKey", "existing_file", "open_bundle"]
+__all__ = ["HomeFolder", "OwnKey", "existing_file", "open_bundle", "public_key_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +166,25 @@ def open_bundle(path: Path) -> BinaryIO:
         return existing_file(path).open("rb")
     except OSError as error:
         raise FileUnusable(path, error.strerror or str(error)) from None
+
+
+def public_key_at(path: Path) -> PublicIdentity:
+    """The public key in a file.
+
+    Raises
+    ------
+    FileMissing, FileUnusable, SecretKeyGiven, mobility.trust.TrustError
+    """
+    from mobility.trust import DEFAULT_LIMITS, PublicIdentity
+    from mobility.trust.errors import SchemaError
+
+    with open(existing_file(path), "rb") as file:
+        data = file.read(DEFAULT_LIMITS.key_file_bytes + 1)
+    try:
+        return PublicIdentity.from_bytes(data)
+    except SchemaError:
+        if b'"sojourn-secret-key"' in data:
+            from agents.cli.errors import SecretKeyGiven
+
+            raise SecretKeyGiven(path) from None
+        raise

@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from agents.cli.home import HomeFolder, existing_file
+from agents.cli.home import HomeFolder, public_key_at
 from agents.cli.options import Format, FormatOption, HomeOption, KeyRole, StoreOption
 from agents.cli.screen import Screen, moment, write_json
-
-if TYPE_CHECKING:
-    from mobility.trust import PublicIdentity
 
 __all__ = ["key_trust"]
 
@@ -40,7 +37,7 @@ def key_trust(
     """Trust a public key. First compare its id with its holder, by another way than the file came by."""
     period = {} if until is None else {"not_after": _moment(until)}
     place = HomeFolder.of(home, store)
-    public = _read(file)
+    public = public_key_at(file)
     trusted = place.store()
     try:
         entry = trusted.trust(
@@ -73,22 +70,6 @@ def key_trust(
             ("in", f"{place.trust_folder}, version {version}"),
         ]
     )
-
-
-def _read(file: Path) -> PublicIdentity:
-    from mobility.trust import DEFAULT_LIMITS, PublicIdentity
-    from mobility.trust.errors import SchemaError
-
-    with open(existing_file(file), "rb") as opened:
-        data = opened.read(DEFAULT_LIMITS.key_file_bytes + 1)
-    try:
-        return PublicIdentity.from_bytes(data)
-    except SchemaError:
-        if b'"sojourn-secret-key"' in data:
-            from agents.cli.errors import SecretKeyGiven
-
-            raise SecretKeyGiven(file) from None
-        raise
 
 
 def _moment(text: str) -> int:

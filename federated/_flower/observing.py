@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 import flwr.server.compat.app as older
@@ -67,10 +68,22 @@ def _observe_strategies(tell: _Tell) -> None:
             tell({"event": "round", "round": server_round, "phase": "evaluate", "metrics": _plain(metrics)})
             return metrics
 
+        given = signature(begin).bind(self, *args, **options)
+        central = given.arguments.get("evaluate_fn")
+        if central is not None:
+
+            @wraps(central)
+            def evaluate_centrally(server_round: int, arrays: Any) -> Any:
+                metrics = central(server_round, arrays)
+                if metrics is not None:
+                    tell({"event": "round", "round": server_round, "phase": "server", "metrics": _plain(metrics)})
+                return metrics
+
+            given.arguments["evaluate_fn"] = evaluate_centrally
         watched: dict[str, Any] = self.__dict__
         watched.update(aggregate_train=aggregate_train, aggregate_evaluate=aggregate_evaluate)
         try:
-            result = begin(self, *args, **options)
+            result = begin(*given.args, **given.kwargs)
         finally:
             watched.pop("aggregate_train", None)
             watched.pop("aggregate_evaluate", None)

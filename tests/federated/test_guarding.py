@@ -17,7 +17,8 @@ from federated.guarding import CustodianGate
 from federated.ledger import Ledger
 from federated.local import LocalNodes
 from federated.policy import NoiseRule, ReleasePolicy
-from federated.running import RunResult, run_app
+from federated.results import RunResult
+from federated.running import run_app
 from mobility.trust import Identity, TrustEntry, TrustList
 
 ROUNDS = 3

@@ -14,7 +14,8 @@ import pytest
 from federated.app import AppBundle
 from federated.grid import GridExchange
 from federated.local import LocalNodes
-from federated.running import RunResult, run_app
+from federated.results import RunResult
+from federated.running import run_app
 from mobility.trust import Identity
 from tests.federated.conftest import APPS
 

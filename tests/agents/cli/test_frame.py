@@ -21,6 +21,7 @@ from tests.agents.cli.running import ROOT, STRICT, environment, failure, invoke,
 HEAVY = {"mobility", "ray", "flwr", "rich", "numpy", "cryptography", "asyncio", "dill", "msgspec"}
 KEYS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"]]
 FILES = [["inspect"], ["verify"], ["run"]]
+FL = [["fl", "run"], ["fl", "sign"], ["fl", "show"], ["fl", "check"], ["fl", "audit"], ["fl", "ledger"]]
 PLATFORM = [
     *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"]),
     *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["call"], ["publish"], ["pull"]),
@@ -46,7 +47,7 @@ def imported(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["key", "--help"], ["--version"], *([*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM))],
+    [["--help"], ["key", "--help"], ["--version"], *([*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM, ["fl"], *FL))],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """Start-up below 0.15 s is a matter of what is imported; a command imports what it needs when it runs."""
@@ -69,7 +70,7 @@ def test_completion_imports_nothing_heavy() -> None:
     assert set(answer.stderr.split()) & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", [*COMMANDS, *FL], ids=" ".join)
 def test_every_command_has_help_and_the_format_option(command: list[str]) -> None:
     """Whoever writes a program around it relies on `--format json` everywhere."""
     result = invoke(*command, "--help")
@@ -83,12 +84,13 @@ def test_the_table_lists_exactly_these_commands() -> None:
     group: Any = typer.main.get_command(frame.app)
 
     def walk(command: Any, path: list[str]) -> list[list[str]]:
-        inner = getattr(command, "commands", None)
-        if not inner:
+        if not hasattr(command, "list_commands"):
             return [path]
-        return [leaf for name, one in inner.items() for leaf in walk(one, [*path, name])]
+        context = typer.Context(command)
+        names = command.list_commands(context)
+        return [leaf for name in names for leaf in walk(command.get_command(context, name), [*path, name])]
 
-    assert sorted(walk(group, [])) == sorted(COMMANDS)
+    assert sorted(walk(group, [])) == sorted([*COMMANDS, *FL])
 
 
 def test_each_command_has_a_file_of_its_own() -> None:
@@ -96,6 +98,8 @@ def test_each_command_has_a_file_of_its_own() -> None:
     folder = Path(frame.__file__).parent
     for command in COMMANDS:
         assert (folder / f"{'_'.join(command)}.py").is_file()
+    for _, command in FL:
+        assert (ROOT / "federated" / "cli" / f"{command}.py").is_file()
 
 
 # -- usage

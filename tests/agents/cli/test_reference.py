@@ -19,11 +19,12 @@ COMMON = {"--format", "--home", "--store", "--address", "--timeout", "--help", "
 
 def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     command = typer.main.get_command(app) if command is None else command
-    inner = getattr(command, "commands", None)
-    if inner is None:
+    if not hasattr(command, "list_commands"):
         yield " ".join(path), command
-    for name, one in (inner or {}).items():
-        yield from commands(one, (*path, name))
+        return
+    context = typer.Context(command)
+    for name in command.list_commands(context):  # with those of other packages
+        yield from commands(command.get_command(context, name), (*path, name))
 
 
 ALL = dict(commands())
