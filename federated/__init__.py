@@ -3,7 +3,8 @@
 ================  ====================================================================================
 `AppBundle`       a Flower app, signed by its author; `verify_app` is the receiver's side
 `run_app`         runs one on nodes that let it in, and gives a `RunResult`
-`DataNode`        a place with datasets: what may come is an `AppAdmission`, what may leave a `ReleasePolicy`, all in `Dataset`
+`DataNode`        a place with datasets: what may come is an `AppAdmission`, all else is in `Dataset`
+`ReleasePolicy`   what may leave, and at what price
 `PlatformNodes`   the link to data nodes at the places of a platform
 `LocalNodes`      data nodes in this process, for tests
 `RoundJournal`    what has been answered in a run, so that it goes on where it was killed
