@@ -39,6 +39,7 @@ from federated.hosting import AppProcess, AppProcesses, blamed
 from federated.messages import FailureCode, error_reply, message_problem, pack_message, read_request
 from federated.remembering import RunMemory
 from federated.requests import NonceBook, SignedRequest, trusted_owner, verify_request
+from federated.verdicts import Rule
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
 from mobility.trust import TrustSource
@@ -46,6 +47,7 @@ from mobility.trust import TrustSource
 __all__ = ["DataNode"]
 
 _LOG: Final = logging.getLogger(__name__)
+_MOST_TEXT: Final = 2000  # characters of an app's own words that are told on
 _GRACE: Final = 1.0  # seconds by which a process may be started later than its message came
 
 
@@ -245,6 +247,7 @@ class DataNode:
         except ChildFailed as error:
             late = isinstance(error, ChildTooSlow)
             code = FailureCode.NO_REPLY if late else FailureCode.CRASHED
+            self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
             return self._failed(message, code, f"{self.name}: {error.reason}")
         except FederatedError as error:
             code = FailureCode.INVALID_APP if isinstance(error, AppNotAdmitted) else FailureCode.PRECONDITION
@@ -292,6 +295,7 @@ class DataNode:
         state = self._memory.state(*key)
         began = time.monotonic()
         outcome = "answered"
+        unusable: RecordsRefused | None = None
         try:
             answer = child.ask(
                 {
@@ -304,6 +308,8 @@ class DataNode:
             )
             if type(answer) is not dict or answer.keys() != {"reply", "state"}:
                 outcome = "refused" if type(answer) is dict and "refused" in answer else "raised"
+        except RecordsRefused as error:
+            outcome, unusable = error.slug, error
         except FederatedError as error:
             outcome = error.slug
             raise
@@ -314,8 +320,13 @@ class DataNode:
             self._tell(dataset, "withheld", **_which(key), message=message["id"], why="raised")
             return self._failed(message, FailureCode.RAISED, blamed(answer, dataset, self.name, "the ClientApp"))
         try:
+            if unusable is not None:
+                raise unusable
             if outcome == "refused":
-                raise RecordsRefused(str(answer["refused"]))
+                rules = answer.get("rules")
+                # The process is the app's, and what it says of itself may be anything.
+                known = [one for one in Rule if type(rules) is list and one.value in rules]
+                raise RecordsRefused(str(answer["refused"])[:_MOST_TEXT], rules=known)
             reply = self._reply(message, answer["reply"], execution, dataset)
         except FederatedError as error:
             if dataset.tell:
@@ -323,8 +334,8 @@ class DataNode:
             # What is wrong with a reply is said in names that the app gave, and those may hold data.
             _LOG.warning("%s: withheld: %s", self.name, error)
             self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
-            rules = ", ".join([error.slug, *getattr(error, "rules", ())])
-            told = f"{self.name}: the reply was withheld ({rules}); why stays there"
+            why = ", ".join([error.slug, *getattr(error, "rules", ())])
+            told = f"{self.name}: the reply was withheld ({why}); the rest stays there"
             return self._failed(message, FailureCode.PRECONDITION, told)
         packed = pack_message("reply", message=reply)
         self._tell(
@@ -335,12 +346,15 @@ class DataNode:
 
     def _reply(self, message: dict[str, Any], reply: Any, execution: Execution, dataset: Dataset) -> dict[str, Any]:
         if type(reply) is not dict or message_problem(reply):
-            raise RecordsRefused("what the app's process returned is no message")
+            raise RecordsRefused("what the app's process returned is no message", rules=[Rule.KIND])
         if "error" in reply:
             # Of the app's own making, a mod's for example; its text is the app's, and may hold data.
-            code, reason = reply["error"] if type(reply["error"]) is list else (0, "")
+            error = reply["error"]
+            if type(error) is not list or [type(one) for one in error] != [int, str]:
+                raise RecordsRefused("what the app's process returned as an error is none", rules=[Rule.KIND])
+            code, reason = error
             told = f"the ClientApp answered with an error; its text stays at {self.name}"
-            told = str(reason) if dataset.tell else told
+            told = reason[:_MOST_TEXT] if dataset.tell else told
             return error_reply(message, FailureCode(code) if code in set(FailureCode) else FailureCode.UNKNOWN, told)
         content = check_reply(reply["content"], dataset.reply_bytes)
         if dataset.gate is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 __all__ = ["write_agents"]
 
-AGENTS = '''
+AGENTS = """
 from agents import agent, hop, onward, sleep
 from beside import doubled
 
@@ -74,7 +74,7 @@ def undecorated(here):
 
 class Visitor:
     pass
-'''
+"""
 
 
 def write_agents(folder: Path) -> Path:
