@@ -183,15 +183,17 @@ class DataNode:
                 finally:
                     process.lock.release()
         except ChildFailed as error:
-            self._tell(dataset, "refused", dataset=name, run=request["run"], why="cannot-load", asker=asker)
+            self._tell(dataset, "refused", dataset=name, run=str(request["run"]), why="cannot-load", asker=asker)
             raise AppNotAdmitted(
                 f"{self.name} cannot load the app: {error.reason}", node=self.name, dataset=name, why="cannot-load"
             ) from None
         except MobilityError as error:
-            self._tell(dataset, "refused", dataset=name, run=request["run"], why=error.slug, asker=asker)
+            self._tell(dataset, "refused", dataset=name, run=str(request["run"]), why=error.slug, asker=asker)
             raise
         author = app.author.key_id
-        self._tell(dataset, "admitted", dataset=name, run=request["run"], app=app.digest, author=author, asker=asker)
+        self._tell(
+            dataset, "admitted", dataset=name, run=str(request["run"]), app=app.digest, author=author, asker=asker
+        )
         with self._lock:
             self._visits[request["run"], name, app.digest, asker] = visit
         return pack_message("admitted", dataset=name)
@@ -288,7 +290,7 @@ class DataNode:
         )
         if dataset.gate is not None:
             dataset.gate.before(execution)
-        facts = {"run": run, "app": app, "asker": asker, "message": message["id"], "type": message["type"]}
+        facts = {"run": str(run), "app": app, "asker": asker, "message": message["id"], "type": message["type"]}
         facts["group"] = message["group"]
         self._tell(dataset, "executed", dataset=name, **facts)
         child = process.started(visit.app, dataset)
@@ -367,7 +369,7 @@ class DataNode:
 
 def _which(key: tuple[int, str, str, str]) -> dict[str, str | int]:
     run, dataset, app, asker = key
-    return {"run": run, "dataset": dataset, "app": app, "asker": asker}
+    return {"run": str(run), "dataset": dataset, "app": app, "asker": asker}
 
 
 def _require_gate(name: str, dataset: Dataset) -> None:

@@ -70,7 +70,7 @@ class PrintedLog:
                     if self._ending.is_set():
                         return
                     continue
-                piece = os.read(self._reader, _PIECE)
+                piece = os.read(self._reader, min(_PIECE, self._most))
                 if not piece:
                     return
                 if self._file.tell() + len(piece) > self._most and self._file.tell():
