@@ -132,4 +132,5 @@ class _AuditWitness:
     def note(self, event: str, facts: Mapping[str, str | int]) -> None:
         if self._guarded and (event not in ("refused", "withheld") or facts.get("why") in ("not-released", "raised")):
             return
-        self._audit.note(AuditKind(event), **facts)
+        # Runs are written as the gate writes them: the numbers are larger than JSON's.
+        self._audit.note(AuditKind(event), **{name: str(v) if name == "run" else v for name, v in facts.items()})
