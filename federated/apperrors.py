@@ -183,11 +183,21 @@ class TooFewNodes(FederatedError):
 
 
 class RecordsRefused(FederatedError):
-    """What an app returned may not leave its node."""
+    """What an app returned may not leave its node.
+
+    Attributes
+    ----------
+    rules
+        Which rules forbid it, as `federated.verdicts.Rule` spells them: these the server is told in any case.
+    """
 
     slug = "records-refused"
     usual_state = "Nothing of it has left the node, which goes on."
     usual_remedy = "Let the app return finite numbers in arrays of numpy, within the limits of the dataset's owner."
+
+    def __init__(self, reason: str, *, rules: Sequence[str] = (), remedy: str | None = None) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.rules = tuple(rules)
 
 
 class ChildFailed(FederatedError):

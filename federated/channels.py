@@ -89,6 +89,16 @@ class Channel:
         parts = [self._exactly(size, deadline) for size in sizes]
         return decode(bytes(parts[0]), buffers=parts[1:], limits=self.limits), sum(sizes)
 
+    @property
+    def unread(self) -> bool:
+        """Whether something has come that was not received yet."""
+        waiting = select.poll()
+        descriptor = self.connection.fileno()
+        if descriptor < 0:
+            return False
+        waiting.register(descriptor, select.POLLIN)
+        return any(event & select.POLLIN and not event & select.POLLHUP for _, event in waiting.poll(0))
+
     def _all_of(self, data: memoryview, deadline: float | None) -> None:
         data = data.cast("B")
         while data:

@@ -1,12 +1,14 @@
 """Processes of our own in which apps run: started clean, asked with a deadline, ended by their group.
 
 A child gets none of this process's environment but what a Python program needs, no file but its end of a socket pair,
-and a session of its own, so that what it starts ends with it.
+and a session of its own, so that what it starts ends with it. A mark in its environment finds what has left that
+session; who starts a program without the mark, outside the session, hides it from us.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -18,6 +20,8 @@ from typing import Any, Final
 
 from federated.apperrors import ChildFailed, ChildTooSlow, RecordsRefused
 from federated.channels import Channel, ChannelClosed, FrameTooLarge
+from federated.printing import PrintedLog
+from federated.verdicts import Rule
 from mobility.plain import PlainInvalid
 
 __all__ = ["AppChild"]
@@ -27,6 +31,8 @@ _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "L
 _ROOT: Final = str(Path(__file__).resolve().parent.parent)
 _STARTING: Final = 60.0  # seconds for an interpreter to import Flower and what the app needs
 _GRACE: Final = 0.5
+_MARK: Final = "SOJOURN_CHILD"
+_SEARCHES: Final = 5  # for what a child has left running: while we look, it may start more
 
 
 class AppChild:
@@ -38,6 +44,8 @@ class AppChild:
         Run as ``python -m``, with the number of its socket as argument.
     log
         Where what it prints goes; nowhere, if None.
+    log_bytes
+        Of that file, and of the one that is set aside when it is full.
     environment
         What it gets beside the usual.
     most_bytes
@@ -53,6 +61,7 @@ class AppChild:
         module: str,
         *,
         log: Path | None = None,
+        log_bytes: int = 16 << 20,
         environment: Mapping[str, str] | None = None,
         most_bytes: int = 1 << 30,
         memory_bytes: int | None = None,
@@ -68,26 +77,31 @@ class AppChild:
             "FLWR_TELEMETRY_ENABLED": "0",
             "SOJOURN_MEMORY_BYTES": str(memory_bytes or 0),
             **(environment or {}),
+            _MARK: secrets.token_hex(16),
         }
+        self._mark = settings[_MARK]
         if settings["PYTHONPATH"] != _ROOT:
             settings["PYTHONPATH"] = os.pathsep.join((_ROOT, settings["PYTHONPATH"]))
+        self._printed: PrintedLog | None = None
+        self._searched = False
         try:
-            output = open(log, "ab") if log is not None else None
+            self._printed = PrintedLog(log, log_bytes) if log is not None else None
+            output = subprocess.DEVNULL if self._printed is None else self._printed.writer
             try:
                 self.process = subprocess.Popen(
                     # -P: a module of the app must not take the place of one of ours before it is started.
                     [sys.executable, "-P", "-m", module, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
-                    stdout=output or subprocess.DEVNULL,
-                    stderr=output or subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
                     pass_fds=[theirs.fileno()],
                     env=settings,
                     cwd=folder,
                     start_new_session=True,
                 )
             finally:
-                if output is not None:
-                    output.close()
+                if self._printed is not None:
+                    self._printed.begin()
         except BaseException:
             ours.close()
             raise
@@ -114,8 +128,11 @@ class AppChild:
         RecordsRefused
             If the answer is too large, or no plain data.
         ChildFailed
-            If it has ended.
+            If it has ended, or has said something before it was asked: that would be taken for the answer.
         """
+        if self.channel.unread:
+            self.kill()
+            raise ChildFailed("the app's process has said something unasked, and was ended")
         deadline = time.monotonic() + seconds
         try:
             self.channel.send(request, deadline=deadline)
@@ -126,10 +143,12 @@ class AppChild:
         except FrameTooLarge as error:
             self.kill()
             limit = self.channel.limits.total_bytes
-            raise RecordsRefused(f"the answer has {error.size} bytes, and {limit} are allowed") from None
+            raise RecordsRefused(
+                f"the answer has {error.size} bytes, and {limit} are allowed", rules=[Rule.BYTES]
+            ) from None
         except PlainInvalid as error:
             self.kill()
-            raise RecordsRefused(f"the answer is no plain data: {error.reason}") from None
+            raise RecordsRefused(f"the answer is no plain data: {error.reason}", rules=[Rule.KIND]) from None
         except ChannelClosed:
             raise self.failure() from None
         except BaseException:
@@ -160,4 +179,38 @@ class AppChild:
         except (ProcessLookupError, PermissionError):
             pass
         self.process.wait()
+        if not self._searched:
+            self._end_survivors()
         self.channel.close()
+        if self._printed is not None:
+            self._printed.end()
+
+    def _end_survivors(self) -> None:
+        """End what has the mark of this child: daemons, and what was left by a child that has ended by itself."""
+        self._searched = True
+        mark = f"{_MARK}={self._mark}".encode()
+        for _ in range(_SEARCHES):
+            found = [pid for pid in _processes() if mark in _environment(pid)]
+            for pid in found:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except (ProcessLookupError, PermissionError):
+                    pass
+            if not found:
+                return
+
+
+def _processes() -> list[int]:
+    """All of this machine, if it says."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> list[bytes]:
+    """Of a process when its program was started; empty, if it has ended or is somebody else's."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []

@@ -16,6 +16,7 @@ from typing import Any, Final
 from federated.appconfig import Setting
 from federated.apperrors import NodeUnreachable, TooFewNodes
 from federated.assembling import RosterAssembly
+from federated.errors import JournalError
 from federated.links import Journal, JournalEntry, NodeLink, RunTally
 from federated.messages import FailureCode, error_reply, message_problem, node_number, pack_message, read_answer
 from mobility.errors import MobilityError
@@ -103,10 +104,12 @@ class GridExchange:
         self._journal = journal
         self._limits = PlainLimits(total_bytes=most_bytes)
         self._watch = watch
-        self._known = {
-            node_number(name): _Known(name, node_number(name), place) for place, name in enumerate(link.nodes())
-        }
-        if len(self._known) != len(link.nodes()):
+        names = list(link.nodes())
+        if journal is not None:
+            # The place in this list is a node's partition, also if a node is missing when the run is taken up again.
+            names = [str(name) for name in decode(journal.remember("names", lambda: encode(names)))]
+        self._known = {node_number(name): _Known(name, node_number(name), place) for place, name in enumerate(names)}
+        if len(self._known) != len(names):
             raise ValueError("two nodes have the same name, or the same number")
         self._names = {number: one.name for number, one in self._known.items()}
         self._assembly = RosterAssembly(
@@ -115,6 +118,7 @@ class GridExchange:
         self._pending: dict[str, _Pending] = {}
         self._changed = threading.Condition()
         self._polled: tuple[float, float] | None = None  # since when, and when last
+        self._unwritten: JournalError | None = None
 
     # -- who takes part
 
@@ -338,7 +342,11 @@ class GridExchange:
                 self.tally.late += 1
                 return
             if keep and pending.entry is not None:
-                pending.entry.answer(pending.index, encode(outcome))
+                try:
+                    pending.entry.answer(pending.index, encode(outcome))
+                except JournalError as error:
+                    # Nobody acts on what is not written: whoever collects it is given the error.
+                    self._unwritten = error
             pending.outcome = outcome
             pending.request = b""
             if "error" in outcome:
@@ -348,15 +356,29 @@ class GridExchange:
             self._changed.notify_all()
 
     def pull(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """What has come in for these messages; each reply is given once."""
+        """What has come in for these messages; each reply is given once.
+
+        Raises
+        ------
+        JournalError
+            If an answer could not be written down.
+        """
         self._polled = None
         self._give_up([one for one in map(self._pending.get, ids) if one is not None], None)
+        if self._unwritten is not None:
+            raise self._unwritten
         with self._changed:
             ready = [one for one in ids if one in self._pending and self._pending[one].outcome is not None]
             return [outcome for one in ready if (outcome := self._pending.pop(one).outcome) is not None]
 
     def collect(self, ids: Sequence[str], seconds: float | None) -> list[dict[str, Any]]:
-        """Wait for the outcomes of these messages, at most so long; those that miss it are errors from then on."""
+        """Wait for the outcomes of these messages, at most so long; those that miss it are errors from then on.
+
+        Raises
+        ------
+        JournalError
+            If an answer could not be written down.
+        """
         asked = [self._pending[one] for one in ids]
         until = max((one.until for one in asked), default=0.0)
         if seconds is not None:

@@ -19,6 +19,8 @@ __all__ = ["AppProcess", "AppProcesses", "blamed"]
 
 _MODULE: Final = "federated._flower.clientapp"
 _LOG: Final = logging.getLogger(__name__)
+_MOST_NAME: Final = 200  # characters of the name of an exception
+_MOST_TEXT: Final = 2000  # and of its text
 _GRACE: Final = 1.0  # seconds for whoever holds the lock to notice that the process is gone
 _STATE_BYTES: Final = 64 << 20  # of the context, which comes with a reply
 
@@ -135,8 +137,9 @@ class AppProcesses:
 
 def blamed(answer: Any, dataset: Dataset, node: str, doing: str) -> str:
     """What the server is told of an exception; its text may hold data, and so may a name that the app gave it."""
-    kind = str(answer.get("kind", "")) if type(answer) is dict else ""
-    text = str(answer.get("text", "")) if type(answer) is dict else ""
+    # The process is the app's: what it says may be of any form and length.
+    kind = str(answer.get("kind", ""))[:_MOST_NAME] if type(answer) is dict else ""
+    text = str(answer.get("text", ""))[:_MOST_TEXT] if type(answer) is dict else ""
     _LOG.warning("%s: %s raised %s: %s", node, doing, kind, text)
     if dataset.tell:
         return f"{doing} raised {kind}: {text}"

@@ -43,6 +43,7 @@ from federated.querydesk import QueryDesk
 from federated.remembering import RunMemory
 from federated.requests import NonceBook, SignedRequest, trusted_owner, verify_request
 from federated.seating import SEATING, Seating
+from federated.verdicts import Rule
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
 from mobility.trust import Identity, TrustSource
@@ -50,6 +51,7 @@ from mobility.trust import Identity, TrustSource
 __all__ = ["DataNode"]
 
 _LOG: Final = logging.getLogger(__name__)
+_MOST_TEXT: Final = 2000  # characters of an app's own words that are told on
 _GRACE: Final = 1.0  # seconds by which a process may be started later than its message came
 
 
@@ -200,15 +202,17 @@ class DataNode:
                 finally:
                     process.lock.release()
         except ChildFailed as error:
-            self._tell(dataset, "refused", dataset=name, run=request["run"], why="cannot-load", asker=asker)
+            self._tell(dataset, "refused", dataset=name, run=str(request["run"]), why="cannot-load", asker=asker)
             raise AppNotAdmitted(
                 f"{self.name} cannot load the app: {error.reason}", node=self.name, dataset=name, why="cannot-load"
             ) from None
         except MobilityError as error:
-            self._tell(dataset, "refused", dataset=name, run=request["run"], why=error.slug, asker=asker)
+            self._tell(dataset, "refused", dataset=name, run=str(request["run"]), why=error.slug, asker=asker)
             raise
         author = app.author.key_id
-        self._tell(dataset, "admitted", dataset=name, run=request["run"], app=app.digest, author=author, asker=asker)
+        self._tell(
+            dataset, "admitted", dataset=name, run=str(request["run"]), app=app.digest, author=author, asker=asker
+        )
         with self._lock:
             self._visits[request["run"], name, app.digest, asker] = visit
         offer = self._seating.offer((request["run"], name, app.digest, asker), dataset)
@@ -281,6 +285,7 @@ class DataNode:
         except ChildFailed as error:
             late = isinstance(error, ChildTooSlow)
             code = FailureCode.NO_REPLY if late else FailureCode.CRASHED
+            self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
             return self._failed(message, code, f"{self.name}: {error.reason}")
         except FederatedError as error:
             code = FailureCode.INVALID_APP if isinstance(error, AppNotAdmitted) else FailureCode.PRECONDITION
@@ -323,13 +328,14 @@ class DataNode:
         after = self._seating.before(key, dataset, message)
         if dataset.gate is not None:
             dataset.gate.before(execution)
-        facts = {"run": run, "app": app, "asker": asker, "message": message["id"], "type": message["type"]}
+        facts = {"run": str(run), "app": app, "asker": asker, "message": message["id"], "type": message["type"]}
         facts["group"] = message["group"]
         self._tell(dataset, "executed", dataset=name, **facts)
         child = process.started(visit.app, dataset)
         state = self._memory.state(*key)
         began = time.monotonic()
         outcome = "answered"
+        unusable: RecordsRefused | None = None
         try:
             answer = child.ask(
                 {
@@ -342,6 +348,8 @@ class DataNode:
             )
             if type(answer) is not dict or answer.keys() != {"reply", "state"}:
                 outcome = "refused" if type(answer) is dict and "refused" in answer else "raised"
+        except RecordsRefused as error:
+            outcome, unusable = error.slug, error
         except FederatedError as error:
             outcome = error.slug
             raise
@@ -352,8 +360,13 @@ class DataNode:
             self._tell(dataset, "withheld", **_which(key), message=message["id"], why="raised")
             return self._failed(message, FailureCode.RAISED, blamed(answer, dataset, self.name, "the ClientApp"))
         try:
+            if unusable is not None:
+                raise unusable
             if outcome == "refused":
-                raise RecordsRefused(str(answer["refused"]))
+                rules = answer.get("rules")
+                # The process is the app's, and what it says of itself may be anything.
+                known = [one for one in Rule if type(rules) is list and one.value in rules]
+                raise RecordsRefused(str(answer["refused"])[:_MOST_TEXT], rules=known)
             reply = self._reply(message, answer["reply"], execution, dataset)
             if "content" in reply:
                 self._seating.answered(key, message, after, reply["content"])
@@ -363,8 +376,8 @@ class DataNode:
             # What is wrong with a reply is said in names that the app gave, and those may hold data.
             _LOG.warning("%s: withheld: %s", self.name, error)
             self._tell(dataset, "withheld", **_which(key), message=message["id"], why=error.slug)
-            rules = ", ".join([error.slug, *getattr(error, "rules", ())])
-            told = f"{self.name}: the reply was withheld ({rules}); why stays there"
+            why = ", ".join([error.slug, *getattr(error, "rules", ())])
+            told = f"{self.name}: the reply was withheld ({why}); the rest stays there"
             return self._failed(message, FailureCode.PRECONDITION, told)
         packed = pack_message("reply", message=reply)
         self._tell(
@@ -375,12 +388,15 @@ class DataNode:
 
     def _reply(self, message: dict[str, Any], reply: Any, execution: Execution, dataset: Dataset) -> dict[str, Any]:
         if type(reply) is not dict or message_problem(reply):
-            raise RecordsRefused("what the app's process returned is no message")
+            raise RecordsRefused("what the app's process returned is no message", rules=[Rule.KIND])
         if "error" in reply:
             # Of the app's own making, a mod's for example; its text is the app's, and may hold data.
-            code, reason = reply["error"] if type(reply["error"]) is list else (0, "")
+            error = reply["error"]
+            if type(error) is not list or [type(one) for one in error] != [int, str]:
+                raise RecordsRefused("what the app's process returned as an error is none", rules=[Rule.KIND])
+            code, reason = error
             told = f"the ClientApp answered with an error; its text stays at {self.name}"
-            told = str(reason) if dataset.tell else told
+            told = reason[:_MOST_TEXT] if dataset.tell else told
             return error_reply(message, FailureCode(code) if code in set(FailureCode) else FailureCode.UNKNOWN, told)
         content = check_reply(reply["content"], dataset.reply_bytes)
         if dataset.gate is not None:
@@ -393,7 +409,7 @@ class DataNode:
 
 def _which(key: tuple[int, str, str, str]) -> dict[str, str | int]:
     run, dataset, app, asker = key
-    return {"run": run, "dataset": dataset, "app": app, "asker": asker}
+    return {"run": str(run), "dataset": dataset, "app": app, "asker": asker}
 
 
 def _require_gate(name: str, dataset: Dataset) -> None:

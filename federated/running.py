@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -16,12 +17,15 @@ from typing import Any, Final
 from federated.app import AppBundle
 from federated.appconfig import Setting
 from federated.apperrors import AppUnsigned, ServerAppFailed, TooFewNodes
-from federated.channels import ChannelClosed
+from federated.channels import ChannelClosed, FrameTooLarge
 from federated.children import AppChild
+from federated.errors import JournalError
 from federated.grid import GridExchange
+from federated.journal import RoundJournal, run_digest
 from federated.links import Journal, NodeLink
 from federated.requests import SignedLink
 from federated.results import Progress, RunFailure, RunResult
+from mobility.plain import PlainInvalid
 from mobility.trust import Identity
 
 __all__ = ["run_app"]
@@ -41,7 +45,7 @@ def run_app(
     least: int = 1,
     patience: float = 60.0,
     timeout: float | None = None,
-    journal: Journal | None = None,
+    journal: Journal | str | os.PathLike[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
     log: Path | None = None,
 ) -> RunResult:
@@ -63,7 +67,8 @@ def run_app(
     dataset
         On which it runs at each node; if None, on the only one that a node has.
     seed
-        For the generators of the server's process, so that a run can be done again with the same choice of nodes.
+        For the generators of the server's process, so that a run can be done again with the same choice of nodes. If
+        there is none, one is drawn for a run with a journal, which keeps it.
     least
         Nodes without which the run does not begin.
     patience
@@ -71,7 +76,8 @@ def run_app(
     timeout
         Seconds for the whole run; None: no bound but those of its messages.
     journal
-        What was answered before; the same run goes on.
+        What was answered before; the same run goes on. A path is that of a file, made if it is not there, which belongs
+        to this app with these settings and this seed.
     progress
         Told of each round.
     log
@@ -89,6 +95,9 @@ def run_app(
         At the beginning, or while the app waits for more.
     ServerAppFailed
         If the app's server part raises, or takes too long.
+    JournalError
+        If the journal is damaged or another run's, before anything is sent; or if it cannot be written, or the server
+        part asks for something else than it did.
     """
     bundle = app if isinstance(app, AppBundle) else _opened(Path(app))
     if bundle.envelope is None:
@@ -98,11 +107,36 @@ def run_app(
     settings = bundle.config.with_overrides(run_config or {})
     signer = asker or author or getattr(nodes, "asker", None)
     link = nodes if signer is None else SignedLink(nodes, signer)
+    if not isinstance(journal, (str, os.PathLike)):
+        return _run(bundle, settings, link, dataset, seed, least, patience, timeout, journal, progress, log)
+    config = json.dumps([settings, dataset, seed is not None], sort_keys=True).encode()
+    with RoundJournal(journal, run_digest(bundle.digest, config, seed or 0)) as opened:
+        return _run(bundle, settings, link, dataset, seed, least, patience, timeout, opened, progress, log)
+
+
+def _run(
+    bundle: AppBundle,
+    settings: dict[str, Setting],
+    link: NodeLink,
+    dataset: str | None,
+    seed: int | None,
+    least: int,
+    patience: float,
+    timeout: float | None,
+    journal: Journal | None,
+    progress: Callable[[Progress], None] | None,
+    log: Path | None,
+) -> RunResult:
+    run = _number()
+    if journal is not None:
+        run = int.from_bytes(journal.remember("run", lambda: _number().to_bytes(8)))
+        if seed is None:
+            seed = int.from_bytes(journal.remember("seed", lambda: secrets.token_bytes(4)))
     observer = _Observer(progress)
     until = None if timeout is None else time.monotonic() + timeout
     exchange = GridExchange(
         link,
-        _number() if journal is None else int.from_bytes(journal.remember("run", lambda: _number().to_bytes(8))),
+        run,
         bundle=bundle.to_bytes(),
         app=bundle.digest,
         settings=settings,
@@ -113,7 +147,39 @@ def run_app(
         watch=observer.answered,
     )
     observer.exchange = exchange
-    exchange.begin()
+    try:
+        exchange.begin()
+        greeting = {
+            "run": exchange.run,
+            "files": list(bundle.files),
+            "reference": bundle.config.serverapp,
+            "publisher": bundle.config.publisher,
+            "name": bundle.config.name,
+            "version": bundle.config.version,
+            "digest": bundle.digest,
+            "settings": settings,
+            "seed": seed,
+        }
+        _led(bundle, greeting, exchange, observer, timeout, until, log)
+    except BaseException:
+        if journal is None:  # nobody can take it up again
+            exchange.end()
+        raise
+    result = observer.result(bundle.digest, settings, seed)
+    exchange.end()
+    return result
+
+
+def _led(
+    bundle: AppBundle,
+    greeting: dict[str, Any],
+    exchange: GridExchange,
+    observer: _Observer,
+    timeout: float | None,
+    until: float | None,
+    log: Path | None,
+) -> None:
+    """Run the server part to its end."""
     folder = Path(tempfile.mkdtemp(prefix="sojourn-server-"))
     try:
         for path, data in bundle.files.items():
@@ -122,27 +188,12 @@ def run_app(
             target.write_bytes(data)
         child = AppChild(_MODULE, log=log, environment=_inherited(), most_bytes=1 << 36)
         try:
-            greeting = {
-                "run": exchange.run,
-                "folder": str(folder),
-                "files": list(bundle.files),
-                "reference": bundle.config.serverapp,
-                "publisher": bundle.config.publisher,
-                "name": bundle.config.name,
-                "version": bundle.config.version,
-                "digest": bundle.digest,
-                "settings": settings,
-                "seed": seed,
-            }
-            child.channel.send(greeting)
+            child.channel.send({**greeting, "folder": str(folder)})
             _serve(child, exchange, observer, timeout, until)
         finally:
             child.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    result = observer.result(bundle.digest, settings, seed)
-    exchange.end()
-    return result
 
 
 def _number() -> int:
@@ -168,6 +219,7 @@ class _Observer:
 
     def __init__(self, progress: Callable[[Progress], None] | None) -> None:
         self.exchange: GridExchange | None = None
+        self.unwritten: JournalError | None = None
         self._progress = progress
         self._began = self._last = time.monotonic()
         self._counted = (0, 0)  # bytes that were told of
@@ -238,7 +290,13 @@ def _serve(
             raise ServerAppFailed(f"the app has not ended within {timeout:.3g} s, and was ended") from None
         except ChannelClosed:
             failure = child.failure()
+            if observer.unwritten is not None:
+                raise observer.unwritten from None
             raise ServerAppFailed(f"the server part is gone: {failure.reason}", remedy="See its log.") from None
+        except (FrameTooLarge, PlainInvalid) as error:
+            raise ServerAppFailed(f"the server part has written to the socket of its run: {error}") from None
+        if type(event) is not dict or not event.keys() & {"event", "do"}:
+            raise ServerAppFailed("the server part has written to the socket of its run, and no request")
         if "event" in event:
             observer.told(event)
         elif event["do"] == "finished":
@@ -251,10 +309,10 @@ def _serve(
             )
         else:
             # In a thread: an app may ask for nodes while it waits for replies.
-            threading.Thread(target=_answer, args=(child, exchange, event), daemon=True).start()
+            threading.Thread(target=_answer, args=(child, exchange, observer, event), daemon=True).start()
 
 
-def _answer(child: AppChild, exchange: GridExchange, event: Mapping[str, Any]) -> None:
+def _answer(child: AppChild, exchange: GridExchange, observer: _Observer, event: Mapping[str, Any]) -> None:
     answer: dict[str, Any] = {"to": event["number"]}
     try:
         if event["do"] == "nodes":
@@ -268,6 +326,11 @@ def _answer(child: AppChild, exchange: GridExchange, event: Mapping[str, Any]) -
             answer["value"] = exchange.collect(event["ids"], event["seconds"])
     except TooFewNodes as error:
         answer["few"] = [error.reason, list(error.taking_part), error.refused]
+    except JournalError as error:
+        # Not the app's to handle: it would go on with what nobody can resume.
+        observer.unwritten = error
+        child.process.kill()
+        return
     except Exception as error:  # it becomes the app's exception, at the call that it made
         answer["wrong"] = f"{type(error).__name__}: {error}"
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import select
+import signal
 import socket
 import sys
 import threading
@@ -73,7 +74,8 @@ def _end_with_the_node(descriptor: int) -> None:
     waiting = select.poll()
     waiting.register(descriptor, 0)  # of itself it reports that the other side is gone
     waiting.poll()
-    os._exit(4)
+    # This process has a session of its own; what it started ends with it.
+    os.killpg(0, signal.SIGKILL)
 
 
 def main() -> None:
@@ -99,7 +101,7 @@ def main() -> None:
         try:
             answer = _answered(app, request)
         except RecordsRefused as error:
-            answer = {"refused": error.reason}
+            answer = {"refused": error.reason, "rules": [str(one) for one in error.rules]}
         except BaseException as error:  # the same of what it raises when it is called
             answer = _failure(FailureCode.RAISED, error)
         try:

@@ -17,6 +17,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, Metadata,
 
 from federated._flower.private import message_of
 from federated.apperrors import RecordsRefused
+from federated.verdicts import Rule
 
 __all__ = ["message_from_plain", "message_to_plain", "records_from_plain", "records_to_plain"]
 
@@ -47,13 +48,15 @@ def records_to_plain(records: RecordDict) -> list[list[Any]]:
 def _array(record: str, key: str, array: Array) -> Any:
     if array.stype != _NUMPY:
         raise RecordsRefused(
-            f"the array {record}.{key} is written as {array.stype!r}, and only numpy's arrays may cross"
+            f"the array {record}.{key} is written as {array.stype!r}, and only numpy's arrays may cross",
+            rules=[Rule.KIND],
         )
     try:
         return numpy.load(io.BytesIO(array.data), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise RecordsRefused(
-            f"the array {record}.{key} is not what numpy.save writes of numbers, but a pickle or damage ({error})"
+            f"the array {record}.{key} is not what numpy.save writes of numbers, but a pickle or damage ({error})",
+            rules=[Rule.DTYPE],
         ) from None
 
 

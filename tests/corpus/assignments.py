@@ -57,7 +57,7 @@ def chained_targets():
     bag.x = box[0] = a, (b, c) = (yield "pair") if False else (1, (2, 3))
     yield a, b, c, bag.x, box
     traced = Traced()
-    traced.one = traced[(yield "key")] = traced.two = (yield "value first")
+    traced.one = traced[(yield "key")] = traced.two = yield "value first"
     yield traced.table
 
 
@@ -76,7 +76,7 @@ def to_attributes():
 def to_subscripts():
     box = [0] * 6
     box[0] = yield 1
-    box[(yield "index") or 1] = (yield "value")
+    box[(yield "index") or 1] = yield "value"
     box[2:4] = [(yield "slice")]
     box[(yield "from") or 0 : (yield "to") or 1] = op("ab")
     yield box
@@ -87,7 +87,7 @@ def to_subscripts():
 def order_of_targets():
     traced = Traced()
     op(traced)[op("k")] = op("value")
-    op(traced)[op("k")] = (yield "value")
+    op(traced)[op("k")] = yield "value"
     op(traced)[(yield "key")] = op("value")
     traced[op(1)], traced[(yield "second")], traced.third = op((1, 2, 3))
     traced[op(1)], *traced[(yield "starred")] = (yield "values") or (1, 2, 3)
@@ -230,10 +230,10 @@ class Place:
 def augmented_in_place():
     place = Place([])
     same = place
-    place += (yield "a")
+    place += yield "a"
     place += op("b")
     yield place.log, place is same
-    place @= (yield "matrix")
+    place @= yield "matrix"
     yield place
 
 
@@ -247,7 +247,7 @@ def augmented_error():
         yield error
     yield n
     try:
-        absent += (yield "absent is read first")
+        absent += yield "absent is read first"
     except UnboundLocalError as error:
         yield error
 
@@ -261,7 +261,7 @@ def annotated():
     bag = Bag()
     bag.a: list[int] = [(yield 4)]
     box = {}
-    box[(yield "key")]: str = (yield "value")
+    box[(yield "key")]: str = yield "value"
     (w): int = 5
     yield x, y, bag, box, w
     try:
@@ -359,7 +359,7 @@ def arguments_rebound(a, b, *rest, **named):
     yield a, b
     a += 1
     rest = (*rest, (yield "rest"))
-    named["k"] = (yield "named")
+    named["k"] = yield "named"
     yield a, rest, named
     del b
     yield dict(sorted(locals().items()))

@@ -266,6 +266,7 @@ def local_class():
 
     class Point:
         "A local class."
+
         shared = []
 
         def __init__(self, x):

@@ -442,7 +442,7 @@ def unbound_cell_read_by_the_generator():
     except UnboundLocalError as error:
         yield error
     try:
-        x += (yield "before the name is read")
+        x += yield "before the name is read"
     except UnboundLocalError as error:
         yield error
     try:

@@ -45,7 +45,12 @@ def middle(name):
     return [result]
 
 
-@case(scripts={"key": [NEXT, throw(KeyError, "k"), NEXT, NEXT, NEXT], "twice": [NEXT, throw(ValueError, 1), throw(KeyError, 2), NEXT, NEXT]})
+@case(
+    scripts={
+        "key": [NEXT, throw(KeyError, "k"), NEXT, NEXT, NEXT],
+        "twice": [NEXT, throw(ValueError, 1), throw(KeyError, 2), NEXT, NEXT],
+    }
+)
 @resumable
 def depth_three():
     result = yield from middle("m")

@@ -20,7 +20,7 @@ def splat(**keywords):
 @resumable
 def call_operands():
     yield chooser("f")(op(1), (yield "a"), op(2), key=(yield "b"), other=op(3))
-    yield (yield "function" ) if False else mix((yield 1), (yield 2), (yield 3))
+    yield (yield "function") if False else mix((yield 1), (yield 2), (yield 3))
     yield mix(*op([1, 2]), (yield "c"), *(yield "d") or (), **op({"x": 1}), y=(yield "e"))
     yield mix(op(1), *op([2]), k=(yield "f"), **((yield "g") or {"z": 1}))
 
@@ -92,7 +92,7 @@ def attributes():
     yield ((yield "whose") or bag).a if False else bag.a.b
     bag.a.b[(yield "index") or 0] = (yield "value") or 5
     yield bag.a.b
-    ((yield "target") and bag or bag).c = (yield "attribute value")
+    ((yield "target") and bag or bag).c = yield "attribute value"
     yield bag.c
 
 
@@ -128,7 +128,7 @@ def subscript_errors():
     except IndexError as error:
         yield error
     try:
-        {}[(yield "key")] = (yield "value evaluated first")
+        {}[(yield "key")] = yield "value evaluated first"
         yield "set"
         yield {}[(yield "missing")]
     except KeyError as error:
@@ -141,11 +141,9 @@ def fstrings():
     yield f"{(yield 'a')} and {(yield 'b')!r} {op(3):>{(yield 'width') or 6}} {(yield 'c')!s:*^{op(8)}}"
     number = 3.14159
     yield f"{number:{(yield 'w') or 10}.{(yield 'p') or 2}f}|{number=}|{(yield 'text')!a}"
-    yield f"plain" f" joined {(yield 'x')}" "tail {not}"
+    yield f"plain joined {(yield 'x')}tail {{not}}"
     yield f"{{literal}} {(yield 1)}{(yield 2)}"
-    yield f"{'nested ' + f'{(yield 3)}'}" + f"""{
-        (yield 4)
-    }"""
+    yield f"{'nested ' + f'{(yield 3)}'}" + f"""{(yield 4)}"""
 
 
 @case()
@@ -252,19 +250,21 @@ def operand_that_raises():
 @case()
 @resumable
 def deep_expression():
-    yield mix(
-        [op(1), {"a": (op(2), (yield "deep")), **{"b": [*[op(3)], (yield "deeper")]}}],
-        (lambda value: say(("called", value), value))((yield "argument")),
-        k=f"{[(yield 'in an f-string')]}",
-    )[0:1] if False else mix(mix(mix((yield "nested"))), mix((yield "again")))
+    yield (
+        mix(
+            [op(1), {"a": (op(2), (yield "deep")), **{"b": [*[op(3)], (yield "deeper")]}}],
+            (lambda value: say(("called", value), value))((yield "argument")),
+            k=f"{[(yield 'in an f-string')]}",
+        )[0:1]
+        if False
+        else mix(mix(mix((yield "nested"))), mix((yield "again")))
+    )
 
 
 @case()
 @resumable
 def many_temporaries():
-    yield (
-        op(1) + op(2) * op(3) + op(4) + ((yield "a") or 0) + op(5) * ((yield "b") or 1) + op(6) + ((yield "c") or 0)
-    )
+    yield (op(1) + op(2) * op(3) + op(4) + ((yield "a") or 0) + op(5) * ((yield "b") or 1) + op(6) + ((yield "c") or 0))
 
 
 @case()
@@ -310,5 +310,10 @@ class Quiet:
 def big_constants():
     yield 10**40, 1e308 * 10, -0.0, 3j, b"\x00\xff", "\ud800", ..., NotImplemented
     yield (1, (2, (3, frozenset({4}))))
-    yield 0x_ff, 1_000, r"\raw", """long
-text"""
+    yield (
+        0x_FF,
+        1_000,
+        r"\raw",
+        """long
+text""",
+    )

@@ -181,12 +181,24 @@ def loops_between(reason):
         yield "outermost"
 
 
-for _function in (by_reason, final_within_final, two_reasons_pending, final_overrides, final_with_own_loop, loops_between):
+for _function in (
+    by_reason,
+    final_within_final,
+    two_reasons_pending,
+    final_overrides,
+    final_with_own_loop,
+    loops_between,
+):
     for _reason in REASONS:
         case(_reason, named=f"{_function.__name__}_{_reason.replace(' ', '_')}", steps=20)(_function)
 
 
-@case(scripts={"closed in the finally": [NEXT, CLOSE, NEXT, CLOSE], "thrown twice": [NEXT, throw(KeyError, 1), throw(ValueError, 2), NEXT]})
+@case(
+    scripts={
+        "closed in the finally": [NEXT, CLOSE, NEXT, CLOSE],
+        "thrown twice": [NEXT, throw(KeyError, 1), throw(ValueError, 2), NEXT],
+    }
+)
 @resumable
 def final_only():
     try:

@@ -165,7 +165,7 @@ def targets():
         yield a, b, c
     for [p, q] in {"k": 1, "l": 2}.items():
         yield p, q
-    for box[(yield "which")or 0] in "z":
+    for box[(yield "which") or 0] in "z":
         yield box
 
 
@@ -443,7 +443,10 @@ def unreachable_tail():
 
 @case()
 @resumable
-def semicolons(): x = yield 1; yield x; return x
+def semicolons():
+    x = yield 1
+    yield x
+    return x
 
 
 @case()

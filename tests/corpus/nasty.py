@@ -189,7 +189,7 @@ def unbound_at_every_stage():
     yield a
     del a
     try:
-        a += (yield "never")
+        a += yield "never"
     except UnboundLocalError as error:
         yield error
     try:
@@ -227,7 +227,14 @@ def thrown_and_sent_interleaved():
 
 @case(
     scripts={
-        "throws in a row": [NEXT, throw(ValueError, 1), throw(KeyError, 2), throw(OSError, 3), throw(TypeError, 4), NEXT],
+        "throws in a row": [
+            NEXT,
+            throw(ValueError, 1),
+            throw(KeyError, 2),
+            throw(OSError, 3),
+            throw(TypeError, 4),
+            NEXT,
+        ],
         "close in handler": [NEXT, throw(ValueError, 1), CLOSE, NEXT],
         "close in finally": [NEXT, NEXT, NEXT, CLOSE, CLOSE, NEXT],
     }
@@ -539,7 +546,7 @@ def exit_sees_the_exception_thrown():
 def send_into_for_iterable_and_with():
     for x in (yield "iterable") or "ab":
         with (yield "manager") or Manager(x) as y:
-            for x, y in [(yield "pair")or(1, 2)]:
+            for x, y in [(yield "pair") or (1, 2)]:
                 yield x, y
     return x, y
 

@@ -174,7 +174,9 @@ def ünïcode(ñ):
 
 @case(1)
 @resumable
-def one_line(n): yield n; yield n + 1
+def one_line(n):
+    yield n
+    yield n + 1
 
 
 @case(1)
@@ -188,7 +190,6 @@ def with_comments(n):  # a comment that says yield
         pass
     yield (
         n  # inside
-
         + 1
     )
 
@@ -196,9 +197,8 @@ def with_comments(n):  # a comment that says yield
 @case(1)
 @resumable
 def continued_lines(n):
-    total = n + \
-        2
-    yield total; \
+    total = n + 2
+    yield total
     yield total + 1
     text = """
     def not_code():

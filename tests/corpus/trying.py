@@ -310,7 +310,7 @@ def raise_in_else_and_handler():
 def yields_in_except_types():
     try:
         raise KeyError("k")
-    except ((yield "first type") or ValueError):
+    except (yield "first type") or ValueError:
         yield "no"
     except ((yield "second type") or ZeroDivisionError, (yield "third") or LookupError) as error:
         yield "yes", error
@@ -328,7 +328,7 @@ def yields_in_except_types():
         raise IndexError("i")
     except op(OSError):
         pass
-    except ((yield "type with a live exception", sys.exc_info()[1]) or IndexError):
+    except (yield "type with a live exception", sys.exc_info()[1]) or IndexError:
         yield sys.exc_info()[1]
 
 

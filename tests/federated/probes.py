@@ -29,6 +29,9 @@ timeout = 20.0
 value = "x"
 """
 
+#: The same with settings of its own.
+CONFIG = PROJECT[: PROJECT.index("rounds = 1")] + "{}\n"
+
 SERVER = """
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import ServerApp

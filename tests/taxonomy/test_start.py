@@ -33,9 +33,7 @@ def signal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform(
-    cluster: Reached, signal_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Platform]:
+def platform(cluster: Reached, signal_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home: Path = tmp_path_factory.mktemp("home")
     resources = {
         "*": {"site": "here", "gate": []},

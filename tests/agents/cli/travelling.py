@@ -6,7 +6,7 @@ from pathlib import Path
 
 __all__ = ["write_agents"]
 
-AGENTS = '''
+AGENTS = """
 import time
 
 from agents import agent, hop, onward, sleep
@@ -84,7 +84,7 @@ def undecorated(here):
 
 class Visitor:
     pass
-'''
+"""
 
 
 def write_agents(folder: Path) -> Path:

@@ -323,9 +323,7 @@ def test_two_agents_that_take_the_same_resource_along(platform, otherwise):
             go.wait(10)
         return deliver()
 
-    handles = [
-        launched(platform, waits_and_goes, "readings", "identifier", otherwise, to) for to in ("lima", "baku")
-    ]
+    handles = [launched(platform, waits_and_goes, "readings", "identifier", otherwise, to) for to in ("lima", "baku")]
     platform.net.tamper = holds_the_first
     handles[0].send("go")
     assert arrived.wait(10)

@@ -93,7 +93,6 @@ def test_a_refused_hop_is_told_to_refused(platform):
     assert handle.result(timeout=15) == ["baku", "MoveRefused", "baku", "oslo"]
 
 
-
 class Locks(Tries):
     def arrive(self, here):
         import threading
@@ -411,5 +410,3 @@ def test_many_others_have_come_and_gone_before_it_leaves(platform, unit):
     handle.send("end")
     result = handle.result(timeout=15)
     assert result == "oslo" or result[0] == ["baku", "oslo"]
-
-

@@ -211,9 +211,10 @@ def test_a_party_killed_while_a_unit_is_pulled(platform, victim, when):
         return answer if when == "after" else deliver()
 
     platform.net.tamper = kills
-    revival = threading.Timer(0.5, lambda: struck.wait(5) and (
-        platform.start_directory() if victim == "directory" else platform.start(victim)
-    ))
+    revival = threading.Timer(
+        0.5,
+        lambda: struck.wait(5) and (platform.start_directory() if victim == "directory" else platform.start(victim)),
+    )
     revival.start()
     try:
         handle = platform.pull("lima", "round", ["baku"], 4, from_="oslo", timeout=15)

@@ -185,6 +185,7 @@ def test_the_traceback_is_that_of_the_service(platform):
 
 def test_one_that_hangs_keeps_nobody_else_waiting(platform):
     """Its own callers hear of it at their deadline; other services, and agents that arrive, go on meanwhile."""
+
     def call():
         try:
             platform.call("oslo", "hangs", "first", timeout=0.4)
@@ -317,7 +318,7 @@ def test_services_of_a_file(tmp_path):
         "[place.services]\nmean = 3\n",
         '[place.services.mean]\nfunction = "nothing"\n',
         '[place.services.mean]\nfunction = ":f"\n',
-        '[place.services.mean]\nfunction = 3\n',
+        "[place.services.mean]\nfunction = 3\n",
         '[place.services.mean]\nfactory = "a:b"\n',
         '[place.services.mean]\nfunction = "a:b"\nmore = 1\n',
         '[place.services."a b"]\nfunction = "a:b"\n',

@@ -254,9 +254,7 @@ def test_what_belongs_to_the_places_process_is_refused_at_the_yield():
     verified = suite.CellSuite().verified(
         suite.pack(suite.handles, by=suite.OWNER, birth=suite.Birth(hop_limit=1), luggage=b"")
     )
-    cell = cell_for(
-        verified, suite.Here(suite.Place("baku"), verified.passport.agent), suite.LaunchTerms(process=True)
-    )
+    cell = cell_for(verified, suite.Here(suite.Place("baku"), verified.passport.agent), suite.LaunchTerms(process=True))
     assert isinstance(cell, ProcessCell)
     try:
         assert cell.advance() == Yielded("ready")

@@ -436,7 +436,7 @@ def test_a_traceback_shows_the_shipped_lines(project: Project) -> None:
     except ZeroDivisionError as error:
         shown = "".join(traceback.format_exception(error))
     assert "return 1 / int('0')" in shown
-    assert "/top.py\", line 6, in inner" in shown
+    assert '/top.py", line 6, in inner' in shown
 
 
 def test_a_module_without_text_is_refused_by_name(project: Project) -> None:

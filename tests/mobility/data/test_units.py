@@ -561,7 +561,6 @@ def test_a_sealed_bundle(world: World) -> None:
     assert next(there).shape == (100_000,)
 
 
-
 def test_a_large_array_is_handed_out_where_it_was_read(world: World, tmp_path: Path) -> None:
     """Once: the bundle is padded so that the buffer begins at an address that any array can use."""
     for length in range(1, 20):

@@ -77,8 +77,7 @@ GOLDEN: dict[str, tuple[Any, str]] = {
     ),
     "dates": (
         [datetime.date(2025, 1, 2), datetime.time(3, 4, 5, 6, _UTC), datetime.timedelta(-1, 2, 3)],
-        "c1534a5001040a1112140003010203e9070102030405060000000001000000000000000000000000ffffffff02000000"
-        "03000000",
+        "c1534a5001040a1112140003010203e9070102030405060000000001000000000000000000000000ffffffff0200000003000000",
     ),
     "zones": (
         [_DAY, _DAY.replace(tzinfo=None), datetime.timezone(datetime.timedelta(hours=-3), "X"), _DAY.tzinfo],

@@ -36,13 +36,7 @@ TIME_ZONES = (
     | st.just(datetime.timezone(datetime.timedelta(hours=1), "CET"))
     | st.sampled_from(["UTC", "Europe/Oslo", "Asia/Baku", "America/Lima"]).map(zoneinfo.ZoneInfo)
 )
-TIMES = (
-    st.dates()
-    | st.times(timezones=TIME_ZONES)
-    | st.datetimes(timezones=TIME_ZONES)
-    | st.timedeltas()
-    | TIME_ZONES
-)
+TIMES = st.dates() | st.times(timezones=TIME_ZONES) | st.datetimes(timezones=TIME_ZONES) | st.timedeltas() | TIME_ZONES
 PATHS = st.builds(pathlib.PurePosixPath, TEXT) | st.builds(
     pathlib.PureWindowsPath, st.text("ab/\\:. ", max_size=8)
 ).filter(lambda path: pathlib.PureWindowsPath(str(path)).parts == path.parts)  # the others are refused

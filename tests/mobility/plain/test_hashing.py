@@ -40,9 +40,7 @@ def test_deep_keys_are_refused_before_they_are_hashed() -> None:
     """Python hashes a tuple by recursion, and at some depth the process ends without a word."""
     for kind in (Kind.TUPLE, Kind.FROZENSET):
         count = 200_000
-        data = message(
-            [Kind.SET, *[kind] * count, Kind.NONE], b"".join(references(n) for n in range(1, count + 2))
-        )
+        data = message([Kind.SET, *[kind] * count, Kind.NONE], b"".join(references(n) for n in range(1, count + 2)))
         refused(data, "too deep" if kind is Kind.TUPLE else "too deep|hash_work")
     for depth in (DEEPEST, DEEPEST + 1):
         tuples = b"".join(references(n) for n in range(2, depth + 2))
@@ -88,9 +86,7 @@ MINUS = pack_integers([-1, -2]) or b""  # of one hash
 MANY = 20_000
 
 
-def many_sets(
-    members: list[int], inner: list[Kind], payload: bytes, count: int = MANY, column: bytes = b""
-) -> bytes:
+def many_sets(members: list[int], inner: list[Kind], payload: bytes, count: int = MANY, column: bytes = b"") -> bytes:
     """A list of so many sets of the same members, which are nodes after the sets."""
     numbers = [count + 1 + member for member in members]
     return message(

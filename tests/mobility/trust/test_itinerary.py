@@ -535,4 +535,3 @@ def test_the_text_of_a_term() -> None:
     assert str(term) == "(baku, {oslo, lima or skip}, (oslo | lima) x 3)"
     assert str(visit("oslo", on_failure="wait", patience=60)) == "oslo or wait 60 s"
     assert [stop.place for stop in stops_of(term)] == ["baku", "oslo", "lima", "oslo", "lima"]
-
