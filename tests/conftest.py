@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.notices import notices, say_loudly
 from tests.support.turns import turn
 
-# How long an example takes, or to find one, says more of what else the machine does. What hangs ends by pytest's timeout.
+# How long it takes to find an example, or to try it, says what else the machine does. What hangs ends by the timeout.
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("beside others")
 
