@@ -121,5 +121,5 @@ class Handoff(RuleBasedStateMachine):
 
 TestHandoff = Handoff.TestCase
 #: `make chaos` asks for the thorough form.
-EXAMPLES = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 60
+EXAMPLES = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 200
 TestHandoff.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
