@@ -21,13 +21,17 @@ from tests.support.turns import turn
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("beside others")
 
+_ORDER = ("tests/mobility/", "tests/test_", "tests/taxonomy/", "tests/multihost/", "tests/agents/", "tests/federated/")
 _FOLDER: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of `mobility` come first: they compare with the interpreter as it is, and Ray, once it is connected,
-    has put functions of its own in the place of built-in ones."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/mobility/"))
+    has put functions of its own in the place of built-in ones. Then those whose files take long, so that several
+    processes end at about the same time."""
+    items.sort(
+        key=lambda item: next((n for n, start in enumerate(_ORDER) if item.nodeid.startswith(start)), len(_ORDER))
+    )
 
 
 def pytest_collection_finish() -> None:

@@ -347,6 +347,7 @@ def test_readme_agent_works_as_shown(tmp_path: Path) -> None:
     assert measures_aside(answer.stderr + answer.stdout) == measures_aside(shown)
 
 
+@pytest.mark.alone
 def test_readme_commands_work_as_shown(tmp_path: Path) -> None:
     """The first use of the command line, command by command: what it prints is what the page shows."""
     for file, language in (("patrol.py", "python"), ("stations.toml", "toml")):
