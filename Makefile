@@ -2,7 +2,7 @@
 #
 #   make test     run the tests                make demo     an agent learns from three hospitals on three Ray nodes
 #   make check    ruff, mypy, import-linter    make bench    measure (ARGS=--json for a program to read)
-#   make clean    remove all that these made   make chaos    kill nodes and places while agents travel, for long
+#   make clean    remove all that these made   make chaos    faults by chance, for long: simulated, and on real nodes
 #
 # Another interpreter:                       make test PYTHON=/path/to/python3.13
 # and without losing the usual environment:  make test PYTHON=/path/to/python3.13 VENV=.venv-3.13
@@ -32,7 +32,7 @@ help:
 	@sed -n '3,8s/^# \{0,1\}//p' Makefile
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -49,6 +49,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.paradigms $(ARGS)
 
 chaos: $(INSTALLED)
+	$(BIN)/python -m agents.testing --histories 30000
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/agents/testing/test_rules.py tests/mobility/test_generated.py
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:

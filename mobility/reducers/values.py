@@ -15,7 +15,7 @@ import re
 import sys
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 
@@ -97,10 +97,22 @@ def _reduce_mapping_proxy(proxy: types.MappingProxyType[Any, Any]) -> Reduced:
     mapping = gc.get_referents(proxy)[0]
     if type(mapping) is dict and "__module__" in mapping:
         # Perhaps the name space of a class, which moves as the class does.
-        for owner in gc.get_referrers(mapping):
-            if isinstance(owner, type) and gc.get_referents(vars(owner))[0] is mapping:
+        for owner in _all_classes():
+            if gc.get_referents(vars(owner))[0] is mapping:
                 return vars, (owner,)
     return read_only, (mapping,)
+
+
+def _all_classes() -> Iterator[type]:
+    """Every class there is. The collector would not tell of those that gc.freeze has put aside, as places do."""
+    found: dict[int, type] = {}  # by identity: a metaclass may say that classes are equal, or have no hash
+    waiting: list[type] = [object]
+    while waiting:
+        kind = waiting.pop()
+        if id(kind) not in found:
+            found[id(kind)] = kind
+            yield kind
+            waiting += type.__subclasses__(kind)
 
 
 def matched(pattern: re.Pattern[Any], method: str, text: Any, begin: int, end: int) -> re.Match[Any] | None:

@@ -199,7 +199,8 @@ class TrustStore:
         (self.folder / "keys").mkdir(mode=0o700, exist_ok=True)
         with locked(self.folder / ".lock"):
             if not self._index_path.exists():
-                self._require_no_keys()
+                if self._has_keys():
+                    raise self._without_index()
                 if self._at_least == 0 and (self._seen is None or self._seen.index.version == 0):
                     # From now on a missing index is damage, not a new store.
                     self._write_index(_Index(0))
@@ -265,12 +266,15 @@ class TrustStore:
         return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def _read(self) -> _Seen | None:
-        """The list; None if a writer has removed a file meanwhile, so that it is to be read again."""
+        """The list; None if a writer has been at the files meanwhile, so that they are to be read again."""
         try:
             data, status = read_capped(self._index_path, self.limits.body_bytes)
         except FileNotFoundError:
-            self._require_no_keys()
-            return _Seen(_Index(0), TrustList(place=self.place), (), settled=False)
+            if not self._has_keys():
+                return _Seen(_Index(0), TrustList(place=self.place), (), settled=False)
+            if self._index_path.exists():
+                return None  # the first writer came between the two looks
+            raise self._without_index() from None
         try:
             index = parse_strict(data, _index_schema(self.limits), self.limits)
         except (TooLarge, SchemaError) as error:
@@ -311,7 +315,9 @@ class TrustStore:
             if read_capped(self._index_path, self.limits.body_bytes)[0] == index:
                 raise StoreDamaged(f"{self._key_path(named.file)} is missing or was altered")
 
-    def _require_no_keys(self) -> None:
+    def _has_keys(self) -> bool:
         keys = self.folder / "keys"
-        if keys.is_dir() and any(keys.iterdir()):
-            raise StoreDamaged(f"{self._index_path} is missing, and there are keys")
+        return keys.is_dir() and any(keys.iterdir())
+
+    def _without_index(self) -> StoreDamaged:
+        return StoreDamaged(f"{self._index_path} is missing, and there are keys")

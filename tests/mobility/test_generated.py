@@ -1,7 +1,7 @@
 """Functions generated from a grammar of statements, moved at every suspension point, do what they do natively.
 
-The ordinary run is short and always tries the same examples. `HYPOTHESIS_PROFILE=thorough` looks for new ones, for
-several minutes.
+The ordinary run is short and always tries the same examples. `HYPOTHESIS_PROFILE=thorough`, as `make chaos` has it,
+looks for new ones, for several minutes.
 """
 
 import linecache

@@ -165,6 +165,7 @@ def test_stop_move_and_state_of_a_busy_agent_are_noted_at_once(platform: Platfor
         stopped.result(timeout=20)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("process", [False, True])
 @pytest.mark.parametrize("name", ["loops", "loops_in_c"])
 def test_stop_by_force(platform: Platform, name: str, process: bool) -> None:

@@ -109,6 +109,7 @@ def test_synchronous(platform: Platform) -> None:
     assert time.monotonic() - began >= 0.5
 
 
+@pytest.mark.alone
 def test_asynchronous(platform: Platform) -> None:
     """Whoever starts it gets a handle, and its value when it asks for that; pushed and pulled."""
     platform.publish(units.slow_mean, "slow_mean", at="lima")

@@ -180,6 +180,7 @@ def test_no_look_is_the_last_one(platform, monkeypatch):
     assert platform.launch(evaluates_an_agent, "oslo", 0.3, at="baku").result(timeout=20) == ("oslo", "baku")
 
 
+@pytest.mark.alone
 def test_who_waits_holds_no_thread(platform):
     """Many more wait than there are threads that step; another one is stepped meanwhile."""
     handles = [platform.launch(evaluates_an_agent, "oslo", 1.5, at="baku") for _ in range(30)]

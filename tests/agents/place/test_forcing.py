@@ -70,6 +70,7 @@ def adds(here, n):
 WHAT = ["computes", "waits for C", "calls", "sleeps", "receives", "asks", "yields", "handles"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("what", WHAT)
 def test_whatever_it_does(platform, what):
     other = platform.launch(keeps, at="lima")
@@ -246,6 +247,7 @@ def busy(here, seconds):
     return here.name
 
 
+@pytest.mark.alone
 def test_a_wish_for_a_busy_agent_is_noted_at_once_and_done_at_its_next_yield(platform):
     handle = platform.launch(busy, 1.0, at="baku")
     time.sleep(0.2)
@@ -321,6 +323,7 @@ class Ordinary:
         yield from ordinary()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("unit", [delegates, Ordinary])
 def test_what_cannot_be_left_is_closed_aside(platform, unit):
     """The place does not wait for it, and has met no defect."""

@@ -215,6 +215,7 @@ def test_frozen_while_it_is_waited_for(platform, gathered):
     assert gathered([slow.agent])[0] == "AgentFrozen"
 
 
+@pytest.mark.alone
 def test_timeout(platform, gathered):
     """Says which have not ended; what has ended can be gathered again."""
     quick, slow = launched(platform, "quick", ("slow", 1.5))

@@ -12,12 +12,12 @@ from agents.testing.__main__ import main
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_nothing_breaks_in_three_thousand_histories() -> None:
-    """The protocol's promises, after every event: the short form of `python -m agents.testing --histories 100000`."""
-    summary = run_histories(0, 3000)
+def test_nothing_breaks_in_a_thousand_histories() -> None:
+    """The protocol's promises, after every event: `make chaos` tries thirty times as many."""
+    summary = run_histories(0, 1000)
     assert not summary.violations, str(summary.violations[0])
-    assert summary.histories == 3000
-    assert summary.crashes > 1000 and summary.moves > 1000 and summary.messages > 1000, "nothing happened"
+    assert summary.histories == 1000
+    assert summary.crashes > 300 and summary.moves > 300 and summary.messages > 300, "nothing happened"
 
 
 def _told(seed: int) -> list[tuple[float, str, str]]:

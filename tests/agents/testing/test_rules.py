@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -118,4 +120,6 @@ class Handoff(RuleBasedStateMachine):
 
 
 TestHandoff = Handoff.TestCase
-TestHandoff.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+#: `make chaos` asks for the thorough form.
+EXAMPLES = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 200
+TestHandoff.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)

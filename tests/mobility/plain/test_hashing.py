@@ -18,7 +18,7 @@ from mobility.plain.wire import Kind, pack_integer, pack_integers, pack_text, pa
 from tests.mobility.plain.messages import message, references, refused
 
 MODULUS = (1 << 61) - 1  # integers that differ by a multiple of it have one hash
-SOON = 5.0  # seconds; each of these took minutes or would have ended the process
+SOON = 5.0  # seconds of the processor; each of these took minutes or would have ended the process
 
 
 def test_shared_reference_blow_up_as_a_key() -> None:
@@ -29,10 +29,10 @@ def test_shared_reference_blow_up_as_a_key() -> None:
     # The sender cannot even put it in a dict; so by hand.
     kinds = [Kind.SET, *[Kind.TUPLE] * 60, Kind.NONE]
     data = message(kinds, references(1) + b"".join(references(n, n) for n in range(2, 62)))
-    start = time.monotonic()
+    start = time.thread_time()
     refused(data, "hash_work")
     refused(data.replace(bytes([Kind.SET]), bytes([Kind.FROZENSET]), 1), "hash_work")
-    assert time.monotonic() - start < SOON
+    assert time.thread_time() - start < SOON
     assert decode(encode(key)) is not None
 
 
@@ -60,9 +60,9 @@ def test_hash_flood(kind: Kind) -> None:
     data = message(
         [kind, *[Kind.BIG_INTEGER] * count], (b"\0" + members + members if kind is Kind.DICT else members) + numbers
     )
-    start = time.monotonic()
+    start = time.thread_time()
     refused(data, "collisions")
-    assert time.monotonic() - start < SOON
+    assert time.thread_time() - start < SOON
 
 
 def test_few_collisions_are_no_flood() -> None:
@@ -163,9 +163,9 @@ COSTLY["frozensets of one hash"] = crowds(50, 64, 8)
 @pytest.mark.parametrize("data", COSTLY.values(), ids=COSTLY)
 def test_what_hashing_and_comparing_cost_is_charged(data: bytes) -> None:
     """A message of some kilobytes kept a receiver busy for minutes."""
-    start = time.monotonic()
+    start = time.thread_time()
     refused(data, "hash_work")
-    assert time.monotonic() - start < SOON
+    assert time.thread_time() - start < SOON
 
 
 def test_structured_scalars_are_charged_by_their_size() -> None:
@@ -226,9 +226,9 @@ def seconds(value: Any) -> float:
     """The least of three times that it takes to encode this."""
     found = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         encode(value)
-        found.append(time.perf_counter() - start)
+        found.append(time.thread_time() - start)
     return min(found)
 
 

@@ -8,6 +8,7 @@ import collections
 import contextvars
 import csv
 import functools
+import gc
 import hashlib
 import io
 import math
@@ -205,6 +206,16 @@ def test_classes_by_a_name_that_all_versions_know() -> None:
     assert values.reduce_class(Derived) is NotImplemented
 
 
+class Unhashable(type):
+    """Its classes cannot be looked up in a set."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Odd(metaclass=Unhashable):
+    pass
+
+
 def test_mapping_proxies() -> None:
     # Protects: a read-only view shows the restored dict; the name space of a class moves by the class's name.
     table = {"a": 1}
@@ -212,6 +223,9 @@ def test_mapping_proxies() -> None:
     again.table["b"] = 2
     assert dict(again.proxy) == {"a": 1, "b": 2}
     assert move(vars(Derived)) == vars(Derived)
+    assert len(pack(vars(Derived))) < 200
+    assert move(vars(Odd)) == vars(Odd)
+    gc.freeze()  # as a place does: what it has imported is put aside from the collector, and is to be found even so
     assert len(pack(vars(Derived))) < 200
     odd = types.MappingProxyType(collections.OrderedDict(x=1))
     assert move(odd) == odd

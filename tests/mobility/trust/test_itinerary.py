@@ -476,23 +476,23 @@ def test_many_places_in_any_order_are_cheap() -> None:
     """Twenty places have 20! walks, and one residual after each."""
     places = [f"p{number}" for number in range(20)]
     walk = Walk.begun(any_order(*places), HOME)
-    began = time.perf_counter()
+    began = time.thread_time()
     for place in reversed(places):
         walk = walk.to(place)
         assert len(walk.left) == 1
-    assert walk.left == (FINISHED,) and time.perf_counter() - began < 1.0
+    assert walk.left == (FINISHED,) and time.thread_time() - began < 1.0
 
 
 def test_attack_a_term_with_exponentially_many_residuals() -> None:
     """Each order of these parts could have led here: the way is refused, and soon."""
     rounds = [loop(ordered("oslo", "lima"), number) for number in range(3, 23)]
     walk = Walk.begun(ordered(any_order(*rounds), "oslo"), HOME)
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(ItineraryInvalid, match="residuals|rests"):
         for _ in range(2000):
             walk = walk.to("oslo").to("lima")
             assert walk.left
-    assert time.perf_counter() - began < 20.0
+    assert time.thread_time() - began < 20.0
 
 
 @pytest.mark.parametrize("times", [300, 1000])
@@ -515,17 +515,17 @@ def test_a_long_chain_is_verified_again_in_no_time(mixed: bool) -> None:
         passport = hopped(passport, by=PLACES[here], origin=here, destination=there, epoch=number + 1)
         here = there
     verified = passport.verify(keys, now=NOW + 500, audience=here)
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(10):
         passport.verify(keys, now=NOW + 500, audience=here)
-    again = (time.perf_counter() - began) / 10
+    again = (time.thread_time() - began) / 10
     from mobility.trust import _chain
 
     _chain._walks.clear()
     _chain.check_way(verified.birth.certificate, verified.hops)
-    began = time.perf_counter()
+    began = time.thread_time()
     _chain.check_way(verified.birth.certificate, verified.hops)
-    assert time.perf_counter() - began < 0.02
+    assert time.thread_time() - began < 0.02
     assert again < 0.5
 
 

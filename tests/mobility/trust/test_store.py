@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mobility.trust._files import read_capped
 from mobility.trust.errors import (
     Expired,
     NameTaken,
@@ -275,6 +276,21 @@ def test_threads(store: TrustStore) -> None:
     reader.join()
     assert problems == []
     assert store.version == len(store.current().entries) == 12
+
+
+def test_a_reader_whom_the_first_writer_overtakes(store: TrustStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has seen no index, and then sees a key: that is no damage if there is an index by now."""
+    reader = TrustStore(store.folder)
+
+    def overtaken(path: Path, most: int) -> tuple[bytes, os.stat_result]:
+        monkeypatch.undo()
+        with pytest.raises(FileNotFoundError):
+            read_capped(path, most)
+        store.trust(OSLO.public)
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("mobility.trust.store.read_capped", overtaken)
+    assert reader.version == 1 and OSLO.key_id in reader.current().entries
 
 
 FORKING = """
