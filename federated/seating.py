@@ -238,7 +238,7 @@ class Seating:
         now = time.time()
         for one in standing.roster.participants:
             try:
-                trust.lookup(one.key_id, Role.PLACE, now, 0)
+                trust.lookup(one.key_id, Role.PLACE, now, None)
             except TrustError as error:
                 raise RosterRefused(error.slug, error.reason) from error
         return standing.roster

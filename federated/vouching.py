@@ -110,7 +110,7 @@ def read_consent(
 def _signed(data: bytes, kind: str, roster: CheckedRoster, trust: TrustSource, now: float) -> tuple[str, bytes]:
     trusted = trust.current()
     verified = verify_by_known(Envelope.from_bytes(data), trusted, kind, DEFAULT_LIMITS)
-    key = trusted.lookup(verified.signers[0].key_id, Role.PLACE, now, 0)
+    key = trusted.lookup(verified.signers[0].key_id, Role.PLACE, now, None)
     if key.key_id not in {one.key_id for one in roster.participants}:
         return "", verified.body
     return key.key_id, verified.body
