@@ -4,6 +4,7 @@
 `AppBundle`       a Flower app, signed by its author; `verify_app` is the receiver's side
 `run_app`         runs one on nodes that let it in, and gives a `RunResult`
 `DataNode`        a place with datasets: what may come is an `AppAdmission`, all else is in `Dataset`
+`PlatformNodes`   the link to data nodes at the places of a platform
 `LocalNodes`      data nodes in this process, for tests
 ================  ====================================================================================
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from federated.app import AppBundle, VerifiedApp, verify_app
     from federated.dataset import AppAdmission, Dataset
     from federated.errors import FederatedError
+    from federated.linking import PlatformNodes
     from federated.local import LocalNodes
     from federated.node import DataNode
     from federated.results import Progress, RunResult
@@ -28,6 +30,7 @@ __all__ = [
     "Dataset",
     "FederatedError",
     "LocalNodes",
+    "PlatformNodes",
     "Progress",
     "RunResult",
     "VerifiedApp",
@@ -41,6 +44,7 @@ _ROOMS = {
     **dict.fromkeys(("AppAdmission", "Dataset"), "federated.dataset"),
     "FederatedError": "federated.errors",
     "LocalNodes": "federated.local",
+    "PlatformNodes": "federated.linking",
     "DataNode": "federated.node",
     **dict.fromkeys(("Progress", "RunResult"), "federated.results"),
     "run_app": "federated.running",

@@ -86,8 +86,8 @@ def test_check_says_in_words_what_a_file_lets_in(site: Site) -> None:
     (told,) = data(invoke("fl", "check", site.folder / "oslo.toml", *JSON))
     assert told["dataset"] == "ward" and told["policy"]["signers"] == [site.ada.key_id] and not told["warnings"]
     # The words and the ledger count alike.
-    from federated.policyfile import read_policies
     from federated.accounting import Cost, Spent
+    from federated.policyfile import read_policies
 
     policy = read_policies(site.folder / "oslo.toml")["ward"]
     releases, rho = told["releases"], policy.update_cost.rho
