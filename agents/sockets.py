@@ -45,6 +45,7 @@ _MOST: Final = 2048
 #: Bytes of a message, and of a buffer: what a peer announces beyond is refused before memory is taken.
 _LONGEST: Final = 1 << 30
 _LARGEST: Final = 1 << 40
+_JOINED: Final = 64 << 10
 
 
 class NoConnection(OSError):
@@ -81,11 +82,13 @@ def _send(connection: socket.socket, message: object, payload: Any = None) -> No
     size = len(payload) if payload is not None else 0
     head = _HEADER.pack(len(body), size)
     traffic.count(sent=len(head) + len(body) + size)
-    if size == 0:
+    if len(body) <= _JOINED:
         connection.sendall(head + body)
-        return
-    connection.sendall(head + body)
-    connection.sendall(payload)
+    else:  # in two parts, and not copied
+        connection.sendall(head)
+        connection.sendall(body)
+    if size:
+        connection.sendall(payload)
 
 
 def _receive(connection: socket.socket) -> tuple[Any, memoryview | None]:

@@ -4,6 +4,7 @@
 `AppBundle`       a Flower app, signed by its author; `verify_app` is the receiver's side
 `run_app`         runs one on nodes that let it in, and gives a `RunResult`
 `DataNode`        a place with datasets: what may come is an `AppAdmission`, all else is in `Dataset`
+`PlatformNodes`   the link to data nodes at the places of a platform
 `LocalNodes`      data nodes in this process, for tests
 ================  ====================================================================================
 
@@ -13,6 +14,7 @@ Flower itself is an extra, ``sojourn[federated]``, and is imported only where an
 from federated.app import AppBundle, VerifiedApp, verify_app
 from federated.dataset import AppAdmission, Dataset
 from federated.errors import FederatedError
+from federated.linking import PlatformNodes
 from federated.local import LocalNodes
 from federated.node import DataNode
 from federated.running import Progress, RunResult, run_app
@@ -24,6 +26,7 @@ __all__ = [
     "Dataset",
     "FederatedError",
     "LocalNodes",
+    "PlatformNodes",
     "Progress",
     "RunResult",
     "VerifiedApp",

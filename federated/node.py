@@ -215,9 +215,9 @@ class DataNode:
         name, _ = self._dataset(request["dataset"])
         key = (request["run"], name, request["app"], asker)
         with self._lock:
-            mine = self._visits.pop(key, None) is not None
+            self._visits.pop(key, None)
             others = any(visit[1:3] == key[1:3] for visit in self._visits)
-        if mine and not others:
+        if not others:
             self._processes.of(*key[1:3]).interrupt()
         self._memory.forget(*key)
         return pack_message("ended")

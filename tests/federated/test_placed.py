@@ -212,18 +212,11 @@ def test_what_a_link_says_of_places_that_are_not_there(ada: Identity) -> None:
             PlatformNodes(platform, "oslo")
 
 
-@pytest.mark.parametrize("size", [8 << 20, 200 << 20])
-def test_large_messages_pass(size: int) -> None:
+def test_large_messages_pass() -> None:
     """Both ways, byte for byte."""
-    import hashlib
-
-    def turned(here: Any, request: bytes) -> bytes:
-        return hashlib.sha256(request).digest() + request[::-1]
-
-    with LocalPlatform(["oslo"], services={"oslo": {"federated": turned}}) as platform:
-        request = numpy.random.default_rng(1).bytes(size)
-        answer = PlatformNodes(platform, ["oslo"]).ask("oslo", request, 60.0)
-        assert answer[:32] == hashlib.sha256(request).digest() and answer[32:] == request[::-1]
+    with LocalPlatform(["oslo"], services={"oslo": {"federated": lambda here, request: request[::-1]}}) as platform:
+        request = numpy.random.default_rng(1).bytes(8 << 20)
+        assert PlatformNodes(platform, ["oslo"]).ask("oslo", request, 60.0) == request[::-1]
 
 
 # -- what is written in a file
