@@ -47,10 +47,8 @@ def imported(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        *(["--help"], ["key", "--help"], ["--version"]),
-        *([*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM, ["fl"], *FL)),
-    ],
+    [["--help"], ["key", "--help"], ["--version"]]
+    + [[*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM, ["fl"], *FL)],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """Start-up below 0.15 s is a matter of what is imported; a command imports what it needs when it runs."""
