@@ -7,10 +7,10 @@ import os
 import secrets
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from federated.channels import ChannelClosed
 from federated.children import AppChild
 from federated.grid import GridExchange
 from federated.links import Journal, NodeLink, RunTally
+from federated.workers import Workers
 from mobility.trust import Identity
 
 __all__ = ["Progress", "RunResult", "run_app"]
@@ -285,6 +286,7 @@ class _Observer:
 def _serve(child: AppChild, exchange: GridExchange, observer: _Observer, timeout: float | None) -> None:
     """Do what the server part asks for, until it has ended."""
     deadline = None if timeout is None else time.monotonic() + timeout
+    workers = Workers()
     while True:
         try:
             event, _ = child.channel.receive(deadline=deadline)
@@ -305,7 +307,7 @@ def _serve(child: AppChild, exchange: GridExchange, observer: _Observer, timeout
             )
         else:
             # In a thread: an app may ask for nodes while it waits for replies.
-            threading.Thread(target=_answer, args=(child, exchange, event), daemon=True).start()
+            workers.do(partial(_answer, child, exchange, event))
 
 
 def _answer(child: AppChild, exchange: GridExchange, event: Mapping[str, Any]) -> None:
