@@ -25,8 +25,14 @@ CPUS: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") e
 FLOWER: Final = Path(sys.prefix) / "flower" / "bin" / "python"
 _DRIVER: Final = Path(__file__).resolve().parent / "flower_engine.py"
 _LONGEST: Final = 900.0  # seconds for one run
-#: Both engines compute with one thread in each process, as Ray's actors with one processor do.
-_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+#: One thread in each process, as Ray's actors with one processor have it; and the kernels that this process has, which
+#: processes of apps do not inherit: other kernels round otherwise.
+_ALGEBRA: Final = {
+    **{name: value for name, value in os.environ.items() if name.startswith(("OPENBLAS_", "MKL_", "NPY_"))},
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def ours(app: Path, nodes: int, settings: Mapping[str, Any]) -> Outcome:
     author = Identity.generate("ada", "owner")
 
     def dataset(admission: AppAdmission) -> Dataset:
-        return Dataset(admission=admission, tell=True, environment=_ONE_THREAD)
+        return Dataset(admission=admission, tell=True, environment=_ALGEBRA)
 
     began = time.monotonic()
     names = [f"node-{number:02}" for number in range(nodes)]
@@ -118,7 +124,7 @@ def flowers(app: Path, nodes: int, settings: Mapping[str, Any]) -> Outcome:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**kept, **_ONE_THREAD, "RAY_TMPDIR": scratch, "RAY_AUTH_MODE": "disabled"},
+            env={**kept, **_ALGEBRA, "RAY_TMPDIR": scratch, "RAY_AUTH_MODE": "disabled"},
             start_new_session=True,
         )
         try:
