@@ -21,6 +21,7 @@ from benchmarks.federated import REFERENCE, accuracy, central, rows, speed
 from federated.app import AppBundle
 from federated.grid import GridExchange
 from federated.local import LocalNodes
+from federated.requests import SignedLink
 from federated.running import RunResult, run_app
 from mobility.trust import Identity
 
@@ -39,7 +40,8 @@ def nodes(ada: Identity, tabular: AppBundle) -> Iterator[LocalNodes]:
     """On which a run goes on all the time, so that the processes of the app stay for the next."""
     with LocalNodes.admitting(ada, NAMES) as link:
         settings = tabular.config.with_overrides({})
-        GridExchange(link, 5, bundle=tabular.signed_by(ada).to_bytes(), app=tabular.digest, settings=settings).begin()
+        bundle = tabular.signed_by(ada).to_bytes()
+        GridExchange(SignedLink(link, ada), 5, bundle=bundle, app=tabular.digest, settings=settings).begin()
         yield link
 
 
