@@ -21,10 +21,11 @@ from tests.agents.cli.running import ROOT, STRICT, environment, failure, invoke,
 HEAVY = {"mobility", "ray", "flwr", "rich", "numpy", "cryptography", "asyncio", "dill", "msgspec"}
 KEYS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"]]
 FILES = [["inspect"], ["verify"], ["run"]]
-FL = [["fl", "run"], ["fl", "sign"], ["fl", "show"], ["fl", "check"], ["fl", "audit"], ["fl", "ledger"]]
+FL = [["fl", "run"], ["fl", "sign"], ["fl", "show"], ["fl", "check"], ["fl", "audit"], ["fl", "ledger"], ["fl", "tour"]]
 PLATFORM = [
     *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"]),
-    *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["call"], ["publish"], ["pull"]),
+    *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["drain"], ["reopen"]),
+    *(["call"], ["publish"], ["pull"]),
     *(["demo"], ["doctor"]),
 ]
 COMMANDS = [*KEYS, *FILES, *PLATFORM]
