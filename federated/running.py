@@ -327,7 +327,7 @@ def _answer(child: AppChild, exchange: GridExchange, observer: _Observer, event:
         else:
             answer["value"] = exchange.collect(event["ids"], event["seconds"])
     except TooFewNodes as error:
-        answer["few"] = [error.reason, list(error.taking_part), error.refused]
+        answer["few"] = [error.problem, list(error.taking_part), error.refused]
     except JournalError as error:
         # Not the app's to handle: it would go on with what nobody can resume.
         observer.unwritten = error
