@@ -118,9 +118,10 @@ def flowers(app: Path, nodes: int, settings: Mapping[str, Any]) -> Outcome:
         raise FileNotFoundError(f"{FLOWER} is not there: `make bench` sets it up")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTHON", "SOJOURN_"))}
     began = time.monotonic()
-    # Ray's processes may still write there while it is removed.
-    scratches = tempfile.TemporaryDirectory(prefix="fl-", ignore_cleanup_errors=True)
-    with scratches as scratch, open(Path(scratch, "log"), "w+b") as log:
+    with (
+        tempfile.TemporaryDirectory(prefix="fl-", ignore_cleanup_errors=True) as scratch,
+        open(Path(scratch, "log"), "w+b") as log,
+    ):
         process = subprocess.Popen(
             [FLOWER, _DRIVER, app, str(nodes), str(CPUS), json.dumps({**settings, "min-nodes": nodes})],
             stdin=subprocess.DEVNULL,

@@ -22,6 +22,7 @@ def main() -> None:
     """Run the app that the arguments name."""
     began = time.monotonic()
     folder, nodes, cpus, overrides = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+    # Its processes may still write there while it goes.
     with tempfile.TemporaryDirectory(prefix="flower-", ignore_cleanup_errors=True) as scratch:
         os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_HOME": scratch, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
         # Its actors get this too; without it they would put bytecode into the folder of the app.
