@@ -171,8 +171,9 @@ class TooFewNodes(FederatedError):
 
     def __init__(self, problem: str, taking_part: Sequence[str], refused: Mapping[str, str]) -> None:
         absent = "; ".join(f"{node}: {why}" for node, why in refused.items())
+        present = ", ".join(taking_part) or "none"
         super().__init__(
-            f"{problem}: taking part are {', '.join(taking_part) or 'none'}" + (f", and not {absent}" if absent else ""),
+            f"{problem}: taking part are {present}" + (f", and not {absent}" if absent else ""),
             remedy="Ask their owners to admit the app, start the nodes, or let the app be content with fewer.",
         )
         self.problem = problem
