@@ -30,7 +30,7 @@ _HTML: Final = frozenset(
     "a b bdi body br caption code details div h1 h2 h3 head html li main meta nav ol p pre section span strong summary "
     "table tbody td th thead title tr ul".split()
 )
-_SVG: Final = frozenset("circle desc g line path polyline rect svg text tspan".split())
+_SVG: Final = frozenset("circle desc g line path polygon polyline rect svg text tspan".split())
 _VOID: Final = frozenset({"br", "meta"})
 _ATTRIBUTES: Final = frozenset(
     "aria-label charset class colspan content cx cy d dir fill fill-opacity font-family font-size font-style "

@@ -17,9 +17,14 @@ from mobility.display.elements import Child, Element, element, legible
 from mobility.errors import MobilityError
 
 __all__ = [
+    "AMBER",
     "BLUE",
+    "GREEN",
     "GREY",
     "PALETTE",
+    "PURPLE",
+    "RED",
+    "TEAL",
     "Mark",
     "badge",
     "card",
