@@ -128,7 +128,7 @@ class Handle:
         yield from self.client.follow(agent=self.agent, after=last, seconds=_LATE)
 
     def watch(self, seconds: float = _LONG) -> Journey:
-        """Show on stderr where it goes, as it goes, until it has ended or `seconds` have passed."""
+        """Show in a notebook, else on stderr, where it goes, until it has ended or `seconds` have passed."""
         return show_journey(self.follow(seconds), self.name)
 
     # -- steering

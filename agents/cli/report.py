@@ -12,7 +12,7 @@ from agents.cli.options import AddressOption, Format, FormatOption, HomeOption, 
 from agents.cli.screen import Screen, count, write_json
 
 if TYPE_CHECKING:
-    from agents.views.report import Report
+    from agents.views.report import PlatformReport
 
 __all__ = ["write_report"]
 
@@ -55,7 +55,7 @@ def write_report(
         screen.line(f"  {warning}")
 
 
-def _as_data(report: Report) -> dict[str, Any]:
+def _as_data(report: PlatformReport) -> dict[str, Any]:
     from agents.cli._rows import agent_as_data, event_as_data, place_as_data
     from agents.cli.trail import trail_as_data
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agents.eventlog import LogEvent
 from agents.status import AgentStatus
-from agents.views.looking import GLANCE, Look, all_within
+from agents.views.looking import GLANCE, Overview, all_within
 from agents.views.places_map import places_map
 from agents.views.telling import clock_text, event_text
-from mobility.display.elements import Child, Element, element
+from mobility.display.elements import Element, Piece, element
 from mobility.display.papers import variable_table
 from mobility.display.sheet import (
-    Mark,
+    Sign,
     badge,
     card,
     details,
@@ -44,18 +44,18 @@ __all__ = [
     "trail_card",
 ]
 
-_STATES: Final = {"ended": Mark.PLAIN, "frozen": Mark.PLAIN, "unreachable": Mark.BAD, "held back": Mark.BAD}
+_STATES: Final = {"ended": Sign.PLAIN, "frozen": Sign.PLAIN, "unreachable": Sign.BAD, "held back": Sign.BAD}
 
 
 # -- platform and places ----------------------------------------------------------------------------------------------
 
 
-def look_card(look: Look, kind: str = "platform", name: str = "") -> Element:
+def look_card(look: Overview, kind: str = "platform", name: str = "") -> Element:
     """What was seen of a platform."""
     silent = [place.name for place in look.places if "problem" in place.about]
     said = f"{len(look.places)} places, {len(look.agents)} agents"
-    mark = badge(Mark.BAD, f"{len(silent)} do not answer") if silent else badge(Mark.GOOD, "all places answer")
-    problems = [paragraph(badge(Mark.BAD, problem)) for problem in look.problems]
+    mark = badge(Sign.BAD, f"{len(silent)} do not answer") if silent else badge(Sign.GOOD, "all places answer")
+    problems = [paragraph(badge(Sign.BAD, problem)) for problem in look.problems]
     return card(
         kind,
         name or said,
@@ -70,7 +70,7 @@ def look_card(look: Look, kind: str = "platform", name: str = "") -> Element:
 
 def place_table(places: Sequence[PlaceInfo]) -> Element:
     """Places, one in a row."""
-    rows: list[tuple[Child, ...]] = []
+    rows: list[tuple[Piece, ...]] = []
     for place in places:
         about = place.about
         mark = _place_mark(about)
@@ -81,10 +81,10 @@ def place_table(places: Sequence[PlaceInfo]) -> Element:
 
 def _place_mark(about: Mapping[str, Any]) -> Element:
     if "problem" in about:
-        return badge(Mark.BAD, f"does not answer ({about['problem']})")
+        return badge(Sign.BAD, f"does not answer ({about['problem']})")
     if not about.get("leased", True):
-        return badge(Mark.BAD, "halted: no lease")
-    return badge(Mark.OPEN, "lets nobody in") if about.get("draining") else badge(Mark.GOOD, "answers")
+        return badge(Sign.BAD, "halted: no lease")
+    return badge(Sign.OPEN, "lets nobody in") if about.get("draining") else badge(Sign.GOOD, "answers")
 
 
 def _said(about: Mapping[str, Any], key: str) -> str:
@@ -106,7 +106,7 @@ def agent_table(agents: Sequence[AgentStatus]) -> Element:
     rows = [
         (
             element("bdi", status.name),
-            badge(_STATES.get(status.state, Mark.GOOD), _state(status)),
+            badge(_STATES.get(status.state, Sign.GOOD), _state(status)),
             status.place or "-",
             when_text(status.born),
             "-" if status.mail is None else str(status.mail),
@@ -130,10 +130,10 @@ def handle_card(handle: Handle, seconds: float = GLANCE) -> Element:
 
     asked = [handle.status, lambda: handle.state(timeout=seconds / 2)]
     status, state = all_within(seconds, asked)
-    rows: list[tuple[str, Child]] = [("agent", mono(handle.agent)), ("as of", when_text(time.time()))]
-    mark = badge(Mark.BAD, f"cannot be seen: {_why(status)}")
+    rows: list[tuple[str, Piece]] = [("agent", mono(handle.agent)), ("as of", when_text(time.time()))]
+    mark = badge(Sign.BAD, f"cannot be seen: {_why(status)}")
     if isinstance(status, AgentStatus):
-        mark = badge(_STATES.get(status.state, Mark.GOOD), _state(status))
+        mark = badge(_STATES.get(status.state, Sign.GOOD), _state(status))
         rows += [("place", status.place or "none"), ("owner", status.owner or "-"), ("born", when_text(status.born))]
         rows += [("parent", mono(status.parent))] if status.parent else []
         rows += [("ended", when_text(status.ended))] if status.ended else []
@@ -161,7 +161,7 @@ def trail_card(trail: Trail) -> Element:
     from agents.views.chain import chain_picture
 
     if not trail.verified:
-        return card("trail of", trail.name, paragraph(trail.problem), mark=badge(Mark.BAD, "not verified"))
+        return card("trail of", trail.name, paragraph(trail.problem), mark=badge(Sign.BAD, "not verified"))
     rows = [
         (
             str(link.number),
@@ -172,7 +172,7 @@ def trail_card(trail: Trail) -> Element:
             _ms(link.ship_ms),
             _ms(link.thaw_ms),
             link.signed_by,
-            badge(Mark.GOOD, "verified"),
+            badge(Sign.GOOD, "verified"),
         )
         for link in trail.links
     ]
@@ -181,7 +181,7 @@ def trail_card(trail: Trail) -> Element:
     parts = (
         [chain_picture(trail).element(), rows_of_table(columns, rows)] if rows else [paragraph(muted("no hops yet"))]
     )
-    return card("trail of", trail.name, facts, *parts, mark=badge(Mark.GOOD, "every link verified"))
+    return card("trail of", trail.name, facts, *parts, mark=badge(Sign.GOOD, "every link verified"))
 
 
 def _ms(value: float | None) -> str:

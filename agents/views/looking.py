@@ -19,7 +19,7 @@ from agents.platform import PlaceInfo
 from agents.status import AgentStatus, combined
 from mobility.errors import MobilityError
 
-__all__ = ["GLANCE", "Look", "all_within", "look_at", "within"]
+__all__ = ["GLANCE", "Overview", "all_within", "look_at", "within"]
 
 #: Seconds that a representation may take.
 GLANCE: Final = 3.0
@@ -67,7 +67,7 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Overview:
     """What was seen of a platform.
 
     Attributes
@@ -91,8 +91,8 @@ class Look:
     problems: tuple[str, ...] = field(default=())
 
 
-def look_at(client: Client, *, ended: bool = False, seconds: float = GLANCE) -> Look:
-    """Look at places, agents and the latest moves.
+def look_at(client: Client, *, ended: bool = False, seconds: float = GLANCE) -> Overview:
+    """Overview at places, agents and the latest moves.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def look_at(client: Client, *, ended: bool = False, seconds: float = GLANCE) -> 
         known = holder is not None and holder.place in answered
         agents.append(combined(entry, rows.get(entry.row.agent, {}) if known else None))
     arrivals = tuple(_or_none(moves, "moves", problems))
-    return Look(time.time(), tuple(places), tuple(agents), arrivals, tuple(problems))
+    return Overview(time.time(), tuple(places), tuple(agents), arrivals, tuple(problems))
 
 
 def _describing(client: Client, name: str, seconds: float) -> Callable[[], Any]:

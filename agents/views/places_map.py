@@ -7,7 +7,7 @@ from typing import Final
 
 from agents.platform import PlaceInfo
 from agents.status import AgentStatus
-from agents.views.looking import Look
+from agents.views.looking import Overview
 from mobility.display.elements import Element, element
 from mobility.display.picture import Picture, cut_text, svg_text
 from mobility.display.sheet import AMBER, BLUE, GREEN, GREY, PURPLE, RED, TEAL
@@ -32,7 +32,7 @@ _STATES: Final = {
 }
 
 
-def places_map(look: Look) -> Picture:
+def places_map(look: Overview) -> Picture:
     """Draw what was seen."""
     places = look.places[:_MOST_PLACES]
     by_place: dict[str, list[AgentStatus]] = {place.name: [] for place in places}

@@ -11,16 +11,16 @@ from agents.eventlog import LogEvent
 from agents.status import AgentStatus
 from agents.trail import Trail
 from agents.views.cards import agent_table, log_table, place_table, trail_card
-from agents.views.looking import Look, look_at
+from agents.views.looking import Overview, look_at
 from agents.views.places_map import places_map
 from mobility.display.elements import Element, element
-from mobility.display.sheet import Mark, badge, details, muted, page, paragraph, section, when_text
+from mobility.display.sheet import Sign, badge, details, muted, page, paragraph, section, when_text
 from mobility.errors import MobilityError
 
 if TYPE_CHECKING:
     from agents.platform import Platform
 
-__all__ = ["AgentReport", "Report", "report_of"]
+__all__ = ["AgentReport", "PlatformReport", "report_of"]
 
 #: Agents that are told of where none were named.
 _MOST: Final = 50
@@ -38,7 +38,7 @@ class AgentReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PlatformReport:
     """What was found.
 
     Attributes
@@ -51,14 +51,14 @@ class Report:
         What did not verify, or could not be seen.
     """
 
-    look: Look
+    look: Overview
     agents: tuple[AgentReport, ...]
     warnings: tuple[str, ...]
 
     def html(self) -> str:
         """The page."""
-        found = [paragraph(badge(Mark.BAD, warning)) for warning in self.warnings]
-        good = badge(Mark.GOOD, "every trail is verified, every place answers")
+        found = [paragraph(badge(Sign.BAD, warning)) for warning in self.warnings]
+        good = badge(Sign.GOOD, "every trail is verified, every place answers")
         return page(
             "Sojourn report",
             element("h1", "Sojourn report", style="font-size:1.6em; margin:0"),
@@ -74,7 +74,7 @@ class Report:
 def _agent(one: AgentReport) -> Element:
     parts: list[Element] = [element("h2", element("bdi", one.name), style="font-size:1.2em; margin:28px 0 4px 0")]
     if one.problem:
-        parts.append(paragraph(badge(Mark.BAD, one.problem)))
+        parts.append(paragraph(badge(Sign.BAD, one.problem)))
     if one.trail is not None:
         parts += [trail_card(one.trail), one.trail.timeline().element()]
     if one.events:
@@ -83,8 +83,8 @@ def _agent(one: AgentReport) -> Element:
     return element("section", *parts)
 
 
-def report_of(platform: Platform, names: Sequence[str] = (), *, seconds: float = 30.0) -> Report:
-    """Look at a platform, and at the trail and the log of each agent that is named.
+def report_of(platform: Platform, names: Sequence[str] = (), *, seconds: float = 30.0) -> PlatformReport:
+    """Overview at a platform, and at the trail and the log of each agent that is named.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def report_of(platform: Platform, names: Sequence[str] = (), *, seconds: float =
             warnings.append(f"the trail of {name} is NOT VERIFIED: {one.trail.problem}")
         if one.status is not None and one.status.state in ("unreachable", "held back"):
             warnings.append(f"{name} is {one.status.state}")
-    return Report(look, tuple(found), tuple(warnings))
+    return PlatformReport(look, tuple(found), tuple(warnings))
 
 
 def _look_at_agent(platform: Platform, agent: str, name: str, status: AgentStatus | None) -> AgentReport:

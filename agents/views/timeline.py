@@ -14,7 +14,7 @@ from mobility.display.elements import Element, element
 from mobility.display.picture import Picture, cut_text, svg_text
 from mobility.display.sheet import BLUE, GREY, PALETTE, time_text
 
-__all__ = ["TOLD", "Move", "Stay", "moves_of", "stays_of", "timeline"]
+__all__ = ["TOLD", "Leg", "Stay", "moves_of", "stays_of", "timeline"]
 
 #: Of what the log must tell.
 TOLD: Final = (
@@ -49,7 +49,7 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Leg:
     """One move: what each of its phases took, in milliseconds, as far as the places have told."""
 
     number: int
@@ -89,7 +89,7 @@ def stays_of(events: Sequence[LogEvent]) -> list[Stay]:
     return stays
 
 
-def moves_of(events: Sequence[LogEvent]) -> list[Move]:
+def moves_of(events: Sequence[LogEvent]) -> list[Leg]:
     """What its moves took, in their order."""
     came = {event.epoch: event for event in events if event.kind is EventKind.ARRIVED}
     left = sorted((event for event in events if event.kind is EventKind.DEPARTED), key=lambda event: event.epoch or 0)
@@ -101,7 +101,7 @@ def moves_of(events: Sequence[LogEvent]) -> list[Move]:
         verify, thaw = _number(told.get("verify_ms")), _number(told.get("thaw_ms"))
         ship = max(0.0, total - freeze - verify - thaw)
         phases = tuple(zip(_PHASES, (freeze, ship, verify, thaw), strict=True))
-        moves.append(Move(number, str(event.place), str(event.data.get("to") or "a file"), phases))
+        moves.append(Leg(number, str(event.place), str(event.data.get("to") or "a file"), phases))
     return moves
 
 
@@ -185,7 +185,7 @@ def _lanes(stays: Sequence[Stay], events: Sequence[LogEvent], top: float) -> tup
     return body, bottom + 16
 
 
-def _bars(moves: Sequence[Move], left_out: int, top: float) -> tuple[list[Element], float]:
+def _bars(moves: Sequence[Leg], left_out: int, top: float) -> tuple[list[Element], float]:
     body = [svg_text("What each move took", 8, top, font_weight=600)]
     at = _LEFT + 60
     for phase in _PHASES:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final, TypeAlias
 
-__all__ = ["MOST_SHOWN", "Child", "Element", "element", "legible"]
+__all__ = ["MOST_SHOWN", "Piece", "Element", "element", "legible"]
 
 #: Characters of one text that are shown.
 MOST_SHOWN: Final = 400
@@ -44,7 +44,7 @@ _ID: Final = re.compile(r"[a-z][a-z0-9-]*")
 _SPOKEN: Final = frozenset({"aria-label", "content"})
 
 #: Text, or an element.
-Child: TypeAlias = "Element | str"
+Piece: TypeAlias = "Element | str"
 
 
 def legible(text: object, most: int = MOST_SHOWN) -> str:
@@ -89,7 +89,7 @@ class Element:
     """
 
     tag: str
-    children: tuple[Child, ...] = ()
+    children: tuple[Piece, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -134,7 +134,7 @@ def _check(name: str, value: str) -> None:
         raise ValueError(f"the attribute {name} cannot be {value!r}")
 
 
-def element(tag: str, *children: Child | object | None, **attributes: object) -> Element:
+def element(tag: str, *children: Piece | object | None, **attributes: object) -> Element:
     """Make an element.
 
     Parameters

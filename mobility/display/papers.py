@@ -13,7 +13,7 @@ from mobility.bundle.manifest import Manifest, SegmentKind
 from mobility.bundle.preview import read_preview
 from mobility.display.elements import Element, element
 from mobility.display.sheet import (
-    Mark,
+    Sign,
     badge,
     card,
     details,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bundle_card", "passport_card", "variable_table", "verified_bundle_card", "verified_passport_card"]
 
-_CLAIMED: Final = badge(Mark.OPEN, "claimed, not verified")
-_VERIFIED: Final = badge(Mark.GOOD, "verified")
+_CLAIMED: Final = badge(Sign.OPEN, "claimed, not verified")
+_VERIFIED: Final = badge(Sign.GOOD, "verified")
 _CHAIN: Final = ("#", "from", "to", "time", "signed by", "")
 
 
@@ -115,7 +115,7 @@ def _suspended(manifest: Manifest, preview: Any) -> Element | None:
                 parts.append(paragraph("in ", mono(delegate["function"]), f", line {delegate['line']}"))
                 parts.append(variable_table([list(row.values()) for row in delegate["variables"]]))
         except MobilityError as error:
-            parts.append(paragraph(badge(Mark.BAD, f"its variables cannot be shown: {error.slug}")))
+            parts.append(paragraph(badge(Sign.BAD, f"its variables cannot be shown: {error.slug}")))
     return section(f"Suspended in {where.function}, {where.file}", *parts)
 
 
@@ -180,15 +180,15 @@ def _claims(passport: Passport) -> Element:
     """Of each link what it says, and the key that it names."""
     home = _body(passport.birth).get("home")
     rows: list[tuple[Element | str, ...]] = [
-        ("0", "", _text(home), "birth", mono(_hint(passport.birth)), badge(Mark.OPEN, "claimed"))
+        ("0", "", _text(home), "birth", mono(_hint(passport.birth)), badge(Sign.OPEN, "claimed"))
     ]
     for number, hop in enumerate(passport.hops[:200], 1):
         told = _body(hop)
-        to = _text(told.get("to"))
+        to = "a file" if told.get("to", "") is None else _text(told.get("to"))
         if hop.payload_type == BRANCH_RECORD_TYPE:
             to += f" (branch {_text(told.get('child'))})"
         row = (str(number), _text(told.get("from")), to, _moment(told.get("time")), mono(_hint(hop)))
-        rows.append((*row, badge(Mark.OPEN, "claimed")))
+        rows.append((*row, badge(Sign.OPEN, "claimed")))
     table = rows_of_table(_CHAIN, rows)
     how = paragraph(muted("Nobody has checked it here: verify(trust) does, and gives one with marks."))
     return element("div", table, how) if len(rows) <= 12 else details(f"{len(rows)} links", table, how)

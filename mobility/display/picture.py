@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mobility.display.elements import Child, Element, element, legible
+from mobility.display.elements import Element, Piece, element, legible
 from mobility.display.sheet import page
 
 __all__ = ["Picture", "cut_text", "svg_text"]
@@ -60,7 +60,7 @@ class Picture:
         return str(self._drawn(dark, {"xmlns": _NAMESPACE}))
 
     def _drawn(self, style: str, more: dict[str, object]) -> Element:
-        children: list[Child] = [element("title", self.title), element("desc", legible(self.description, 4000))]
+        children: list[Piece] = [element("title", self.title), element("desc", legible(self.description, 4000))]
         return element(
             "svg",
             *children,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
-from mobility.display.elements import Child, Element, element, legible
+from mobility.display.elements import Element, Piece, element, legible
 from mobility.errors import MobilityError
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "PURPLE",
     "RED",
     "TEAL",
-    "Mark",
+    "Sign",
     "badge",
     "card",
     "details",
@@ -62,7 +62,7 @@ _CELL: Final = (
 )
 
 
-class Mark(StrEnum):
+class Sign(StrEnum):
     """How far something is to be believed, or how it fares."""
 
     GOOD = "good"
@@ -72,10 +72,10 @@ class Mark(StrEnum):
 
 
 _MARKS: Final = {
-    Mark.GOOD: ("✓", GREEN),
-    Mark.BAD: ("✗", RED),
-    Mark.OPEN: ("?", AMBER),
-    Mark.PLAIN: ("•", GREY),
+    Sign.GOOD: ("✓", GREEN),
+    Sign.BAD: ("✗", RED),
+    Sign.OPEN: ("?", AMBER),
+    Sign.PLAIN: ("•", GREY),
 }
 
 
@@ -116,7 +116,7 @@ def when_text(moment: float | None) -> str:
 # -- pieces -----------------------------------------------------------------------------------------------------------
 
 
-def badge(mark: Mark, text: object) -> Element:
+def badge(mark: Sign, text: object) -> Element:
     """A mark: a sign, and words."""
     sign, colour = _MARKS[mark]
     style = f"color:{colour}; font-weight:600; white-space:nowrap"
@@ -133,12 +133,12 @@ def mono(text: object) -> Element:
     return element("code", text, style=f"font-family:{_MONO}; font-size:0.94em; background:none; padding:0")
 
 
-def paragraph(*children: Child) -> Element:
+def paragraph(*children: Piece) -> Element:
     """A sentence or two."""
     return element("p", *children, style="margin:6px 0")
 
 
-def fact_table(rows: Iterable[tuple[str, Child]]) -> Element:
+def fact_table(rows: Iterable[tuple[str, Piece]]) -> Element:
     """Names and values, in two columns."""
     name_style = f"{_CELL}; font-weight:400; opacity:0.72; white-space:nowrap"
     listed = [
@@ -148,7 +148,7 @@ def fact_table(rows: Iterable[tuple[str, Child]]) -> Element:
     return _table(element("tbody", *listed))
 
 
-def rows_of_table(columns: Sequence[str], rows: Iterable[Sequence[Child]], *, most: int = 200) -> Element:
+def rows_of_table(columns: Sequence[str], rows: Iterable[Sequence[Piece]], *, most: int = 200) -> Element:
     """A table with a head. Of more than `most` rows the last ones are left out, and counted."""
     listed = list(rows)
     head_style = f"{_CELL}; font-weight:600; opacity:0.72; border-bottom:1px solid {_LINE}"
@@ -194,10 +194,10 @@ def safe_html(kind: str, name: object, build: Callable[[], Element]) -> str:
     try:
         return str(build())
     except MobilityError as error:
-        problem = badge(Mark.BAD, f"cannot be shown: {error.slug}")
+        problem = badge(Sign.BAD, f"cannot be shown: {error.slug}")
         return str(card(kind, name, paragraph(legible(error, 2000)), mark=problem))
     except Exception as error:
-        problem = badge(Mark.BAD, f"cannot be shown: {type(error).__name__}")
+        problem = badge(Sign.BAD, f"cannot be shown: {type(error).__name__}")
         return str(card(kind, name, mark=problem))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +18,7 @@ from agents.views.chain import chain_picture
 from agents.views.looking import all_within
 from agents.views.report import report_of
 from agents.views.timeline import timeline
+from agents.watching import show_journey
 from tests.mobility.display.test_elements import HOSTILE
 
 
@@ -75,7 +77,8 @@ def test_hostile_logs_and_names_are_drawn_as_text(text):
         return LogEvent(str(epoch), float(epoch), text, text, kind, epoch, {"name": text, "text": text, **data})
 
     events = [
-        event(EventKind.BORN, 0), event(EventKind.SAID, 0), event(EventKind.DEPARTED, 1, to=text, freeze_ms=text, ms=-1),
+        event(EventKind.BORN, 0), event(EventKind.SAID, 0),
+        event(EventKind.DEPARTED, 1, to=text, freeze_ms=text, ms=-1),
         event(EventKind.ARRIVED, 1, source=text, total_ms=float("inf"), thaw_ms=True), event(EventKind.ENDED, 2),
     ]  # fmt: skip
     parsed(EventList(events)._repr_html_())
@@ -110,3 +113,38 @@ def test_a_dead_place_is_shown_as_such_and_a_closed_platform_too():
         assert time.monotonic() - began < 8
         platform.net.tamper = None
     assert "cannot be shown" in parsed(platform._repr_html_()) or "closed" in parsed(platform._repr_html_())
+
+
+class Kernel:
+    """As much of a notebook as is asked for."""
+
+    kernel = True
+
+
+def test_watching_in_a_notebook_replaces_one_output(seen, monkeypatch):
+    shown = []
+
+    class Output:
+        def update(self, picture):
+            shown[0] = picture
+
+    def display(picture, display_id):
+        assert display_id is True
+        shown.append(picture)
+        return Output()
+
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=Kernel))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    journey = seen[1].watch(seconds=1)
+    assert len(shown) == 1 and journey.places == ["oslo", "lima", "oslo"]
+    assert "lima" in parsed(shown[0].svg()) and "under way" in parsed(shown[0].svg())
+
+
+def test_an_interruption_leaves_the_last_state_and_goes_on(capsys):
+    def events():
+        yield LogEvent("1", 1.0, "oslo", "a", EventKind.BORN, 1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        show_journey(events(), "walker")
+    assert "walker  oslo" in capsys.readouterr().err

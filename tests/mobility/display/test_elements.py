@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mobility.display import Element, Picture, element, legible
 from mobility.display.picture import cut_text, svg_text
-from mobility.display.sheet import Mark, badge, card, fact_table, mono, page, rows_of_table, safe_html
+from mobility.display.sheet import Sign, badge, card, fact_table, mono, page, rows_of_table, safe_html
 
 HOSTILE = [
     "<script>alert(1)</script>", "</style><img src=x onerror=alert(1)>", "\"'><svg onload=alert(1)>", "]]>&amp;<!--",
@@ -20,7 +20,7 @@ HOSTILE = [
 
 def whole(text: str) -> str:
     body = card(
-        "kind", text, fact_table([(text, mono(text))]), rows_of_table((text,), [(text,)]), mark=badge(Mark.BAD, text)
+        "kind", text, fact_table([(text, mono(text))]), rows_of_table((text,), [(text,)]), mark=badge(Sign.BAD, text)
     )
     drawn = Picture(text, text, 10, 10, (svg_text(text, 1, 2), svg_text(cut_text(text, 9), 1, 2))).element()
     return page(text, body, drawn)
