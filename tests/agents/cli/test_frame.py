@@ -23,7 +23,7 @@ KEYS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"]]
 FILES = [["inspect"], ["verify"], ["run"]]
 FL = [["fl", "run"], ["fl", "sign"], ["fl", "show"], ["fl", "check"], ["fl", "audit"], ["fl", "ledger"], ["fl", "tour"]]
 PLATFORM = [
-    *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"]),
+    *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"], ["report"]),
     *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["drain"], ["reopen"]),
     *(["call"], ["publish"], ["pull"]),
     *(["demo"], ["doctor"]),
