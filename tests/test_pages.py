@@ -22,7 +22,7 @@ EXAMPLES = [
     for number, (code, printed) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")), 1)
     if not code.lstrip().startswith("# ")
 ]
-#: Programs of more than one page's length of time: each is run by a test of its own, or needs another's cluster.
+#: Run by a test of its own, or needs the cluster of the reader.
 PROGRAMS = {"first.py", "cluster.py"}
 
 
@@ -100,14 +100,15 @@ def test_every_public_name_is_in_the_reference(site: Path, package: str) -> None
 
 def test_what_an_example_imports_is_in_the_reference(site: Path) -> None:
     """Whoever follows an example can look up all of it."""
-    anchors = set()
+    described = set()
     for page in (site / "api").glob("*.html"):
-        anchors |= set(re.findall(r'id="([\w.]+)"', page.read_text(encoding="utf-8")))
+        described |= set(re.findall(r'id="(?:\w+\.)+(\w+)"', page.read_text(encoding="utf-8")))
+    imported = re.compile(r"^from ((?:mobility|agents|federated)[\w.]*) import ([\w, ]+)$", re.MULTILINE)
     missing = set()
     for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
         for code, _ in BLOCK.findall(page.read_text(encoding="utf-8")):
-            for module, names in re.findall(r"^from ((?:mobility|agents|federated)[\w.]*) import ([\w, ]+)$", code, re.M):
-                missing |= {f"{module}.{name.strip()}" for name in names.split(",")} - anchors
+            for module, names in imported.findall(code):
+                missing |= {f"{module}.{name}" for name in names.split(", ") if name not in described}
     assert missing == set()
 
 

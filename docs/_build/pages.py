@@ -16,7 +16,18 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[2]
 #: By package: the modules beside it that programs import from.
 ROOMS = {
-    "mobility": ["errors", "bundle", "trust", "environment", "bindings", "code", "data", "plain", "testing"],
+    "mobility": [
+        "errors",
+        "bundle",
+        "trust",
+        "environment",
+        "bindings",
+        "code",
+        "data",
+        "plain",
+        "testing",
+        "trust.errors",
+    ],
     "agents": [
         *("errors", "paradigms", "advising", "bindings", "resources", "services", "eventlog", "draining"),
         *("extensions", "handoff", "directory", "testing"),
@@ -24,6 +35,12 @@ ROOMS = {
     "federated": [
         *("errors", "apperrors", "accounting", "audit", "policy", "releasing", "ledger", "links", "plotting"),
         *("roster", "statistics", "queries", "tour", "training", "trainingerrors", "shard", "batches"),
+        "requests",
+        "queryrules",
+        "policyfile",
+        "messages",
+        "journal",
+        "auditrecords",
     ],
 }
 #: Pages of the site that are files elsewhere in the repository.

@@ -11,7 +11,7 @@ from typing import Any
 import griffe
 
 #: A table: a ruler, rows, a ruler; with a ruler below its head, if it has one.
-_TABLE = re.compile(r"^(=+(?: +=+)+)\n(.*?)\n\1$(?!\n[^\n])", re.DOTALL | re.MULTILINE)
+_TABLE = re.compile(r"^( *)(=+(?: +=+)+)\n((?:.+\n)*?)\1\2(?=\n *\n|\n?\Z)", re.MULTILINE)
 _SESSION = re.compile(r"^>>> .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
 _BLOCK = re.compile(r"^( *)(.*?)::\n\n((?:(?:\1 {2,}.*)?\n)+)", re.MULTILINE)
 #: Within sections, the parser of docstrings finds sessions itself.
@@ -20,12 +20,12 @@ _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
 
 def _table(match: re.Match[str]) -> str:
     """A pipe table of the columns that the ruler marks; a row with an empty first cell goes on with the one above."""
-    starts = [found.start() for found in re.finditer(r"=+", match[1])]
+    starts = [found.start() for found in re.finditer(r"=+", match[2])]
     spans = list(zip(starts, [*starts[1:], None], strict=True))
     rows: list[list[str]] = []
     head = [""] * len(spans)
-    for line in match[2].split("\n"):
-        if line == match[1]:
+    for line in (line.removeprefix(match[1]) for line in match[3].splitlines()):
+        if line == match[2]:
             head, rows = rows[0], []
             continue
         cells = [line[start:end].strip().replace("|", "\\|") for start, end in spans]
@@ -34,7 +34,7 @@ def _table(match: re.Match[str]) -> str:
         else:
             rows[-1] = [f"{above} {cell}".strip() for above, cell in zip(rows[-1], cells, strict=True)]
     lines = [head, ["---"] * len(spans), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return "\n".join(f"{match[1]}| {' | '.join(cells)} |" for cells in lines)
 
 
 def _block(match: re.Match[str]) -> str:
