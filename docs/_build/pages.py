@@ -35,12 +35,7 @@ ROOMS = {
     "federated": [
         *("errors", "apperrors", "accounting", "audit", "policy", "releasing", "ledger", "links", "plotting"),
         *("roster", "statistics", "queries", "tour", "training", "trainingerrors", "shard", "batches"),
-        "requests",
-        "queryrules",
-        "policyfile",
-        "messages",
-        "journal",
-        "auditrecords",
+        *("auditrecords", "journal", "messages", "policyfile", "queryrules", "requests"),
     ],
 }
 #: Pages of the site that are files elsewhere in the repository.
