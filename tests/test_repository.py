@@ -94,10 +94,10 @@ def test_every_dependency_is_pinned() -> None:
     """A requirement without a pin would be resolved anew, and differently, on each machine."""
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["test"], *extras["demo"], *extras["notebook"]]
+    wanted = [*project["dependencies"], *extras["test"], *extras["demo"], *extras["docs"], *extras["notebook"]]
     names = {normalised(re.split(r"[\s\[<>=!~;]", requirement)[0]) for requirement in wanted}
     assert names <= {normalised(line.partition("==")[0]) for line in CONSTRAINTS}
-    assert extras["all"] == [f"{project['name']}[test,demo,federated,plot,notebook]"]
+    assert extras["all"] == [f"{project['name']}[test,demo,federated,plot,docs,notebook]"]
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:
@@ -250,7 +250,7 @@ def test_readme_names_the_targets_that_exist() -> None:
     assert set(re.findall(r"`make ([a-z]+)`", README)) == TARGETS - {"help"}
 
 
-@pytest.mark.parametrize("target", ["test", "check", "demo", "bench", "chaos"])
+@pytest.mark.parametrize("target", ["test", "check", "demo", "bench", "chaos", "docs"])
 def test_readme_shows_the_same_commands_without_make(target: str) -> None:
     """Whoever has no make gets the same result."""
     row = next(line for line in README.splitlines() if line.startswith("|") and f"`make {target}`" in line)
