@@ -318,10 +318,10 @@ class JournalCorrupt(JournalError):
 
 
 class JournalMismatch(JournalError):
-    """It belongs to another run: another app, configuration or seed."""
+    """It belongs to another run: another app, configuration, seed, data set, or other nodes."""
 
     slug = "journal-mismatch"
-    usual_remedy = "Start the run with the app, configuration and seed of the journal, or give it another file."
+    usual_remedy = "Start the run with all these as they were, or give it another file."
 
 
 class JournalDiverged(JournalError):

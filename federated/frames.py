@@ -183,7 +183,8 @@ class FrameFile:
         if not found.startswith(magic) or hashlib.sha256(found[:-_CHECK]).digest()[:_CHECK] != found[-_CHECK:]:
             raise JournalCorrupt(self.path, "does not begin as a journal")
         if found != start:
-            raise JournalMismatch(self.path, "belongs to another run: another app, configuration or seed")
+            other = "another app, configuration, seed, data set, or other nodes"
+            raise JournalMismatch(self.path, f"belongs to another run: {other}")
         while self.end < size and self._take_frame(size):
             pass
         if self.end < size:

@@ -396,8 +396,11 @@ class DataNode:
                 raise RecordsRefused("what the app's process returned as an error is none", rules=[Rule.KIND])
             code, reason = error
             told = f"the ClientApp answered with an error; its text stays at {self.name}"
-            told = reason[:_MOST_TEXT] if dataset.tell else told
-            return error_reply(message, FailureCode(code) if code in set(FailureCode) else FailureCode.UNKNOWN, told)
+            if not dataset.tell:  # the code is the app's choice as well, and would be a way out
+                return error_reply(message, FailureCode.UNKNOWN, told)
+            # That the node is not there is for the grid to say: a run that is taken up again counts it as down.
+            known = code in set(FailureCode) - {FailureCode.NODE_UNAVAILABLE}
+            return error_reply(message, FailureCode(code) if known else FailureCode.UNKNOWN, reason[:_MOST_TEXT])
         content = check_reply(reply["content"], dataset.reply_bytes)
         if dataset.gate is not None:
             content = check_reply(dataset.gate.after(execution, content), dataset.reply_bytes)

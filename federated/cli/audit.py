@@ -38,9 +38,7 @@ def audit_file(
             show_default=False,
         ),
     ] = None,
-    at_least: Annotated[
-        int, typer.Option("--at-least", metavar="N", min=0, help="So many entries must be there.")
-    ] = 0,
+    at_least: Annotated[int, typer.Option("--at-least", metavar="N", min=0, help="So many entries must be there.")] = 0,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Verify each entry, their signatures and their chain, and list them. Exit code 3 if it does not hold."""
@@ -48,9 +46,7 @@ def audit_file(
     from federated.errors import AuditCorrupt
 
     key = public_key_at(place) if place is not None else None
-    report = verify_audit(
-        existing_file(file), place=key, heads=[_head(one) for one in heads or ()], at_least=at_least
-    )
+    report = verify_audit(existing_file(file), place=key, heads=[_head(one) for one in heads or ()], at_least=at_least)
     if output is Format.JSON:
         write_json(
             {

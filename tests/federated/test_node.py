@@ -347,6 +347,20 @@ def test_what_is_wrong_with_a_reply_is_not_told_in_the_words_of_the_app(asking: 
     assert code is FailureCode.PRECONDITION and "records-refused" in reason and "17" not in reason
 
 
+def test_the_code_of_an_error_of_the_app_is_not_told_either(asking: Make) -> None:
+    """It is a number of the app's choice, which no ledger counts; nor does an app say that its node is down."""
+    one = asking(
+        "from flwr.app import Error\n"
+        "return Message(Error(int(msg.content['arrays']['0'].numpy()[0]), 'patient 17'), reply_to=msg)",
+        tell=False,
+    )
+    one.admit()
+    assert {one.error(value=float(code))[0] for code in FailureCode} == {FailureCode.UNKNOWN}
+    one.change(tell=True)
+    assert one.error(value=6.0) == (FailureCode.PRECONDITION, "patient 17")
+    assert one.error(value=5.0) == (FailureCode.UNKNOWN, "patient 17")
+
+
 def test_it_returns_too_much(asking: Make) -> None:
     """More than the owner allows is refused, by what it is and before it is taken in."""
     one = asking("return answer(msg, numpy.ones(300_000))", reply_bytes=1_000_000)
