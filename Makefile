@@ -3,6 +3,7 @@
 #   make test     run the tests                make demo     an agent learns from three hospitals on three Ray nodes
 #   make check    ruff, mypy, import-linter    make bench    measure (ARGS=--json for a program to read)
 #   make clean    remove all that these made   make chaos    faults by chance, for long: simulated, and on real nodes
+#   make docs     the documentation as a site, in build/site: it needs no network and no server
 #
 # Another interpreter:                       make test PYTHON=/path/to/python3.13
 # and without losing the usual environment:  make test PYTHON=/path/to/python3.13 VENV=.venv-3.13
@@ -21,15 +22,16 @@ VERSION := $(if $(PYTHON),$(shell "$(PYTHON)" -c '$(MINOR)' 2>/dev/null))
 
 # The extras that the targets need. Notebooks come later; installing jupyterlab for every run of the tests would only
 # keep a fresh machine waiting.
-EXTRA ?= test,demo,federated,plot
+EXTRA ?= test,demo,federated,plot,docs
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(VERSION)
+FLOWER := $(VENV)/flower/installed-$(VERSION)
 
-.PHONY: help test check demo bench chaos clean
+.PHONY: help test check demo bench chaos docs clean
 
 help:
-	@sed -n '3,8s/^# \{0,1\}//p' Makefile
+	@sed -n '3,9s/^# \{0,1\}//p' Makefile
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -42,16 +44,20 @@ check: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/python -m agents.demo $(ARGS)
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(FLOWER)
 	$(BIN)/python -m benchmarks.execution_state $(ARGS)
 	$(BIN)/python -m benchmarks.bundle $(ARGS)
 	$(BIN)/python -m benchmarks.hop $(ARGS)
 	$(BIN)/python -m benchmarks.paradigms $(ARGS)
+	$(BIN)/python -m benchmarks.federated $(ARGS)
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m agents.testing --histories 30000
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/agents/testing/test_rules.py tests/mobility/test_generated.py
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
@@ -75,4 +81,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA)]'; \
 	fi
 	@$(BIN)/python -m mobility.testing.companions $(VENV)/companions -- -c constraints.txt -e . numpy
+	@touch $@
+
+# Flower's own engine pins another Ray than ours, so it has an environment of its own; only measuring needs it.
+$(FLOWER): constraints-flower.txt $(INSTALLED)
+	@echo "setting up $(VENV)/flower: Flower's own engine, versions of constraints-flower.txt"
+	@$(BIN)/python -m venv --clear $(VENV)/flower
+	@$(VENV)/flower/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-flower.txt \
+		'flwr[simulation]' scikit-learn
 	@touch $@

@@ -282,7 +282,8 @@ def verify_app(
     (signer,) = verified.signers
     if signer.key_id != contents.author:
         raise AppAltered("it names another author than the one who signed it")
-    author = trusted.lookup(signer.key_id, Role.OWNER, time.time() if now is None else now, 0, limits=trust_limits)
+    moment = time.time() if now is None else now
+    author = trusted.lookup(signer.key_id, Role.OWNER, moment, None, limits=trust_limits)
     files = _files(contents, data, _HEAD.size + _HEAD.unpack_from(data)[1])
     bundle = AppBundle._of(files, limits, envelope)
     return VerifiedApp(bundle, author, bundle.digest, _PROOF)

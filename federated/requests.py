@@ -37,7 +37,7 @@ from mobility.trust.errors import TrustError
 from mobility.trust.limits import DEFAULT_LIMITS
 from mobility.trust.strict import Hexadecimal, Integer, Record, Text, write_canonical
 
-__all__ = ["NonceBook", "SignedLink", "SignedRequest", "sign_request", "trusted_owner", "verify_request"]
+__all__ = ["NonceBook", "SignedLink", "SignedRequest", "sign_request", "verify_request"]
 
 _TYPE: Final = "application/vnd.sojourn.federated-request.v1+json"
 _LENGTH: Final = struct.Struct(">I")
@@ -96,20 +96,6 @@ def sign_request(request: bytes, node: str, asker: Identity, *, now: float | Non
     return b"".join((_LENGTH.pack(len(envelope)), envelope, request))
 
 
-def trusted_owner(trust: TrustSource, key_id: str, now: float) -> None:
-    """Refuse a key that is not, or not any more, an owner's whom the node trusts.
-
-    An epoch belongs to an agent; for what has none, a key that is revoked from any epoch on is revoked.
-
-    Raises
-    ------
-    mobility.trust.errors.TrustError
-    """
-    known = trust.current()
-    revoked_from = known.find(key_id).revoked_from
-    known.lookup(key_id, Role.OWNER, now, revoked_from or 0)
-
-
 def verify_request(data: bytes, node: str, trust: TrustSource, nonces: NonceBook, *, now: float) -> SignedRequest:
     """Look at a request before anything in it is believed.
 
@@ -129,7 +115,7 @@ def verify_request(data: bytes, node: str, trust: TrustSource, nonces: NonceBook
     try:
         verified = verify_by_known(envelope, trust.current(), _TYPE, DEFAULT_LIMITS)
         asker = verified.signers[0]
-        trusted_owner(trust, asker.key_id, now)
+        trust.current().lookup(asker.key_id, Role.OWNER, now, None)
         ask = verified.parse(_ASK)
     except TrustError as error:
         raise RequestRefused(node, error.slug, error.reason) from error

@@ -192,7 +192,7 @@ def _signed_by_place(
 ) -> tuple[VerifiedEnvelope, TrustedKey]:
     verified = verify_by_known(envelope, trusted, payload_type, limits)
     signer = verified.signers[0]
-    return verified, trusted.lookup(signer.key_id, Role.PLACE, now, 0, limits=limits)
+    return verified, trusted.lookup(signer.key_id, Role.PLACE, now, None, limits=limits)
 
 
 def check_roster(

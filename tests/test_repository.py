@@ -79,14 +79,25 @@ def test_constraints_are_sorted_and_name_each_package_once() -> None:
     assert names == sorted(set(names))
 
 
+def test_flowers_own_engine_has_the_same_versions_but_for_its_ray() -> None:
+    """Else what is measured beside it would also be the difference of two numpys."""
+    lines = (ROOT / "constraints-flower.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [normalised(line.partition("==")[0]) for line in pins] == sorted(
+        normalised(line.partition("==")[0]) for line in pins
+    )
+    different = set(pins) - set(CONSTRAINTS)
+    assert len(different) == 1 and different.pop().startswith("ray==")
+
+
 def test_every_dependency_is_pinned() -> None:
     """A requirement without a pin would be resolved anew, and differently, on each machine."""
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["test"], *extras["demo"], *extras["notebook"]]
+    wanted = [*project["dependencies"], *extras["test"], *extras["demo"], *extras["docs"], *extras["notebook"]]
     names = {normalised(re.split(r"[\s\[<>=!~;]", requirement)[0]) for requirement in wanted}
     assert names <= {normalised(line.partition("==")[0]) for line in CONSTRAINTS}
-    assert extras["all"] == [f"{project['name']}[test,demo,federated,plot,notebook]"]
+    assert extras["all"] == [f"{project['name']}[test,demo,federated,plot,docs,notebook]"]
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:
@@ -239,7 +250,7 @@ def test_readme_names_the_targets_that_exist() -> None:
     assert set(re.findall(r"`make ([a-z]+)`", README)) == TARGETS - {"help"}
 
 
-@pytest.mark.parametrize("target", ["test", "check", "demo", "bench", "chaos"])
+@pytest.mark.parametrize("target", ["test", "check", "demo", "bench", "chaos", "docs"])
 def test_readme_shows_the_same_commands_without_make(target: str) -> None:
     """Whoever has no make gets the same result."""
     row = next(line for line in README.splitlines() if line.startswith("|") and f"`make {target}`" in line)
@@ -507,7 +518,10 @@ SOURCES = [
     for folder in (*PACKAGES, "demo", "tests", "docs", "benchmarks", ".ci")
     for path in (ROOT / folder).rglob("*")
     if path.is_file() and path.suffix in {"", ".py", ".md"} and "__pycache__" not in path.parts
-] + [ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "constraints.txt")]
+] + [
+    ROOT / name
+    for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "constraints.txt", "constraints-flower.txt")
+]
 
 
 def test_no_file_names_a_folder_of_one_machine() -> None:

@@ -190,9 +190,14 @@ class TrustList:
         return entry
 
     def lookup(
-        self, key_id: str, role: Role | str, time: float, epoch: int, *, limits: Limits = DEFAULT_LIMITS
+        self, key_id: str, role: Role | str, time: float, epoch: int | None, *, limits: Limits = DEFAULT_LIMITS
     ) -> TrustedKey:
         """The verdict on a key in a role, at a Unix time and an epoch of an agent.
+
+        Parameters
+        ----------
+        epoch
+            None for what belongs to no agent: there a key that is revoked from any epoch on is revoked.
 
         Raises
         ------
@@ -201,8 +206,10 @@ class TrustList:
         entry, role = self.find(key_id), Role(role)
         if role not in entry.roles:
             raise WrongRole(name=entry.name, key_id=key_id, role=role, roles=entry.roles, place=self.place)
-        if entry.revoked_from is not None and epoch >= entry.revoked_from:
-            raise Revoked(name=entry.name, key_id=key_id, from_epoch=entry.revoked_from, epoch=epoch)
+        revoked_from = entry.revoked_from
+        if revoked_from is not None and (epoch is None or epoch >= revoked_from):
+            at = revoked_from if epoch is None else epoch
+            raise Revoked(name=entry.name, key_id=key_id, from_epoch=revoked_from, epoch=at)
         if time < entry.not_before - limits.clock_skew:
             raise NotYetValid(f"the key of {entry.name}", not_before=entry.not_before, now=time)
         if time > entry.not_after + limits.clock_skew:

@@ -311,6 +311,8 @@ def test_signed_by_a_stranger_or_a_place(ada: Identity, digits: AppBundle) -> No
         verify_app(digits.signed_by(ada).to_bytes(), as_place)
     with pytest.raises(Revoked):
         verify_app(digits.signed_by(ada).to_bytes(), trusting(ada).revoking(ada.key_id))
+    with pytest.raises(Revoked):  # an app belongs to no agent, and has no epoch
+        verify_app(digits.signed_by(ada).to_bytes(), trusting(ada).revoking(ada.key_id, 7))
 
 
 def test_a_signature_of_another_kind_does_not_count(ada: Identity, digits: AppBundle) -> None:

@@ -146,6 +146,7 @@ def test_a_key_that_is_trusted_for_something_else() -> None:
     last = TrustEntry(NODES[2].public, "node-2", (Role.PLACE,))
     for entry, why in (
         (replace(last, revoked_from=0), "revoked"),
+        (replace(last, revoked_from=9), "revoked"),  # a roster belongs to no agent, and has no epoch
         (replace(last, not_after=int(NOW) - 999), "expired"),
     ):
         assert refusal(envelopes, taken[0], trust=TrustList.of(1, [*others, entry])) == why

@@ -1,4 +1,4 @@
-"""``docs/reference-errors.md`` lists the slug of every error of agents and federated, and no other."""
+"""``docs/reference-errors.md`` lists the slug of every error of the three packages, and no other."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ PAGE = (ROOT / "docs" / "reference-errors.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
 
 
-def of_agents() -> dict[str, type[MobilityError]]:
-    """By slug: a class of the packages that has it."""
-    return {kind.slug: kind for kind in tree() if kind.__module__.startswith(("agents.", "federated."))}
+def by_slug() -> dict[str, type[MobilityError]]:
+    """A class of the packages that has it."""
+    kinds = {kind.slug: kind for kind in tree()}
+    assert {kind.__module__.partition(".")[0] for kind in kinds.values()} == {"mobility", "agents", "federated"}
+    return kinds
 
 
 def test_every_slug_is_listed_once_and_none_that_is_gone() -> None:
     """Whoever meets an error looks for its slug."""
     listed = [slug for slug, _, _ in ROWS]
     assert sorted(listed) == sorted(set(listed))
-    assert set(of_agents()) - set(listed) == set(), "not listed"
-    assert set(listed) - set(of_agents()) == set(), "listed, and no error has it"
+    assert set(by_slug()) - set(listed) == set(), "not listed"
+    assert set(listed) - set(by_slug()) == set(), "listed, and no error has it"
 
 
 def test_every_row_says_what_it_means_and_what_to_do() -> None:
@@ -40,11 +42,11 @@ def test_what_has_no_class_is_named(slug: str) -> None:
 
 def test_classes_with_the_same_slug_mean_the_same() -> None:
     """A program that looks at the slug cannot tell them apart: only these two pairs are meant so."""
-    by_slug: dict[str, set[str]] = {}
+    names_of: dict[str, set[str]] = {}
     for kind in tree():
         if kind.__module__.startswith("agents."):
-            by_slug.setdefault(kind.slug, set()).add(kind.__name__)
-    assert {slug: names for slug, names in by_slug.items() if len(names) > 1} == {
+            names_of.setdefault(kind.slug, set()).add(kind.__name__)
+    assert {slug: names for slug, names in names_of.items() if len(names) > 1} == {
         "agent-failed": {"AgentFailed", "UnitFailed"},
         "timed-out": {"TimedOut", "WaitedTooLong"},
     }
