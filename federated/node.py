@@ -169,6 +169,9 @@ class DataNode:
             return self._message(request, signed)
         except sqlite3.ProgrammingError:
             return pack_message("refused", why="closed", reason=f"{self.name} is closed")
+        except sqlite3.Error as error:  # of its disk: what it cannot write down it does not do
+            _LOG.error("%s: its files cannot be used: %s", self.name, error)
+            return pack_message("refused", why="node-unusable", reason=f"{self.name} cannot use its own files")
         except MobilityError as error:
             return pack_message(
                 "refused", why=getattr(error, "why", error.slug), reason=getattr(error, "reason", str(error))

@@ -146,6 +146,11 @@ class RunResult:
     seed: int | None = None
     notes: Mapping[str, ArrayNote] = field(default_factory=dict, repr=False)
 
+    @property
+    def all_failed(self) -> bool:
+        """Whether nodes were asked, and none has answered a single message."""
+        return bool(self.failures) and self.tally.failed >= self.tally.asked + self.tally.recalled
+
     def as_data(self) -> dict[str, Any]:
         """Everything but the elements of arrays, as JSON has it; the module's text describes it."""
         notes = {**self.notes, **{name: ArrayNote.of(one) for name, one in self.arrays.items()}}

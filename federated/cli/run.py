@@ -163,6 +163,8 @@ def run_on_nodes(
         write_json(result.as_data())
     else:
         _show(Screen(), result, [one for one in (file, plot, arrays) if one is not None])
+    if result.all_failed:
+        raise typer.Exit(1)  # the app has come to its end, with nothing that a node has computed
 
 
 def _places(on: str) -> list[str]:
@@ -250,7 +252,10 @@ def _show(screen: Screen, result: RunResult, files: Sequence[Path]) -> None:
 
     tally = result.tally
     recalled = f", {tally.recalled} of them from the journal" if tally.recalled else ""
-    screen.line(f"Done after {result.seconds:.1f} s: {count(len(result.nodes), 'node')}", "bold")
+    if result.all_failed:
+        screen.line(f"Ended after {result.seconds:.1f} s without a single answer; nothing was learned", "bold red")
+    else:
+        screen.line(f"Done after {result.seconds:.1f} s: {count(len(result.nodes), 'node')}", "bold")
     screen.pairs(
         [
             ("app", result.app),
