@@ -26,6 +26,7 @@ EXTRA ?= test,demo,federated,plot,docs
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(VERSION)
+FLOWER := $(VENV)/flower/installed-$(VERSION)
 
 .PHONY: help test check demo bench chaos docs clean
 
@@ -43,11 +44,12 @@ check: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/python -m agents.demo $(ARGS)
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(FLOWER)
 	$(BIN)/python -m benchmarks.execution_state $(ARGS)
 	$(BIN)/python -m benchmarks.bundle $(ARGS)
 	$(BIN)/python -m benchmarks.hop $(ARGS)
 	$(BIN)/python -m benchmarks.paradigms $(ARGS)
+	$(BIN)/python -m benchmarks.federated $(ARGS)
 
 chaos: $(INSTALLED)
 	$(BIN)/python -m agents.testing --histories 30000
@@ -79,4 +81,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA)]'; \
 	fi
 	@$(BIN)/python -m mobility.testing.companions $(VENV)/companions -- -c constraints.txt -e . numpy
+	@touch $@
+
+# Flower's own engine pins another Ray than ours, so it has an environment of its own; only measuring needs it.
+$(FLOWER): constraints-flower.txt $(INSTALLED)
+	@echo "setting up $(VENV)/flower: Flower's own engine, versions of constraints-flower.txt"
+	@$(BIN)/python -m venv --clear $(VENV)/flower
+	@$(VENV)/flower/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-flower.txt \
+		'flwr[simulation]' scikit-learn
 	@touch $@

@@ -10,6 +10,7 @@ from typing import Any, Final
 from agents.client import Client
 from agents.connection import current_client
 from agents.effects import place_name
+from agents.eventlist import EventList
 from agents.eventlog import LogEvent
 from agents.protocol import Verb
 from agents.status import AgentStatus, status_of
@@ -109,9 +110,9 @@ class Handle:
         """Its passport, verified: who held it, in what state, and when."""
         return trail_of(self.client, self.agent)
 
-    def logs(self, last: int = 1000) -> list[LogEvent]:
+    def logs(self, last: int = 1000) -> EventList:
         """What happened to it, in order."""
-        return self.client.events(agent=self.agent, last=last)
+        return EventList(self.client.events(agent=self.agent, last=last))
 
     def follow(self, seconds: float = _LONG) -> Iterator[LogEvent]:
         """What happens to it, as it happens, for so many seconds or until it has ended."""
@@ -127,7 +128,7 @@ class Handle:
         yield from self.client.follow(agent=self.agent, after=last, seconds=_LATE)
 
     def watch(self, seconds: float = _LONG) -> Journey:
-        """Show on stderr where it goes, as it goes, until it has ended or `seconds` have passed."""
+        """Show in a notebook, else on stderr, where it goes, until it has ended or `seconds` have passed."""
         return show_journey(self.follow(seconds), self.name)
 
     # -- steering
@@ -215,6 +216,12 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<Handle of {self.name}>" if self.name == self.agent else f"<Handle of {self.name} ({self.agent})>"
+
+    def _repr_html_(self) -> str:
+        from agents.views.cards import handle_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("agent", self.name, lambda: handle_card(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Handle, (self.agent, self.name)

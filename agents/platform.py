@@ -15,6 +15,7 @@ from agents.connection import disconnect_client, set_client
 from agents.draining import Drained
 from agents.effects import Failures, checked_seconds, gather, place_name
 from agents.errors import AgentsError, PlaceUnreachable
+from agents.eventlist import EventList
 from agents.eventlog import LogEvent
 from agents.handle import Handle
 from agents.itinerary import planned
@@ -24,6 +25,7 @@ from agents.services import check_service_name
 from agents.status import AgentStatus, combined
 from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
+from mobility.display.picture import Picture
 from mobility.environment import Needs, Verdict
 from mobility.trust import Identity
 
@@ -51,6 +53,12 @@ class PlaceInfo:
 
     def __str__(self) -> str:
         return self.name
+
+    def _repr_html_(self) -> str:
+        from agents.views.cards import place_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("place", self.name, lambda: place_card(self))
 
 
 class Platform(RemoteWork):
@@ -296,9 +304,9 @@ class Platform(RemoteWork):
             found.append(combined(entry, rows.get(entry.row.agent, {}) if known else None))
         return found
 
-    def logs(self, last: int = 1000) -> list[LogEvent]:
+    def logs(self, last: int = 1000) -> EventList:
         """What happened, in order."""
-        return self.client.events(last=last)
+        return EventList(self.client.events(last=last))
 
     def follow(self, seconds: float = 3600.0, after: int = 0) -> Iterator[LogEvent]:
         """What happens, as it happens, for so many seconds."""
@@ -345,6 +353,19 @@ class Platform(RemoteWork):
         """
         return self.client.gather(gather(handles, first=first, timeout=timeout, failures=failures))
 
+    def map(self, seconds: float = 5.0) -> Picture:
+        """A picture of places and agents, as they are now; it saves itself as SVG or HTML.
+
+        Parameters
+        ----------
+        seconds
+            That it may take; a place that has not answered by then is drawn as one that does not.
+        """
+        from agents.views.looking import look_at
+        from agents.views.places_map import places_map
+
+        return places_map(look_at(self.client, seconds=checked_seconds(seconds, "seconds")))
+
     # -- ending
 
     def close(self) -> None:
@@ -374,3 +395,11 @@ class Platform(RemoteWork):
             return f"<Platform: {', '.join(self.client.transport.places()) or 'no places'}>"
         except AgentsError as error:  # to show it is not to fail
             return f"<Platform, {error.slug}>"
+
+    def _repr_html_(self) -> str:
+        from agents.views.cards import look_card
+        from agents.views.looking import look_at
+        from mobility.display.sheet import safe_html
+
+        name = "closed" if self._closed else self.address or ""
+        return safe_html("platform", name, lambda: look_card(look_at(self.client), name=name))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agents.client import CALL, Client
 from agents.eventlog import EventKind, LogEvent
 from agents.place.trusting import MemberTrust
+from mobility.display.picture import Picture
 from mobility.errors import MobilityError
 from mobility.trust import Passport, TrustList, VerifiedPassport
 from mobility.trust.errors import UntrustedSigner
@@ -18,6 +19,15 @@ __all__ = ["Link", "Trail", "trail_of"]
 
 #: Seconds for which the log may lag behind.
 _LATE: Final = 0.6
+_MOVES: Final = (EventKind.DEPARTED, EventKind.FROZEN, EventKind.ARRIVED)
+_STAYS: Final = (
+    *_MOVES,
+    EventKind.BORN,
+    EventKind.RESTORED,
+    EventKind.MOVE_FAILED,
+    EventKind.ENDED,
+    EventKind.FAILED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class Trail(Sequence[Link]):
         Whether every link holds.
     problem
         Why not.
+    events
+        What the log tells of its stays and moves; no part of what was verified.
     """
 
     agent: str
@@ -71,6 +83,25 @@ class Trail(Sequence[Link]):
     links: tuple[Link, ...]
     verified: bool
     problem: str = ""
+    events: tuple[LogEvent, ...] = field(default=(), compare=False, repr=False)
+
+    def timeline(self) -> Picture:
+        """A picture of where it was and when, and of what each move took; it saves itself as SVG or HTML."""
+        from agents.views.timeline import timeline
+
+        return timeline(self.name, self.events, note="" if self.verified else "NOT VERIFIED")
+
+    def chain(self) -> Picture:
+        """A picture of the chain of hops, with a mark for each link; it saves itself as SVG or HTML."""
+        from agents.views.chain import chain_picture
+
+        return chain_picture(self)
+
+    def _repr_html_(self) -> str:
+        from agents.views.cards import trail_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("trail of", self.name, lambda: trail_card(self))
 
     def __len__(self) -> int:
         return len(self.links)
@@ -141,7 +172,7 @@ def trail_of(client: Client, agent: str) -> Trail:
         return Trail(entry.row.agent, name, "", 0, (), False, str(error))
     # Of what is before the branch with which it began, the log has only events of another agent.
     own = max((number for number, hop in enumerate(verified.hops, 1) if hop.child == verified.agent), default=0)
-    took = _logged(client, entry.row.agent, [(hop.origin, hop.destination) for hop in verified.hops[own:]])
+    took, events = _logged(client, entry.row.agent, [(hop.origin, hop.destination) for hop in verified.hops[own:]])
     links = tuple(
         Link(
             hop.epoch,
@@ -154,7 +185,9 @@ def trail_of(client: Client, agent: str) -> Trail:
         )
         for number, (hop, sender) in enumerate(zip(verified.hops, verified.senders, strict=True))
     )
-    return Trail(verified.agent, name, str(verified.owner), verified.birth.certificate.not_before, links, True)
+    return Trail(
+        verified.agent, name, str(verified.owner), verified.birth.certificate.not_before, links, True, "", events
+    )
 
 
 def _verified(client: Client, passport: Passport) -> VerifiedPassport:
@@ -168,15 +201,17 @@ def _verified(client: Client, passport: Passport) -> VerifiedPassport:
     return passport.verify(trust, now=time.time(), audience=None)
 
 
-def _logged(client: Client, agent: str, hops: Sequence[tuple[str, str | None]]) -> list[dict[str, Any]]:
+def _logged(
+    client: Client, agent: str, hops: Sequence[tuple[str, str | None]]
+) -> tuple[list[dict[str, Any]], tuple[LogEvent, ...]]:
     """What the log tells of the hops; places write to it a moment later than they act."""
     deadline = time.monotonic() + _LATE
-    kinds = (EventKind.DEPARTED, EventKind.FROZEN, EventKind.ARRIVED)
     expected = sum(1 if destination is None else 2 for _, destination in hops)
     while True:
-        events = client.events(agent=agent, kinds=kinds, limit=10_000)
-        if len(events) >= expected or time.monotonic() >= deadline:
-            return _measured(events, hops)
+        events = client.events(agent=agent, kinds=_STAYS, limit=10_000)
+        moves = [event for event in events if event.kind in _MOVES]
+        if len(moves) >= expected or time.monotonic() >= deadline:
+            return _measured(moves, hops), tuple(events)
         time.sleep(0.05)
 
 

@@ -1,18 +1,28 @@
-"""Watching an agent from a terminal: where it is, drawn anew at each move; one line at the end where nobody looks."""
+"""Watching an agent: where it is, drawn anew at each move, in a terminal or a notebook; one line where nobody looks.
+
+What a notebook shows is one output, which is replaced at each move and is saved as it was last. Whoever interrupts it
+sees the last state, and the interruption goes on.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TextIO
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TextIO
 
 from agents.eventlog import EventKind, LogEvent
+
+if TYPE_CHECKING:
+    from mobility.display.picture import Picture
 
 __all__ = ["Journey", "show_journey"]
 
 _COMES = (EventKind.BORN, EventKind.ARRIVED, EventKind.RESTORED)
+#: Events that are kept to be drawn.
+_MOST = 10_000
 _ENDS = (EventKind.ENDED, EventKind.FAILED, EventKind.FROZEN)
 
 
@@ -25,6 +35,8 @@ class Journey:
     stays
         By the directory's epoch: at which place, and how long it took to get there, in milliseconds. Places write to
         the log each for itself, so that the epoch tells the order.
+    events
+        What was told, to be drawn.
     end
         How it ended: ``"ended"``, ``"failed"``, ``"frozen"``; empty before.
     """
@@ -32,9 +44,12 @@ class Journey:
     name: str
     stays: dict[int, tuple[str, float]] = field(default_factory=dict)
     end: str = ""
+    events: list[LogEvent] = field(default_factory=list, repr=False)
 
     def note(self, event: LogEvent) -> bool:
         """Take an event in; whether it changed anything."""
+        if len(self.events) < _MOST:
+            self.events.append(event)
         if event.kind in _COMES and event.place is not None and event.epoch is not None:
             took = float(event.data.get("total_ms", 0.0)) if event.kind is EventKind.ARRIVED else 0.0
             self.stays[event.epoch] = (event.place, took)
@@ -53,6 +68,12 @@ class Journey:
                 found.append(place)
         return found
 
+    def picture(self) -> Picture:
+        """The timeline of what was seen."""
+        from agents.views.timeline import timeline
+
+        return timeline(self.name, self.events, note=self.end or "under way")
+
     def __str__(self) -> str:
         way = self.places
         count = max(0, len(way) - 1)
@@ -63,14 +84,39 @@ class Journey:
 
 
 def show_journey(events: Iterable[LogEvent], name: str, file: TextIO | None = None) -> Journey:
-    """Show a journey while its events come in; returns it at the end."""
+    """Show a journey while its events come in; returns it at the end.
+
+    Parameters
+    ----------
+    file
+        Where to write lines; None: an output of the notebook, if this runs in one, else stderr.
+    """
+    show = _in_notebook(name) if file is None else None
     out = sys.stderr if file is None else file
-    live = out.isatty()
+    live = show is not None or out.isatty()
+    draw = show if show is not None else lambda journey: print(f"\r\x1b[2K{journey}", end="", file=out, flush=True)
+    every = 0.05 if show is None else 0.25
     journey = Journey(name)
     drawn = 0.0
-    for event in events:
-        if journey.note(event) and live and (journey.end or time.monotonic() - drawn > 0.05):
-            drawn = time.monotonic()
-            print(f"\r\x1b[2K{journey}", end="", file=out, flush=True)
-    print(f"\r\x1b[2K{journey}" if live else str(journey), file=out, flush=True)
+    try:
+        for event in events:
+            if journey.note(event) and live and (journey.end or time.monotonic() - drawn > every):
+                drawn = time.monotonic()
+                draw(journey)
+    finally:
+        if show is not None:
+            show(journey)
+        else:
+            print(f"\r\x1b[2K{journey}" if live else str(journey), file=out, flush=True)
     return journey
+
+
+def _in_notebook(name: str) -> Callable[[Journey], None] | None:
+    """What shows a journey in one output of a notebook; None if this is none."""
+    python = sys.modules.get("IPython")
+    shell = python.get_ipython() if python is not None else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    display: Any = import_module("IPython.display").display
+    handle = display(Journey(name).picture(), display_id=True)
+    return lambda journey: handle.update(journey.picture())

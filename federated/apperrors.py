@@ -158,6 +158,8 @@ class TooFewNodes(FederatedError):
 
     Attributes
     ----------
+    problem
+        What too few means here.
     taking_part
         Those that do.
     refused
@@ -167,12 +169,14 @@ class TooFewNodes(FederatedError):
     slug = "too-few-nodes"
     usual_state = "The run has ended; what nodes released before remains counted there."
 
-    def __init__(self, reason: str, taking_part: Sequence[str], refused: Mapping[str, str]) -> None:
+    def __init__(self, problem: str, taking_part: Sequence[str], refused: Mapping[str, str]) -> None:
         absent = "; ".join(f"{node}: {why}" for node, why in refused.items())
+        present = ", ".join(taking_part) or "none"
         super().__init__(
-            f"{reason}: taking part are {', '.join(taking_part) or 'none'}" + (f", and not {absent}" if absent else ""),
+            f"{problem}: taking part are {present}" + (f", and not {absent}" if absent else ""),
             remedy="Ask their owners to admit the app, start the nodes, or let the app be content with fewer.",
         )
+        self.problem = problem
         self.taking_part = tuple(taking_part)
         self.refused = dict(refused)
 

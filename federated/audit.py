@@ -11,7 +11,9 @@ Rules
    pre-authentication encoding). Entry 0 says which place writes, with its public key.
 3. A line that was not finished when the process was killed is cut off when the log is opened again, and an entry says
    so, with the digest of what was cut. Nothing had gone on by it, because `note` had not returned.
-4. A log that is otherwise not what was written is refused by `AuditLog`, and `verify_audit` says what is wrong.
+4. A log that is otherwise not what was written is refused by `AuditLog`, and `verify_audit` says what is wrong. So is a
+   file that holds an unfinished line alone: that may be all that is left of a log. The place can be killed at its very
+   first entry, too; then its owner moves the file away. Only a file that is missing or has no bytes is a new log.
 
 What a file alone proves: that the place with this key has written these entries, in this order, and that none within
 was changed, taken out or put in. What it cannot prove: that its last entries are still there, since a shorter log is as
@@ -119,6 +121,13 @@ class AuditLog:
         chain = Chain()
         data = self.path.read_bytes()
         whole, torn = _lines(data)
+        if torn and not whole:
+            raise AuditCorrupt(
+                self.path,
+                f"has no entry, and {len(torn)} bytes of an unfinished one",
+                remedy="If the place has never worked with it, it was killed at the first entry: move the file away, "
+                "and start the place anew. Else restore the file from a copy.",
+            )
         for line in whole:
             problem = chain.take(line)
             if problem is not None:

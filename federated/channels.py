@@ -19,6 +19,8 @@ __all__ = ["Channel", "ChannelClosed", "FrameTooLarge"]
 
 _COUNT: Final = struct.Struct(">I")
 _MOST_BUFFERS: Final = 65_536
+_AHEAD: Final = 65_536  # bytes: a small frame comes in by one call, and wakes its receiver once
+_AT_ONCE: Final = 512  # buffers of one call; systems take 1024
 
 
 class ChannelClosed(Exception):
@@ -26,7 +28,7 @@ class ChannelClosed(Exception):
 
 
 class FrameTooLarge(Exception):
-    """The other side wants to send more than is taken; nothing of it was read."""
+    """The other side wants to send more than is taken; hardly anything of it was read."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"{size} bytes")
@@ -48,6 +50,7 @@ class Channel:
         self.connection = connection
         self.limits = PlainLimits(total_bytes=most_bytes, array_bytes=most_bytes, bytes_length=most_bytes)
         self._sending = threading.Lock()
+        self._ahead = memoryview(b"")
 
     def send(self, value: Any, *, deadline: float | None = None) -> int:
         """Send plain data; how many bytes it took.
@@ -64,11 +67,10 @@ class Channel:
         message, buffers = encode_buffers(value)
         parts = [memoryview(message), *buffers]
         head = _COUNT.pack(len(parts)) + struct.pack(f">{len(parts)}Q", *(part.nbytes for part in parts))
-        total = 0
+        pieces = [memoryview(head), *(part.cast("B") for part in parts if part.nbytes)]
+        total = sum(piece.nbytes for piece in pieces)
         with self._sending:
-            for part in (memoryview(head), *parts):
-                self._all_of(part, deadline)
-                total += part.nbytes
+            self._all_of(pieces, deadline)
         return total
 
     def receive(self, *, deadline: float | None = None) -> tuple[Any, int]:
@@ -92,6 +94,8 @@ class Channel:
     @property
     def unread(self) -> bool:
         """Whether something has come that was not received yet."""
+        if self._ahead:
+            return True
         waiting = select.poll()
         descriptor = self.connection.fileno()
         if descriptor < 0:
@@ -99,32 +103,49 @@ class Channel:
         waiting.register(descriptor, select.POLLIN)
         return any(event & select.POLLIN and not event & select.POLLHUP for _, event in waiting.poll(0))
 
-    def _all_of(self, data: memoryview, deadline: float | None) -> None:
-        data = data.cast("B")
-        while data:
-            self._wait(select.POLLOUT, deadline)
+    def _all_of(self, pieces: list[memoryview], deadline: float | None) -> None:
+        at = 0
+        while at < len(pieces):
             try:
-                data = data[self.connection.send(data) :]
+                sent = self.connection.sendmsg(pieces[at : at + _AT_ONCE])
             except BlockingIOError:
+                self._wait(select.POLLOUT, deadline)
                 continue
             except OSError as error:
                 raise ChannelClosed(str(error)) from None
+            while at < len(pieces) and sent >= pieces[at].nbytes:
+                sent -= pieces[at].nbytes
+                at += 1
+            if sent:
+                pieces[at] = pieces[at][sent:]
 
     def _exactly(self, size: int, deadline: float | None) -> bytearray:
         data = bytearray(size)
         view = memoryview(data)
         while view:
-            self._wait(select.POLLIN, deadline)
+            if not self._ahead:
+                if len(view) >= _AHEAD:
+                    view = view[self._some(view, deadline) :]
+                    continue
+                room = bytearray(_AHEAD)
+                self._ahead = memoryview(room)[: self._some(memoryview(room), deadline)]
+            here = min(len(view), len(self._ahead))
+            view[:here] = self._ahead[:here]
+            view, self._ahead = view[here:], self._ahead[here:]
+        return data
+
+    def _some(self, room: memoryview, deadline: float | None) -> int:
+        while True:
             try:
-                got = self.connection.recv_into(view)
+                got = self.connection.recv_into(room)
             except BlockingIOError:
+                self._wait(select.POLLIN, deadline)
                 continue
             except OSError as error:
                 raise ChannelClosed(str(error)) from None
             if not got:
                 raise ChannelClosed("the connection was closed")
-            view = view[got:]
-        return data
+            return got
 
     def _wait(self, event: int, deadline: float | None) -> None:
         waiting = select.poll()

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from federated.appconfig import Setting
@@ -19,6 +20,7 @@ from federated.assembling import RosterAssembly
 from federated.errors import JournalError
 from federated.links import Journal, JournalEntry, NodeLink, RunTally
 from federated.messages import FailureCode, error_reply, message_problem, node_number, pack_message, read_answer
+from federated.workers import Workers
 from mobility.errors import MobilityError
 from mobility.plain import PlainLimits, decode, encode
 
@@ -117,6 +119,7 @@ class GridExchange:
         )
         self._pending: dict[str, _Pending] = {}
         self._changed = threading.Condition()
+        self._workers = Workers()
         self._polled: tuple[float, float] | None = None  # since when, and when last
         self._unwritten: JournalError | None = None
 
@@ -300,7 +303,7 @@ class GridExchange:
                 self._settle(pending, outcome, keep=False)
             else:
                 self.tally.asked += 1
-                threading.Thread(target=self._carry, args=(pending, one), daemon=True).start()
+                self._workers.do(partial(self._carry, pending, one))
 
     def _carry(self, pending: _Pending, one: _Known) -> None:
         try:

@@ -128,11 +128,16 @@ class _Trusting:
     def __init__(self, trust: TrustSource, also: Iterable[Identity]) -> None:
         self._trust = trust
         self._also = [TrustEntry(one.public, _called(one), (one.public.role,)) for one in also]
+        self._made: tuple[TrustList | None, TrustList | None] = (None, None)
 
     def current(self) -> TrustList:
         known = self._trust.current()
-        others = [one for one in self._also if one.key_id not in known.entries]
-        return TrustList.of(known.version, (*known.listed, *others), place=known.place)
+        before, made = self._made
+        if made is None or before is not known:
+            others = [one for one in self._also if one.key_id not in known.entries]
+            made = TrustList.of(known.version, (*known.listed, *others), place=known.place)
+            self._made = known, made
+        return made
 
 
 def _called(one: Identity) -> str:

@@ -9,6 +9,9 @@ A key that is mistyped would else be a limit that does not hold. ::
     reply_bytes = "64 MiB"
     tell = false                           # whether the text of what it raises leaves
     environment = { OMP_NUM_THREADS = "2" }
+    loader = "wards:columns"               # gives the columns of which queries ask
+    least = 3                              # participants without whose signed roster nothing is answered
+    fellows = ["9d1f..."]                  # key ids of the places that may be on it; else all that are trusted
 
     [place.datasets.ward.policy]           # as `federated.policy` has it; without one nobody is admitted
     signers = ["5f0c..."]
@@ -17,6 +20,7 @@ A key that is mistyped would else be a limit that does not hold. ::
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -262,6 +266,19 @@ def _bounds(value: Any) -> tuple[tuple[str, tuple[float, float]], ...]:
     return tuple(found)
 
 
+def _count(value: Any) -> int:
+    if _whole(value) < 1:
+        raise ValueError("is less than 1")
+    return int(value)
+
+
+def _key_ids(value: Any) -> frozenset[str]:
+    if not all(_KEY_ID.fullmatch(one) for one in _texts(value)):
+        raise ValueError("has what is no key id: 64 hexadecimal digits, as sojourn key list shows")
+    return frozenset(value)
+
+
+_KEY_ID: Final = re.compile("[0-9a-f]{64}")
 _DATASET: Final[dict[str, Callable[[Any], Any]]] = {
     "config": _settings,
     "seconds": _seconds,
@@ -269,7 +286,8 @@ _DATASET: Final[dict[str, Callable[[Any], Any]]] = {
     "reply_bytes": _size,
     "tell": _flag,
     "environment": _variables,
-    "least": _whole,
+    "least": _count,
+    "fellows": _key_ids,
     "loader": _reference,
     "policy": _dictionary,
 }

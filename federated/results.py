@@ -240,6 +240,12 @@ class RunResult:
         finally:
             partial.unlink(missing_ok=True)
 
+    def _repr_html_(self) -> str:
+        from federated.result_card import result_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("federated run", self.strategy, lambda: result_card(self))
+
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the metrics by round into an ``.svg``, ``.png`` or ``.pdf`` file; see `federated.plotting`.
 

@@ -7,10 +7,10 @@ import os
 import secrets
 import shutil
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from federated.journal import RoundJournal, run_digest
 from federated.links import Journal, NodeLink
 from federated.requests import SignedLink
 from federated.results import Progress, RunFailure, RunResult
+from federated.workers import Workers
 from mobility.plain import PlainInvalid
 from mobility.trust import Identity
 
@@ -283,6 +284,7 @@ def _serve(
     child: AppChild, exchange: GridExchange, observer: _Observer, timeout: float | None, deadline: float | None
 ) -> None:
     """Do what the server part asks for, until it has ended."""
+    workers = Workers()
     while True:
         try:
             event, _ = child.channel.receive(deadline=deadline)
@@ -309,7 +311,7 @@ def _serve(
             )
         else:
             # In a thread: an app may ask for nodes while it waits for replies.
-            threading.Thread(target=_answer, args=(child, exchange, observer, event), daemon=True).start()
+            workers.do(partial(_answer, child, exchange, observer, event))
 
 
 def _answer(child: AppChild, exchange: GridExchange, observer: _Observer, event: Mapping[str, Any]) -> None:
@@ -325,7 +327,7 @@ def _answer(child: AppChild, exchange: GridExchange, observer: _Observer, event:
         else:
             answer["value"] = exchange.collect(event["ids"], event["seconds"])
     except TooFewNodes as error:
-        answer["few"] = [error.reason, list(error.taking_part), error.refused]
+        answer["few"] = [error.problem, list(error.taking_part), error.refused]
     except JournalError as error:
         # Not the app's to handle: it would go on with what nobody can resume.
         observer.unwritten = error

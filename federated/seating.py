@@ -41,7 +41,7 @@ from federated.masking import (
 )
 from federated.messages import node_number, pack_message
 from federated.roster import CheckedRoster, Roster, Seat, check_endorsements, check_roster, endorse, take_seat
-from federated.seats import KeptSeat, SeatBook, VisitKey
+from federated.seats import KeptSeat, RunKey, SeatBook
 from federated.vouching import read_consent, read_voucher, sign_consent, sign_voucher
 from mobility.trust.envelope import Envelope
 from mobility.trust.errors import TrustError
@@ -110,7 +110,7 @@ class Seating:
         self._trust = trust
         self._book = SeatBook(path)
         self._lock = threading.RLock()
-        self._standing: dict[VisitKey, _Standing] = {}
+        self._standing: dict[RunKey, _Standing] = {}
 
     def require(self, name: str, dataset: Dataset) -> None:
         """Whether a dataset can be had here.
@@ -138,13 +138,13 @@ class Seating:
         """Close the file."""
         self._book.close()
 
-    def forget(self, visit: VisitKey) -> None:
+    def forget(self, visit: RunKey) -> None:
         """A run has ended: its rounds are forgotten, and its roster is not."""
         self._book.forget_rounds(visit)
 
     # -- the roster
 
-    def offer(self, visit: VisitKey, dataset: Dataset) -> dict[str, Any]:
+    def offer(self, visit: RunKey, dataset: Dataset) -> dict[str, Any]:
         """What an admission tells of it: nothing, or the node's seat, and its roster if it has one already."""
         if dataset.least is None:
             return {}
@@ -156,7 +156,7 @@ class Seating:
                 self._book.keep_seat(visit, kept)
         return {"least": dataset.least, "seat": kept.envelope, "roster": kept.roster}
 
-    def answer(self, visit: VisitKey, dataset: Dataset, request: Mapping[str, Any]) -> bytes:
+    def answer(self, visit: RunKey, dataset: Dataset, request: Mapping[str, Any]) -> bytes:
         """Answer one of `SEATING`.
 
         Raises
@@ -175,20 +175,20 @@ class Seating:
                 return self._take_evidence(visit, dataset, roster, request["round"], request["statements"])
             return self._vouch(visit, roster, request["round"], request["active"], request["dead"])
 
-    def _kept(self, visit: VisitKey) -> KeptSeat:
+    def _kept(self, visit: RunKey) -> KeptSeat:
         kept = self._book.seat(visit)
         if kept is None:
             raise RosterRefused("no-seat", f"{self._name} has taken no seat in this run")
         return kept
 
-    def _checked(self, visit: VisitKey, dataset: Dataset, kept: KeptSeat, data: bytes, longest: float) -> CheckedRoster:
+    def _checked(self, visit: RunKey, dataset: Dataset, kept: KeptSeat, data: bytes, longest: float) -> CheckedRoster:
         assert dataset.least is not None
         own = Seat(str(visit[0]), bytes.fromhex(visit[2]), self._own.key_id, kept.nonce, kept.time)
         trust = _Fellows(self._trust, self._own, dataset.fellows)
         roster = Roster.from_bytes(data)
         return check_roster(roster, own, dataset.least, trust, now=time.time(), longest=longest)
 
-    def _take_roster(self, visit: VisitKey, dataset: Dataset, data: bytes) -> bytes:
+    def _take_roster(self, visit: RunKey, dataset: Dataset, data: bytes) -> bytes:
         kept = self._kept(visit)
         if kept.roster and kept.roster != data:
             raise RosterRefused("another-roster", "this run has a roster here already, for good, and this is another")
@@ -196,7 +196,7 @@ class Seating:
         self._book.keep_seat(visit, replace(kept, roster=data))
         return pack_message("endorsed", endorsement=endorse(self._own, checked).to_bytes())
 
-    def _take_endorsements(self, visit: VisitKey, dataset: Dataset, data: list[Any]) -> bytes:
+    def _take_endorsements(self, visit: RunKey, dataset: Dataset, data: list[Any]) -> bytes:
         kept = self._kept(visit)
         if not kept.roster:
             raise RosterRefused("no-roster", "endorsements came before a roster")
@@ -215,7 +215,7 @@ class Seating:
         trust = _Fellows(self._trust, self._own, dataset.fellows)
         check_endorsements(checked, envelopes, trust, now=time.time())
 
-    def _roster(self, visit: VisitKey, dataset: Dataset) -> CheckedRoster:
+    def _roster(self, visit: RunKey, dataset: Dataset) -> CheckedRoster:
         """The endorsed roster of a run, all of whose keys are trusted now.
 
         Raises
@@ -245,7 +245,7 @@ class Seating:
 
     # -- secure aggregation
 
-    def before(self, visit: VisitKey, dataset: Dataset, message: Mapping[str, Any]) -> Round | None:
+    def before(self, visit: RunKey, dataset: Dataset, message: Mapping[str, Any]) -> Round | None:
         """Whether the app may see a message; what is given goes to `answered` with its reply.
 
         Raises
@@ -257,7 +257,7 @@ class Seating:
         with self._lock:
             return self._next(visit, self._roster(visit, dataset), message)
 
-    def answered(self, visit: VisitKey, message: Mapping[str, Any], after: Round | None, content: Records) -> None:
+    def answered(self, visit: RunKey, message: Mapping[str, Any], after: Round | None, content: Records) -> None:
         """Keep how far the round has come, before the reply leaves.
 
         Raises
@@ -275,7 +275,7 @@ class Seating:
         with self._lock:
             self._book.keep_round(visit, after)
 
-    def _next(self, visit: VisitKey, roster: CheckedRoster, message: Mapping[str, Any]) -> Round | None:
+    def _next(self, visit: RunKey, roster: CheckedRoster, message: Mapping[str, Any]) -> Round | None:
         current = self._book.round(visit)
         named = message["group"]
         after = next_round(
@@ -296,7 +296,7 @@ class Seating:
             self._require_agreed(visit, roster, after)
         return after
 
-    def _require_agreed(self, visit: VisitKey, roster: CheckedRoster, after: Round) -> None:
+    def _require_agreed(self, visit: RunKey, roster: CheckedRoster, after: Round) -> None:
         statement = statement_of(roster.run, roster.app, after)
         numbers = {one.number: one.key for one in self._book.vouched(visit, after.name)}
         living = {numbers.get(number) for number in after.active} | {self._own.key_id}
@@ -308,7 +308,7 @@ class Seating:
             problem = f"{len(agreed)} of those in the sum have signed that they saw the same round, and {needed} must"
             raise MaskingRefused("not-agreed", problem)
 
-    def _vouch(self, visit: VisitKey, roster: CheckedRoster, named: str, active: list[Any], dead: list[Any]) -> bytes:
+    def _vouch(self, visit: RunKey, roster: CheckedRoster, named: str, active: list[Any], dead: list[Any]) -> bytes:
         current = self._book.round(visit)
         if current is None or current.name != named or not current.keys:
             raise MaskingRefused("stage", f"the round {named!r} was not set up here, or is over")
@@ -325,7 +325,7 @@ class Seating:
         return pack_message("vouched", statement=sign_consent(self._own, roster, named, statement).to_bytes())
 
     def _take_evidence(
-        self, visit: VisitKey, dataset: Dataset, roster: CheckedRoster, named: str, statements: list[Any]
+        self, visit: RunKey, dataset: Dataset, roster: CheckedRoster, named: str, statements: list[Any]
     ) -> bytes:
         trust = _Fellows(self._trust, self._own, dataset.fellows)
         now = time.time()

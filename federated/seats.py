@@ -15,10 +15,10 @@ from typing import Any, Final
 from federated.masking import Round, VouchedKeys
 from mobility.plain import decode, encode
 
-__all__ = ["KeptSeat", "SeatBook", "VisitKey"]
+__all__ = ["KeptSeat", "RunKey", "SeatBook"]
 
 #: Run, dataset, digest of the app, and key id of who asks.
-VisitKey = tuple[int, str, str, str]
+RunKey = tuple[int, str, str, str]
 _VISIT: Final = "run INTEGER, dataset TEXT, app TEXT, asker TEXT"
 _TABLES: Final = f"""
 CREATE TABLE IF NOT EXISTS seats ({_VISIT}, envelope BLOB NOT NULL, nonce BLOB NOT NULL, time INTEGER NOT NULL,
@@ -89,14 +89,14 @@ class SeatBook:
 
     # -- seats
 
-    def seat(self, visit: VisitKey) -> KeptSeat | None:
+    def seat(self, visit: RunKey) -> KeptSeat | None:
         """The node's seat in a run, if it has taken one."""
         rows = self._rows(f"SELECT envelope, nonce, time, roster, endorsements FROM seats WHERE {_HERE}", *visit)
         for envelope, nonce, time, roster, endorsements in rows:
             return KeptSeat(envelope, nonce, time, roster, tuple(decode(endorsements)))  # type: ignore[arg-type] # sqlite's
         return None
 
-    def keep_seat(self, visit: VisitKey, kept: KeptSeat) -> None:
+    def keep_seat(self, visit: RunKey, kept: KeptSeat) -> None:
         """Keep it in place of the former one."""
         listed = encode(list(kept.endorsements))
         values = (*visit, kept.envelope, kept.nonce, kept.time, kept.roster, listed)
@@ -104,14 +104,14 @@ class SeatBook:
 
     # -- rounds
 
-    def round(self, visit: VisitKey) -> Round | None:
+    def round(self, visit: RunKey) -> Round | None:
         """The round that was set up last."""
         for (state,) in self._rows(f"SELECT state FROM rounds WHERE {_HERE} ORDER BY number DESC LIMIT 1", *visit):
             held: dict[str, Any] = decode(state)  # type: ignore[arg-type] # sqlite's
             return Round(**held)
         return None
 
-    def keep_round(self, visit: VisitKey, kept: Round) -> None:
+    def keep_round(self, visit: RunKey, kept: Round) -> None:
         """Keep how far it has come; a setup makes it the last one."""
         state = encode({one.name: getattr(kept, one.name) for one in fields(kept)})
         self._rows(
@@ -123,47 +123,47 @@ class SeatBook:
             state,
         )
 
-    def set_up_by(self, visit: VisitKey, name: str) -> str | None:
+    def set_up_by(self, visit: RunKey, name: str) -> str | None:
         """The id of the message that has set a round up."""
         for (setup,) in self._rows(f"SELECT setup FROM rounds WHERE {_HERE} AND name=?", *visit, name):
             return str(setup)
         return None
 
-    def statement(self, visit: VisitKey, name: str) -> bytes | None:
+    def statement(self, visit: RunKey, name: str) -> bytes | None:
         """What the node has signed of a round."""
         for (statement,) in self._rows(f"SELECT statement FROM rounds WHERE {_HERE} AND name=?", *visit, name):
             return statement  # type: ignore[return-value] # sqlite's
         return None
 
-    def state_once(self, visit: VisitKey, name: str, statement: bytes) -> bytes | None:
+    def state_once(self, visit: RunKey, name: str, statement: bytes) -> bytes | None:
         """Keep what the node is about to sign of a round, if it has signed nothing yet; returns what it has."""
         self._rows(
             f"UPDATE rounds SET statement=? WHERE {_HERE} AND name=? AND statement IS NULL", statement, *visit, name
         )
         return self.statement(visit, name)
 
-    def forget_rounds(self, visit: VisitKey) -> None:
+    def forget_rounds(self, visit: RunKey) -> None:
         """A run has ended."""
         for table in ("rounds", "vouched", "consents"):
             self._rows(f"DELETE FROM {table} WHERE {_HERE}", *visit)
 
     # -- what others have signed
 
-    def keep_vouched(self, visit: VisitKey, name: str, vouched: VouchedKeys) -> None:
+    def keep_vouched(self, visit: RunKey, name: str, vouched: VouchedKeys) -> None:
         """Keep what a node has signed about its keys; a later statement takes the place of an earlier one."""
         values = (*visit, name, str(vouched.number), vouched.key, vouched.keys, vouched.parameters)
         self._rows("INSERT OR REPLACE INTO vouched VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)
 
-    def vouched(self, visit: VisitKey, name: str) -> list[VouchedKeys]:
+    def vouched(self, visit: RunKey, name: str) -> list[VouchedKeys]:
         """Of all nodes, for a round."""
         rows = self._rows(f"SELECT number, key, keys, parameters FROM vouched WHERE {_HERE} AND name=?", *visit, name)
         return [VouchedKeys(int(str(number)), str(key), keys, given) for number, key, keys, given in rows]  # type: ignore[arg-type] # sqlite's
 
-    def keep_consent(self, visit: VisitKey, name: str, key: str, statement: bytes) -> None:
+    def keep_consent(self, visit: RunKey, name: str, key: str, statement: bytes) -> None:
         """Keep what a node has signed of a round."""
         self._rows("INSERT OR REPLACE INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)", *visit, name, key, statement)
 
-    def consents(self, visit: VisitKey, name: str) -> list[tuple[str, bytes]]:
+    def consents(self, visit: RunKey, name: str) -> list[tuple[str, bytes]]:
         """Of all nodes, for a round: key id and statement."""
         rows = self._rows(f"SELECT key, statement FROM consents WHERE {_HERE} AND name=?", *visit, name)
         return [(str(key), statement) for key, statement in rows]  # type: ignore[misc] # sqlite's

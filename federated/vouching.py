@@ -7,7 +7,6 @@ round when shares are asked for. Both name run, app and round, so that none coun
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +24,6 @@ __all__ = ["read_consent", "read_voucher", "sign_consent", "sign_voucher"]
 
 _VOUCHER_TYPE: Final = "application/vnd.sojourn.masking-keys.v1+json"
 _CONSENT_TYPE: Final = "application/vnd.sojourn.masking-consent.v1+json"
-_KEY_ID: Final = Text(re.compile("[0-9a-f]{64}"), least=64, most=64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,6 @@ class _Voucher:
     run: str
     app: bytes
     round: bytes
-    key: str
     number: bytes
     keys: bytes
     parameters: bytes
@@ -44,16 +41,10 @@ class _Consent:
     run: str
     app: bytes
     round: bytes
-    key: str
     statement: bytes
 
 
-_OF_ROUND: Final[dict[str, Schema[Any]]] = {
-    "run": Text(most=128),
-    "app": Hexadecimal(32),
-    "round": Hexadecimal(32),
-    "key": _KEY_ID,
-}
+_OF_ROUND: Final[dict[str, Schema[Any]]] = {"run": Text(most=128), "app": Hexadecimal(32), "round": Hexadecimal(32)}
 _VOUCHER: Final = Record(
     _Voucher,
     {**_OF_ROUND, "number": Hexadecimal(8), "keys": Hexadecimal(32), "parameters": Hexadecimal(32)},
@@ -62,20 +53,20 @@ _VOUCHER: Final = Record(
 _CONSENT: Final = Record(_Consent, {**_OF_ROUND, "statement": Hexadecimal(32)}, constants={"version": 1})
 
 
-def _named(round_name: str) -> bytes:
-    return hashlib.sha256(round_name.encode()).digest()
+def _of_round(roster: CheckedRoster, name: str) -> tuple[str, bytes, bytes]:
+    return roster.run, roster.app, hashlib.sha256(name.encode()).digest()
 
 
 def sign_voucher(node: Identity, roster: CheckedRoster, round_name: str, vouched: VouchedKeys) -> Envelope:
     """Say which public keys are this node's in a round."""
-    number = vouched.number.to_bytes(8)
-    body = _Voucher(roster.run, roster.app, _named(round_name), node.key_id, number, vouched.keys, vouched.parameters)
+    of_round = _of_round(roster, round_name)
+    body = _Voucher(*of_round, vouched.number.to_bytes(8), vouched.keys, vouched.parameters)
     return Envelope.sign(_VOUCHER_TYPE, write_canonical(body, _VOUCHER), node)
 
 
 def sign_consent(node: Identity, roster: CheckedRoster, round_name: str, statement: bytes) -> Envelope:
     """Say what this node has seen of a round."""
-    body = _Consent(roster.run, roster.app, _named(round_name), node.key_id, statement)
+    body = _Consent(*_of_round(roster, round_name), statement)
     return Envelope.sign(_CONSENT_TYPE, write_canonical(body, _CONSENT), node)
 
 
@@ -84,11 +75,11 @@ def read_voucher(
 ) -> VouchedKeys | None:
     """What a node on the roster has said; None for what is no such statement of one, which counts for nothing."""
     try:
-        key, body = _signed(data, _VOUCHER_TYPE, roster, trust, now)
+        key, body = _signed(data, _VOUCHER_TYPE, trust, now)
         voucher = parse_strict(body, _VOUCHER)
     except TrustError:
         return None
-    if (voucher.run, voucher.app, voucher.round, voucher.key) != (roster.run, roster.app, _named(round_name), key):
+    if not _counts(roster, round_name, key, voucher):
         return None
     return VouchedKeys(int.from_bytes(voucher.number), key, voucher.keys, voucher.parameters)
 
@@ -98,19 +89,19 @@ def read_consent(
 ) -> tuple[str, bytes] | None:
     """Whose consent it is, and the statement; None for what counts for nothing."""
     try:
-        key, body = _signed(data, _CONSENT_TYPE, roster, trust, now)
+        key, body = _signed(data, _CONSENT_TYPE, trust, now)
         consent = parse_strict(body, _CONSENT)
     except TrustError:
         return None
-    if (consent.run, consent.app, consent.round, consent.key) != (roster.run, roster.app, _named(round_name), key):
-        return None
-    return key, consent.statement
+    return (key, consent.statement) if _counts(roster, round_name, key, consent) else None
 
 
-def _signed(data: bytes, kind: str, roster: CheckedRoster, trust: TrustSource, now: float) -> tuple[str, bytes]:
+def _signed(data: bytes, kind: str, trust: TrustSource, now: float) -> tuple[str, bytes]:
     trusted = trust.current()
     verified = verify_by_known(Envelope.from_bytes(data), trusted, kind, DEFAULT_LIMITS)
-    key = trusted.lookup(verified.signers[0].key_id, Role.PLACE, now, None)
-    if key.key_id not in {one.key_id for one in roster.participants}:
-        return "", verified.body
-    return key.key_id, verified.body
+    return trusted.lookup(verified.signers[0].key_id, Role.PLACE, now, None).key_id, verified.body
+
+
+def _counts(roster: CheckedRoster, round_name: str, key: str, said: _Voucher | _Consent) -> bool:
+    listed = any(one.key_id == key for one in roster.participants)
+    return listed and (said.run, said.app, said.round) == _of_round(roster, round_name)

@@ -79,6 +79,17 @@ def test_constraints_are_sorted_and_name_each_package_once() -> None:
     assert names == sorted(set(names))
 
 
+def test_flowers_own_engine_has_the_same_versions_but_for_its_ray() -> None:
+    """Else what is measured beside it would also be the difference of two numpys."""
+    lines = (ROOT / "constraints-flower.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [normalised(line.partition("==")[0]) for line in pins] == sorted(
+        normalised(line.partition("==")[0]) for line in pins
+    )
+    different = set(pins) - set(CONSTRAINTS)
+    assert len(different) == 1 and different.pop().startswith("ray==")
+
+
 def test_every_dependency_is_pinned() -> None:
     """A requirement without a pin would be resolved anew, and differently, on each machine."""
     project = PROJECT["project"]
@@ -507,7 +518,10 @@ SOURCES = [
     for folder in (*PACKAGES, "demo", "tests", "docs", "benchmarks", ".ci")
     for path in (ROOT / folder).rglob("*")
     if path.is_file() and path.suffix in {"", ".py", ".md"} and "__pycache__" not in path.parts
-] + [ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "constraints.txt")]
+] + [
+    ROOT / name
+    for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "constraints.txt", "constraints-flower.txt")
+]
 
 
 def test_no_file_names_a_folder_of_one_machine() -> None:

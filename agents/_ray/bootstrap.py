@@ -74,18 +74,20 @@ def _start_directory(settings: PlatformSettings) -> None:
 
 
 def _wait_for_places(transport: RayTransport, deadline: float) -> int:
+    """Until every node has its place; those of a former cluster, in a folder that was kept, are no places."""
     missing: Sequence[str] = ()
     problem: AgentsError | None = None
     while time.monotonic() < deadline:
         try:
-            members = {
-                member.place
+            serving = {
+                (member.place, member.about.get("node"))
                 for member in transport.ask_directory("members", timeout=5.0)
                 if member.leased and member.left is None
             }
-            missing = [node.place for node in nodes(RayGcs()) if node.place not in members]
-            if not missing and members:
-                return len(members)
+            there = nodes(RayGcs())
+            missing = [node.place for node in there if (node.place, node.node_id) not in serving]
+            if not missing and there:
+                return len(there)
         except DirectoryUnreachable as error:
             problem = error
         time.sleep(0.05)

@@ -9,8 +9,11 @@ Rules
 3. A node that dies without a word is counted as living for some seconds more. One that starts meanwhile with the same
    label is its successor: it waits until the old one counts as dead, for `SUCCESSION` at most, and gets the label.
 4. A node keeps its name as long as it lives. So its name depends on the nodes that started before it, and on
-   whether they had ended by then, and on nothing that happens later; every process comes to the same names.
-5. Every question has a deadline. Who gets no answer knows what it knew before.
+   whether they had ended by then (or within `SUCCESSION`), and on nothing that happens later; every process comes to
+   the same names.
+5. A node has no name as long as it could come to have another one: while it waits by rule 3, or an older one whose name
+   it would have waits. One whose label nobody has, and nobody may come to have, has it at once.
+6. Every question has a deadline. Who gets no answer knows what it knew before.
 
 Not handled: a cluster that has forgotten its dead nodes (Ray remembers a thousand) may give a node whose label was
 taken when it started its plain label.
@@ -21,8 +24,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final, Protocol, TypeVar
 
 from agents._ray._cluster_errors import ClusterError
@@ -181,7 +185,9 @@ def name_places(records: Iterable[Record], succession: int = SUCCESSION) -> dict
 
 
 def undecided(records: Iterable[Record], now: int, succession: int = SUCCESSION) -> set[str]:
-    """The nodes whose name depends yet on whether an older one will be found dead.
+    """The nodes, living and dead, whose name depends yet on whether an older one will be found dead.
+
+    A dead one counts too: whether it had a name matters for those that started while it lived.
 
     Parameters
     ----------
@@ -190,20 +196,30 @@ def undecided(records: Iterable[Record], now: int, succession: int = SUCCESSION)
     """
     ages = sorted(records, key=_age)
     names = name_places(ages, succession)
-    open_: set[str] = set()
+    options: dict[str, set[str]] = {}
     for index, record in enumerate(ages):
-        if record.ended is None and now < record.started + succession:
-            for other in ages[:index]:
-                taken = other.ended is None and names[other.node_id] == record.label
-                if taken or (other.node_id in open_ and _related(other, record)):
-                    open_.add(record.node_id)
-    return open_
+        if now < record.started + succession:
+            met = [(other, options[other.node_id]) for other in ages[:index] if _end(other) > record.started]
+            options[record.node_id] = _options(record, met)
+        else:  # everything older was decided no later
+            options[record.node_id] = {names[record.node_id]}
+    return {node_id for node_id, possible in options.items() if len(possible) > 1}
 
 
-def _related(one: Record, other: Record) -> bool:
-    """Whether the name of one can matter for that of the other."""
-    labels = one.label or "node", other.label or "node"
-    return labels[0].startswith(labels[1]) or labels[1].startswith(labels[0])
+def _options(record: Record, met: Sequence[tuple[Record, set[str]]]) -> set[str]:
+    """The names that a young node may come to have, by the older ones that it met and the names of each."""
+    rivals = [other for other, possible in met if other.ended is None and record.label in possible]
+    if record.label and not rivals:
+        return {record.label}
+    options = {record.label} if record.label else set()  # each rival may be found dead in time
+    surely = {name for _, possible in met for name in possible if len(possible) == 1}
+    perhaps = {name for _, possible in met for name in possible}
+    for name in _derived(record):
+        if name not in surely:
+            options.add(name)
+        if name not in perhaps:
+            break
+    return options
 
 
 def _age(record: Record) -> tuple[int, str]:
@@ -217,11 +233,17 @@ def _end(record: Record) -> float:
 def _name(record: Record, taken: set[str]) -> str:
     if record.label and record.label not in taken:
         return record.label
+    return next(name for name in _derived(record) if name not in taken)
+
+
+def _derived(record: Record) -> Iterator[str]:
+    """The names for a node that cannot have its label, the best first; there is no end of them."""
+    stem = f"{record.label or 'node'}-{record.node_id}"
     for digits in range(_DIGITS, len(record.node_id) + 1):
-        name = f"{record.label or 'node'}-{record.node_id[:digits]}"
-        if name not in taken:
-            return name
-    return f"{record.label or 'node'}-{record.node_id}-{record.started}"  # somebody took pains to have that label
+        yield stem[: len(stem) - len(record.node_id) + digits]
+    yield f"{stem}-{record.started}"  # somebody took pains to have that label
+    for number in count(2):
+        yield f"{stem}-{record.started}-{number}"
 
 
 def differences(before: Mapping[str, Node], now: Mapping[str, Node]) -> Changes:

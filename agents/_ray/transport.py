@@ -131,7 +131,16 @@ class RayTransport:
         if self._own is not None and place == self._own[0]:
             return self._own[1](request)
         member = self._member(place)
-        name = str(member.about["actor"])
+        try:
+            return self._ask_member(member, request, timeout)
+        except PlaceUnreachable as error:
+            # What was known of it may be of a node that is gone, in yesterday's cluster for one: nobody was asked yet.
+            if not error.unsent or self._member(place).about["actor"] == member.about["actor"]:
+                raise
+        return self._ask_member(self._member(place), request, timeout)
+
+    def _ask_member(self, member: Member, request: PlaceRequest, timeout: float) -> PlaceReply:
+        place, name = member.place, str(member.about["actor"])
         payload: Any = None
         if isinstance(request, Transfer) and len(request.bundle) > _SMALL:
             payload = request.bundle

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from agents.cli.jsonable import as_json
-from agents.cli.screen import amount
 
 if TYPE_CHECKING:
     from agents.eventlog import LogEvent
@@ -107,52 +106,7 @@ def event_as_data(event: LogEvent, names: Mapping[str, str]) -> dict[str, Any]:
 
 def event_line(event: LogEvent, names: Mapping[str, str], *, of_one: bool) -> str:
     """The same for people; without the agent's name where all lines are `of_one`."""
-    moment = time.strftime("%H:%M:%S", time.localtime(event.time)) + f".{int(event.time % 1 * 1000):03d}"
+    from agents.views.telling import clock_text, event_text
+
     who = "" if of_one or event.agent is None else f"{names.get(event.agent, event.agent)}  "
-    return f"{moment}  {(event.place or '-').ljust(8)}  {who}{_said(event)}".rstrip()
-
-
-def _said(event: LogEvent) -> str:
-    data = dict(event.data)
-    match event.kind.value:
-        case "said":
-            return str(data.get("text", ""))
-        case "departed":
-            took = f", frozen in {data['freeze_ms']:.1f} ms" if _number(data.get("freeze_ms")) else ""
-            size = f", {amount(data['bytes'])}" if isinstance(data.get("bytes"), int) else ""
-            return f"left for {data.get('to') or 'a file'}{size}{took}"
-        case "arrived":
-            took = f", thawed in {data['thaw_ms']:.1f} ms" if _number(data.get("thaw_ms")) else ""
-            return f"arrived from {data.get('source') or 'outside'}{took}{_took(data)}"
-        case "born":
-            size = f", {amount(data['bytes'])}" if isinstance(data.get("bytes"), int) else ""
-            return f"born{size}{_took(data)}"
-        case "frozen":
-            size = f", {amount(data['bytes'])}" if isinstance(data.get("bytes"), int) else ""
-            return f"frozen into a file{size}"
-        case "ended":
-            return "stopped" if data.get("stopped") else "ended"
-        case "place-joined":
-            return "place joined"
-        case "place-left":
-            return f"place left{_listed(data)}"
-        case kind:
-            return f"{kind.replace('-', ' ')}{_listed(data)}"
-
-
-def _took(data: Mapping[str, Any]) -> str:
-    return f", {data['total_ms']:.1f} ms in all" if _number(data.get("total_ms")) else ""
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _listed(data: Mapping[str, Any]) -> str:
-    told = ", ".join(f"{name} {_brief(value)}" for name, value in data.items() if value not in (None, "", [], {}))
-    return f": {told}" if told else ""
-
-
-def _brief(value: Any) -> str:
-    text = f"{value:.1f}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return f"{clock_text(event.time)}  {(event.place or '-').ljust(8)}  {who}{event_text(event)}".rstrip()

@@ -32,6 +32,7 @@ from agents.cli.ps import ps
 from agents.cli.publish import publish_unit
 from agents.cli.pull import pull_unit
 from agents.cli.reopen import reopen
+from agents.cli.report import write_report
 from agents.cli.result import result
 from agents.cli.run import run_file
 from agents.cli.stop import stop
@@ -143,6 +144,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "top": top,
     "logs": logs,
     "trail": trail,
+    "report": write_report,
     "move": move,
     "verdict": ask_verdict,
     "clone": clone_agent,

@@ -12,7 +12,7 @@ from agents.cli.home import HomeFolder
 from agents.cli.options import AddressOption, AgentArgument, Format, FormatOption, HomeOption, TimeoutOption
 from agents.cli.screen import Screen, amount, write_json
 
-__all__ = ["freeze"]
+__all__ = ["freeze", "require_room"]
 
 
 def freeze(
@@ -29,7 +29,7 @@ def freeze(
     """Put an agent into a file, at its next yield. It runs nowhere until it is thawed."""
     from agents.cli.reaching import Deadline, connected
 
-    _require_room(file, force)
+    require_room(file, force)
     deadline = Deadline(timeout)
     with connected(HomeFolder.of(home), address, deadline, output) as platform:
         handle = platform.get(name)
@@ -43,7 +43,7 @@ def freeze(
         screen.line(f"It goes on with: sojourn thaw {file}; whom to trust to verify it: sojourn places --keys FOLDER")
 
 
-def _require_room(file: Path, force: bool) -> None:
+def require_room(file: Path, force: bool) -> None:
     """Found out before the agent is asked: it should not stop for a file that cannot be written."""
     from agents.cli.errors import FileUnusable
     from agents.cli.platform_errors import FileThere

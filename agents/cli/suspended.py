@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from agents.cli.claims import ALTERED, Claims
 from mobility.bundle.manifest import SegmentKind, Suspension
-from mobility.bundle.preview import MOST_DEPTH, MOST_VARIABLES
+from mobility.bundle.preview import read_preview
 from mobility.code import CodeSegment
 from mobility.errors import MobilityError
-from mobility.plain import PlainLimits, decode
 
 __all__ = ["excerpt", "variables"]
 
 _AROUND: Final = 3
-#: What `mobility.bundle.preview` writes is well within these, whatever a sender writes.
-_LIMITS: Final = PlainLimits(
-    total_bytes=1 << 20,
-    nodes=20_000,
-    text_length=1 << 12,
-    bytes_length=0,
-    array_bytes=0,
-    integer_bits=64,
-    fraction_bits=0,
-    decimal_digits=0,
-    hashed_members=16,
-    collisions=16,
-    hash_work=20_000,
-)
 
 
 def excerpt(claims: Claims) -> list[tuple[int, str]]:
@@ -87,7 +72,7 @@ def variables(claims: Claims) -> dict[str, Any] | None:
         if view is None or check == ALTERED:
             return _nothing(check)
         try:
-            return _read(decode(view, limits=_LIMITS))
+            return read_preview(view)
         except MobilityError as error:
             return _nothing(error.slug)
     return None
@@ -95,29 +80,3 @@ def variables(claims: Claims) -> dict[str, Any] | None:
 
 def _nothing(problem: str) -> dict[str, Any]:
     return {"variables": [], "delegates": [], "problem": problem}
-
-
-def _read(told: Any) -> dict[str, Any]:
-    if type(told) is not dict:
-        return _nothing("not-a-preview")
-    delegates = []
-    for item in _items(told.get("delegates"), MOST_DEPTH):
-        if _is(item, (str, int, list)):
-            delegates.append({"function": item[0], "line": item[1], "variables": _rows(item[2])})
-    return {"variables": _rows(told.get("locals")), "delegates": delegates, "problem": None}
-
-
-def _rows(told: Any) -> list[dict[str, str]]:
-    return [
-        dict(zip(("name", "type", "text"), item, strict=True))
-        for item in _items(told, MOST_VARIABLES)
-        if _is(item, (str, str, str))
-    ]
-
-
-def _items(told: Any, most: int) -> Iterable[Any]:
-    return told[:most] if type(told) is list else ()
-
-
-def _is(item: Any, kinds: tuple[type, ...]) -> bool:
-    return type(item) in (list, tuple) and len(item) == len(kinds) and all(map(lambda a, b: type(a) is b, item, kinds))

@@ -19,7 +19,7 @@ from agents.cli.screen import Screen, amount, moment, write_json
 if TYPE_CHECKING:
     from agents.trail import Link, Trail
 
-__all__ = ["trail"]
+__all__ = ["trail", "trail_as_data"]
 
 
 def trail(
@@ -36,7 +36,7 @@ def trail(
     with connected(HomeFolder.of(home, store), address, Deadline(timeout), output) as platform:
         found = platform.get(name).trail()
     if output is Format.JSON:
-        write_json(_as_data(found))
+        write_json(trail_as_data(found))
     elif found.verified:
         _show(found)
     if not found.verified:
@@ -45,9 +45,10 @@ def trail(
         raise TrailUnverified(found.name, found.problem)
 
 
-def _as_data(found: Trail) -> dict[str, Any]:
+def trail_as_data(found: Trail) -> dict[str, Any]:
+    """A trail for programs."""
     links = [{name: getattr(link, name) for name in type(link).__dataclass_fields__} for link in found.links]
-    whole = {name: getattr(found, name) for name in type(found).__dataclass_fields__ if name != "links"}
+    whole = {name: getattr(found, name) for name in type(found).__dataclass_fields__ if name not in ("links", "events")}
     return {**whole, "links": links}
 
 

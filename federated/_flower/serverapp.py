@@ -113,7 +113,7 @@ def main() -> None:
         _run(greeting, _Distant(channel))
     except BaseException as error:  # whatever the app raises, SystemExit too, is how the run ended
         traceback.print_exception(error, file=sys.stderr)
-        few = [error.reason, list(error.taking_part), error.refused] if isinstance(error, TooFewNodes) else None
+        few = [error.problem, list(error.taking_part), error.refused] if isinstance(error, TooFewNodes) else None
         text = "".join(traceback.format_exception(error))
         channel.send({"do": "failed", "kind": type(error).__name__, "text": str(error), "details": text, "few": few})
     else:

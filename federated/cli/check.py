@@ -76,6 +76,7 @@ def _said(dataset: Dataset, trusted: TrustList) -> Iterator[tuple[str, str]]:
     if policy.clip_norm is not None:
         yield "clips", f"what is returned minus what was sent, to a norm of {policy.clip_norm:g}"
     yield from _noises(policy)
+    yield from _asked(policy)
     if policy.exact:
         yield "as it is", f"{_listed(policy.exact)}: neither clipped nor noised, outside the guarantee"
     yield "allows", "; ".join(_allowed(policy)) or "as many rounds as are asked for"
@@ -90,6 +91,17 @@ def _admitted(policy: ReleasePolicy, trusted: TrustList) -> Iterator[str]:
         yield f"all apps of {names[key]} (key {key[:16]})" if key in names else f"all apps of the key {key[:16]}"
     for digest in policy.digests:
         yield f"the app {digest[:16]}"
+
+
+def _asked(policy: ReleasePolicy) -> Iterator[tuple[str, str]]:
+    for rule in policy.queries:
+        who = "every owner that is trusted" if "*" in rule.askers else _listed([key[:16] for key in rule.askers])
+        where = f" of {_listed(rule.columns)}" if rule.columns else ""
+        chosen = f", of records chosen by {_listed(rule.by)}" if rule.by else ""
+        cost = "" if rule.epsilon is None else f", for epsilon {rule.epsilon:g} at most"
+        noise = ", also without noise" if rule.exact else ", with noise"
+        least = f"; cells of fewer than {rule.least} are held back" if rule.least else ""
+        yield "tells", f"{_listed(rule.kinds)}{where}{chosen}{noise}{cost}{least}; to {who}"
 
 
 def _noises(policy: ReleasePolicy) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["tour_command"]
 
+_REFUSED: Final = 3
 _CONDITION: Final = re.compile(r"\s*(.+?)\s*(==|!=|<=|>=|<|>|\bin\b)\s*(.+?)\s*")
 
 
@@ -128,6 +129,8 @@ def tour_command(
         write_json(result.to_json())
     else:
         show_tour(result, Screen())
+    if not result.sites:
+        raise typer.Exit(_REFUSED)  # nobody has answered; why stands beside each place
 
 
 def _query(

@@ -150,6 +150,12 @@ class Bundle:
         """The last link of the passport, which signs the manifest, as a standard JSON envelope of DSSE."""
         return (self.passport.hops or (self.passport.birth,))[-1].to_json()
 
+    def _repr_html_(self) -> str:
+        from mobility.display.papers import bundle_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("bundle", "", lambda: bundle_card(self))
+
     # -- verifying
 
     def verify(

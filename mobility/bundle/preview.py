@@ -9,19 +9,33 @@ from __future__ import annotations
 import reprlib
 import sys
 import types
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-from mobility.plain import encode
+from mobility.plain import PlainLimits, decode, encode
 from mobility.reducers.generators import read
 from mobility.resumable.plan import plan_of
 
-__all__ = ["MOST_DEPTH", "MOST_VARIABLES", "preview_of", "shown"]
+__all__ = ["MOST_DEPTH", "MOST_VARIABLES", "preview_of", "read_preview", "shown"]
 
 MOST_VARIABLES = 64
 MOST_DEPTH = 16
 _TEXT = 80
 _SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
+#: What `preview_of` writes is well within these, whatever a sender writes.
+_LIMITS: Final = PlainLimits(
+    total_bytes=1 << 20,
+    nodes=20_000,
+    text_length=1 << 12,
+    bytes_length=0,
+    array_bytes=0,
+    integer_bits=64,
+    fraction_bits=0,
+    decimal_digits=0,
+    hashed_members=16,
+    collisions=16,
+    hash_work=20_000,
+)
 _SIZED: dict[type, str] = {list: "items", tuple: "items", dict: "entries", set: "items", frozenset: "items"}
 
 
@@ -42,6 +56,46 @@ def preview_of(generator: types.GeneratorType[Any, Any, Any]) -> bytes:
         delegates.append([plan.qualname, delegate.gi_frame.f_lineno, _variables(delegate)])
         delegate = delegate.gi_yieldfrom
     return encode({"locals": _variables(generator), "delegates": delegates})
+
+
+def read_preview(data: bytes | memoryview) -> dict[str, Any]:
+    """What a preview tells, as data; what in it has another form than `preview_of` writes is left out.
+
+    Returns
+    -------
+    dict
+        ``{"variables": [{"name", "type", "text"}], "delegates": [{"function", "line", "variables"}], "problem": slug}``
+
+    Raises
+    ------
+    mobility.errors.MobilityError
+        If it is not of the plain codec.
+    """
+    told = decode(data, limits=_LIMITS)
+    if type(told) is not dict:
+        return {"variables": [], "delegates": [], "problem": "not-a-preview"}
+    delegates = [
+        {"function": item[0], "line": item[1], "variables": _rows(item[2])}
+        for item in _items(told.get("delegates"), MOST_DEPTH)
+        if _is(item, (str, int, list))
+    ]
+    return {"variables": _rows(told.get("locals")), "delegates": delegates, "problem": None}
+
+
+def _rows(told: Any) -> list[dict[str, str]]:
+    return [
+        dict(zip(("name", "type", "text"), item, strict=True))
+        for item in _items(told, MOST_VARIABLES)
+        if _is(item, (str, str, str))
+    ]
+
+
+def _items(told: Any, most: int) -> Iterable[Any]:
+    return told[:most] if type(told) is list else ()
+
+
+def _is(item: Any, kinds: tuple[type, ...]) -> bool:
+    return type(item) in (list, tuple) and len(item) == len(kinds) and all(map(lambda a, b: type(a) is b, item, kinds))
 
 
 def _variables(generator: types.GeneratorType[Any, Any, Any]) -> list[list[str]]:

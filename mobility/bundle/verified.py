@@ -68,6 +68,12 @@ class VerifiedBundle(Verified):
         """SHA-256 of the manifest, which names everything else."""
         return self.passport.manifest
 
+    def _repr_html_(self) -> str:
+        from mobility.display.papers import verified_bundle_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("bundle", "", lambda: verified_bundle_card(self))
+
     def writable_buffers(self) -> tuple[memoryview, ...]:
         """The buffers, each in writable memory if it was so at the sender, else read-only.
 

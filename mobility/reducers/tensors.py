@@ -10,7 +10,6 @@ Memory of other devices than the processor is left to PyTorch.
 
 from __future__ import annotations
 
-import ctypes
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +42,8 @@ def with_gradient(gradient: Any, make: Callable[..., Any], *arguments: Any) -> A
 
 def _memory(storage: Any) -> memoryview:
     """The bytes of it, which it must outlive."""
+    import ctypes  # only where there are tensors
+
     whole = (ctypes.c_ubyte * storage.nbytes()).from_address(storage.data_ptr())
     whole.owner = storage  # the view keeps the array, and the array what it is a view of
     return memoryview(whole).cast("B")

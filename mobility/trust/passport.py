@@ -138,6 +138,12 @@ class VerifiedPassport(Verified):
         """Who vouches for the state: the place of the last hop; before the first, the owner."""
         return self.senders[-1] if self.senders else self.owner
 
+    def _repr_html_(self) -> str:
+        from mobility.display.papers import verified_passport_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("passport", "", lambda: verified_passport_card(self))
+
     def stamped(
         self,
         by: Identity,
@@ -250,6 +256,12 @@ class Passport:
         check_audience(verified.certificate, hops, audience)
         check_fence(agent, digests, last_epoch, last_record, next_only)
         return VerifiedPassport(verified, hops, senders, self, digests[-1], _PROOF)
+
+    def _repr_html_(self) -> str:
+        from mobility.display.papers import passport_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("passport", "", lambda: passport_card(self))
 
     # -- the binary form
 

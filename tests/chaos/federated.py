@@ -31,13 +31,13 @@ from tests.support.ray_cluster import environment
 __all__ = ["FederatedReport", "federated_chaos"]
 
 PLACES = ("baku", "lima", "oslo")
-ROUNDS = 5
+ROUNDS = 6
 
 CLIENT = """
 values, part = msg.content["arrays"]["0"].numpy(), context.node_config["partition-id"]
 seen = context.state.metric_records.get("seen", MetricRecord({"n": 0}))
 context.state.metric_records["seen"] = MetricRecord({"n": seen["n"] + 1})
-time.sleep(0.3)
+time.sleep(1.5)
 return answer(msg, values * 0.7 + numpy.sin(numpy.arange(4)) / (part + 3) + seen["n"] / 3)
 """
 

@@ -16,7 +16,7 @@ from mobility.plain import PlainLimits
 from mobility.trust.envelope import Envelope
 from tests.federated.test_seating import APP, NAMES, Rounds, Server, masked
 
-VISIT = (7, "data", APP)
+VISIT = (7, "data", APP, "ada")
 LIMITS = PlainLimits()
 
 

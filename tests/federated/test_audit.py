@@ -251,13 +251,28 @@ def test_a_line_that_was_not_finished_is_cut_off_and_told(path: Path, cut: int) 
     assert report.entries[-2].facts == {"bytes": len(lost), "sha256": hashlib.sha256(lost).hexdigest()}
 
 
-def test_a_log_that_was_killed_at_its_first_line_begins(path: Path) -> None:
-    """And says that something stood there."""
+@pytest.mark.parametrize("left", [1, 40, -1])
+def test_what_is_left_of_a_log_is_no_new_one(path: Path, left: int) -> None:
+    """Not a byte of it goes; whoever knows that it was killed at the first entry moves the file away, as it is told."""
     told(path)
-    path.write_bytes(path.read_bytes()[:40])
+    rest = path.read_bytes().split(b"\n")[0]
+    rest = rest[:left] if left > 0 else rest
+    path.write_bytes(rest)
+    with pytest.raises(AuditCorrupt, match="move the file away"):
+        AuditLog(path, OSLO)
+    assert path.read_bytes() == rest and not verify_audit(path).sound
+    path.rename(path.with_name("torn"))
     AuditLog(path, OSLO).close()
-    report = verify_audit(path)
-    assert report.sound and [one.kind for one in report.entries] == [AuditKind.OPENED, AuditKind.RECOVERED]
+    assert verify_audit(path).sound
+
+
+def test_a_file_without_bytes_is_a_new_log_unless_more_is_known(path: Path) -> None:
+    """As a missing one."""
+    path.touch()
+    with pytest.raises(AuditCorrupt, match="at least 1"):
+        AuditLog(path, OSLO, at_least=1)
+    AuditLog(path, OSLO).close()
+    assert verify_audit(path).sound
 
 
 def test_killed_at_any_moment_every_acknowledged_entry_is_there(path: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ MADE = [
     errors.TourEnded("oslo", "budget-spent", "nothing is left", ["lima"]),
     errors.JournalDiverged("/x", 3, "something else"),
     errors.RosterRefused("too-few", "it has 2 participants"),
+    errors.MaskingRefused("threshold", "1 of 3 shares gives a secret away"),
     *(kind("/x", "is damaged") for kind in (errors.LedgerCorrupt, errors.LedgerUnusable, errors.AuditCorrupt)),
     *(kind("/x", "is damaged") for kind in (errors.AuditUnusable, errors.JournalCorrupt, errors.JournalMismatch)),
     errors.JournalUnusable("/x", "was closed"),
@@ -46,7 +47,9 @@ def test_every_error_that_is_raised_is_tried_here() -> None:
 def test_an_error_says_what_why_how_and_what_next(error: FederatedError) -> None:
     """And the same on the other side of a process's border."""
     assert error.reason and error.state.endswith(".") and error.remedy.endswith(".")
-    shown = error.why if isinstance(error, errors.RosterRefused | errors.TourEnded) else error.slug
+    shown = error.slug
+    if isinstance(error, errors.RosterRefused | errors.TourEnded | errors.MaskingRefused):
+        shown = error.why
     assert str(error) == f"{error.reason} ({shown}). {error.state} {error.remedy}"
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error) and str(again) == str(error) and vars(again) == vars(error)

@@ -18,7 +18,8 @@ from federated.audit import verify_audit
 from federated.ledger import Ledger
 from federated.linking import PlatformNodes
 from federated.messages import read_answer
-from federated.running import RunResult, run_app
+from federated.results import RunResult
+from federated.running import run_app
 from mobility.plain import PlainLimits
 from mobility.trust import Identity
 from tests.federated.probes import probe

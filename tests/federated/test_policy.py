@@ -13,7 +13,7 @@ from federated import policyfile
 from federated.accounting import Allowance, Cost, Spent, mu_for
 from federated.errors import NotReleased, PolicyInvalid
 from federated.policy import AppRequest, CountRule, Neighbours, NoiseRule, ReleasePolicy
-from federated.policyfile import policy_from_dict, read_policies
+from federated.policyfile import datasets_from_table, policy_from_dict, read_policies
 from federated.verdicts import Rule
 
 SIGNER, OTHER, APP = "a" * 64, "b" * 64, "c" * 64
@@ -247,3 +247,12 @@ def test_the_cost_follows_from_the_noise() -> None:
         assert policy.update_mu == factor / 4.0
         assert policy.update_cost == Cost(rho=(factor / 4.0) ** 2 / 2)
     assert ReleasePolicy(dataset="ward", clip_norm=5.0).update_cost == Cost()
+
+
+def test_who_else_must_take_part_is_read_as_strictly() -> None:
+    """A number below 1 demands nothing, and a name is no key id."""
+    (ward,) = datasets_from_table({"ward": {"least": 3, "fellows": [SIGNER, OTHER]}}).values()
+    assert (ward.least, ward.fellows) == (3, frozenset({SIGNER, OTHER}))
+    for wrong in ({"least": 0}, {"least": 2.0}, {"fellows": ["oslo"]}, {"fellows": SIGNER}):
+        with pytest.raises(PolicyInvalid, match=r"place\.datasets\.ward\.(least|fellows) "):
+            datasets_from_table({"ward": wrong})

@@ -378,7 +378,7 @@ def test_a_loader_by_name_or_as_a_function_gets_the_settings(tmp_path, loader):
 
 def test_columns_as_people_have_them(tmp_path):
     """Lists, whole numbers beside None, texts beside NaN, truth values; and a table of pandas."""
-    columns = {"n": [1, None, 3], "t": ["a", float("nan"), None], "b": [True, False, True]}
+    columns = {"n": [1, None, 3], "t": ["a", float("nan"), "b"], "b": [True, False, True]}
     rule = QueryRule(kinds=("sum", "count", "counts"), askers=("*",), columns=("n", "t", "b"), by=("t",), exact=True)
 
     class Frame:

@@ -70,7 +70,7 @@ def test_the_nodes_and_the_server_end_and_the_next_day_all_go_on_at_that_batch(
     admitted.close()
 
     def day() -> LocalNodes:
-        return LocalNodes(admitted._datasets, admitted._trust, folder=tmp_path / "nodes")
+        return LocalNodes(admitted._datasets, admitted._trust, folder=tmp_path / "nodes", asker=admitted.asker)
 
     def journal() -> RoundJournal:
         return RoundJournal(tmp_path / "run.journal", run_digest(app.digest, b"", 1))

@@ -173,12 +173,14 @@ def test_bins_of_noisy_quantiles_are_held_back_together():
     assert pooled(query, [few])[0].values == (None,)
 
 
-def test_quantiles_say_how_far_off_held_back_bins_may_put_them():
+@pytest.mark.parametrize("sign", [1, -1], ids=["below", "above"])
+def test_quantiles_say_how_far_off_held_back_bins_may_put_them(sign):
     """The middle of what is left is not the middle of all; the error covers it."""
-    data = {"x": np.concatenate([np.linspace(0, 1, 40), np.full(60, 5.0)])}
-    query = Query.quantiles("x", [0.3], bounds=(0, 10), bins=100)
+    data = {"x": 5 + sign * np.concatenate([np.linspace(-5, -4, 40), np.zeros(60)])}
+    probability = 0.3 if sign > 0 else 0.7
+    query = Query.quantiles("x", [probability], bounds=(0, 10), bins=100)
     (estimate,) = pooled(query, [measured(query, data, least=10)])
-    assert estimate.hidden > 0 and abs(estimate.value - np.quantile(data["x"], 0.3)) <= estimate.error
+    assert estimate.hidden > 0 and abs(estimate.value - np.quantile(data["x"], probability)) <= estimate.error
 
 
 # -- with noise

@@ -14,6 +14,7 @@ import pytest
 from federated.app import AppBundle
 from federated.grid import GridExchange
 from federated.local import LocalNodes
+from federated.requests import SignedLink
 from federated.results import RunResult
 from federated.running import run_app
 from mobility.trust import Identity
@@ -46,7 +47,8 @@ def nodes(ada: Identity, digits: AppBundle) -> Iterator[LocalNodes]:
     """Four nodes, on which a run of the same app goes on all the time: so its processes stay, and tests are fast."""
     with LocalNodes.admitting(ada, NODES) as link:
         settings = digits.config.with_overrides({})
-        GridExchange(link, 5, bundle=digits.signed_by(ada).to_bytes(), app=digits.digest, settings=settings).begin()
+        bundle = digits.signed_by(ada).to_bytes()
+        GridExchange(SignedLink(link, ada), 5, bundle=bundle, app=digits.digest, settings=settings).begin()
         yield link
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from agents import Handle, Platform, connect
 from agents._ray.cluster import reach
-from agents.errors import AgentsError, MoveFailed
+from agents.errors import AgentsError
 from tests.federated import trainees
 
 pytestmark = pytest.mark.timeout(180)
@@ -111,19 +111,6 @@ def test_its_place_is_killed_and_it_goes_on_from_its_last_checkpoint(day: Day, u
     assert result["digest"] == undisturbed["digest"] and result["batches"] == undisturbed["batches"]
 
 
-def thawed(platform: Platform, frozen: Path) -> Handle:
-    """As soon as the place is there: what the directory has on disk names the nodes of yesterday."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return platform.thaw(frozen, at="lima")
-        except MoveFailed as error:
-            if time.monotonic() > deadline:
-                raise
-            print("not yet:", error)
-            time.sleep(0.5)
-
-
 def test_frozen_in_the_middle_of_an_epoch_and_thawed_in_another_cluster(
     day: Day, undisturbed: dict[str, Any], home: Path, tmp_path: Path
 ) -> None:
@@ -135,7 +122,7 @@ def test_frozen_in_the_middle_of_an_epoch_and_thawed_in_another_cluster(
     day.end()
     tomorrow = Day(home)
     try:
-        result = thawed(tomorrow.platform, frozen).result(timeout=60)
+        result = tomorrow.platform.thaw(frozen, at="lima").result(timeout=60)
     finally:
         tomorrow.end()
     assert result["digest"] == undisturbed["digest"] and result["batches"] == undisturbed["batches"]

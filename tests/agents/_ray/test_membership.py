@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents._ray.cluster import OwnCluster, Reached
@@ -73,6 +73,10 @@ class Told:
 # -- names
 
 
+def record(node_id: str, label: str, started: int, ended: int | None = None) -> Record:
+    return Record(node_id, "10.0.0.1", label, started, ended)
+
+
 #: Of the times in `histories`, from none to all of them.
 SUCCESSIONS = st.sampled_from([0, 1, 3, 9])
 
@@ -104,6 +108,8 @@ def test_every_process_comes_to_the_same_names(records: list[Record], succession
 
 
 @given(histories(), SUCCESSIONS, st.integers(0, 8))
+@example([record("aaaaaa00", "node", 6, 6), record("aaaaaa10", "node", 0, 7)], 1, 6)
+@example([record("aaaaaa00", "node", 0, 5), record("bbbbbb00", "node", 2, 4), record("bbbbbb11", "", 3)], 9, 4)
 def test_a_node_keeps_its_name_whatever_happens_later(records: list[Record], succession: int, now: int) -> None:
     """An agent's way names places: nodes that come and go must not rename those that stay."""
     known = known_at(records, now)
@@ -114,6 +120,7 @@ def test_a_node_keeps_its_name_whatever_happens_later(records: list[Record], suc
 
 
 @given(histories(), SUCCESSIONS)
+@example([record("a0", "oslo-aaaaaa", 0), record("b0", "oslo-aaaaaa", 0), record("c0", "oslo", 1)], 9)
 def test_nobody_stays_without_a_name(records: list[Record], succession: int) -> None:
     """Only a young node waits for what becomes of an older one, and a label that nobody has is had at once."""
     assert not undecided(records, 8 + succession, succession)
@@ -167,6 +174,16 @@ def test_a_node_that_is_started_before_the_old_one_counts_as_dead_follows_it() -
     assert undecided([silent, follower], 70_000) == set() and name_places([silent, follower])["bbbbbb"] == "oslo-bbbbbb"
     dead = replace(silent, ended=64_000)
     assert undecided([dead, follower], 64_100) == set() and name_places([dead, follower])["bbbbbb"] == "oslo"
+
+
+def test_who_died_young_leaves_open_what_those_are_called_that_it_met() -> None:
+    """It may have been a successor, or not: then the name that it had instead was taken when the last one started."""
+    silent, short = record("aaaaaa", "node", 1), record("bbbbbb00", "node", 50_000, 52_000)
+    last = record("bbbbbb11", "", 51_000)
+    assert undecided([silent, short, last], 53_000) == {"bbbbbb00", "bbbbbb11"}
+    assert undecided([silent, short, last], 71_000) == set()
+    assert name_places([silent, short, last])["bbbbbb11"] == "node-bbbbbb1"
+    assert name_places([replace(silent, ended=60_000), short, last])["bbbbbb11"] == "node-bbbbbb"
 
 
 # -- differences

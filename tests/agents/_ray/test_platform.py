@@ -268,6 +268,31 @@ def test_what_cannot_be_sent_or_read_is_said_before_anything_is_started(tmp_path
         connect("local", resources={"oslo": {"lock": threading.Lock()}}, home=tmp_path)
 
 
+def test_a_cluster_that_follows_another_has_its_places_before_it_is_connected(tmp_path: Path) -> None:
+    """In a state folder that is kept the places of yesterday have leases yet, of processes that are gone."""
+    answer = drive(
+        """
+        import sys
+        from agents import connect
+        from agents._ray.cluster import reach
+        from tests.agents._ray import travellers
+
+        actors = []
+        for _ in range(2):
+            with (
+                reach("local", places=["solo"]),
+                connect(home=sys.argv[1], state=sys.argv[1] + "/state", progress=lambda line: None) as made,
+            ):
+                (member,) = made.client.transport.ask_directory("members", timeout=5.0)
+                actors.append(member.about["actor"])
+                assert made.launch(travellers.naps, 0.0, at="solo").result(timeout=30) == "solo"
+        assert actors[0] != actors[1], actors
+        """,
+        str(tmp_path),
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
 def test_a_closed_platform_can_be_shown() -> None:
     """As the last line of a notebook's cell, or in a log."""
     from agents.testing import LocalPlatform

@@ -60,8 +60,7 @@ def test_one_that_cannot_be_used_says_so_and_breaks_no_other(offered: Any, value
 
 def test_ours_come_first_and_two_of_a_name_are_none(offered: Any) -> None:
     """Nobody takes the place of a command; and which of two is meant, is not guessed."""
-    mine = ("hi", f"{__name__}:tool")
-    offered(("verify", "no_such_module:app"), mine, ("hi", "other:app"), mine)
+    offered(("verify", "no_such_module:app"), ("hi", f"{__name__}:tool"), ("hi", "other:app"))
     assert "Verify a bundle" in invoke("verify", "--help").stdout
     assert "several packages" in failure(invoke("hi", "ada", "--format", "json"), 1, "command-unusable")["problem"]
 

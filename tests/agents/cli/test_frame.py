@@ -21,10 +21,11 @@ from tests.agents.cli.running import ROOT, STRICT, environment, failure, invoke,
 HEAVY = {"mobility", "ray", "flwr", "rich", "numpy", "cryptography", "asyncio", "dill", "msgspec"}
 KEYS = [["key", "new"], ["key", "list"], ["key", "trust"], ["key", "revoke"]]
 FILES = [["inspect"], ["verify"], ["run"]]
-FL = [["fl", "run"], ["fl", "sign"], ["fl", "show"], ["fl", "check"], ["fl", "audit"], ["fl", "ledger"]]
+FL = [["fl", "run"], ["fl", "sign"], ["fl", "show"], ["fl", "check"], ["fl", "audit"], ["fl", "ledger"], ["fl", "tour"]]
 PLATFORM = [
-    *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"]),
-    *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["call"], ["publish"], ["pull"]),
+    *(["up"], ["down"], ["places"], ["launch"], ["result"], ["ps"], ["top"], ["logs"], ["trail"], ["report"]),
+    *(["move"], ["verdict"], ["clone"], ["freeze"], ["thaw"], ["stop"], ["drain"], ["reopen"]),
+    *(["call"], ["publish"], ["pull"]),
     *(["demo"], ["doctor"]),
 ]
 COMMANDS = [*KEYS, *FILES, *PLATFORM]
@@ -47,10 +48,8 @@ def imported(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        *(["--help"], ["key", "--help"], ["--version"]),
-        *([*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM, ["fl"], *FL)),
-    ],
+    [["--help"], ["key", "--help"], ["--version"]]
+    + [[*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM, ["fl"], *FL)],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """Start-up below 0.15 s is a matter of what is imported; a command imports what it needs when it runs."""

@@ -108,6 +108,7 @@ def test_owners_who_refuse_are_3_and_places_that_are_down_are_1(site: Site) -> N
     """Scripts tell them apart."""
     failure(run(site, "--format", "json", on="baku"), 3, "too-few-nodes")
     failure(run(site, "--patience", "0", "--format", "json", on="nowhere"), 1, "too-few-nodes")
+    failure(run(site, "--patience", "0", "--format", "json", on="baku,nowhere"), 1, "too-few-nodes")
     failure(run(site, "--dataset", "nothing", "--format", "json", on="oslo"), 3, "too-few-nodes")
 
 

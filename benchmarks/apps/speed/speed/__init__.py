@@ -1,0 +1,1 @@
+"""Adds one to each weight."""

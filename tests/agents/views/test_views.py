@@ -1,0 +1,150 @@
+"""What a person sees of a platform: whatever agents say is text, and a dead place keeps nobody waiting."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+from agents import agent, hop, receive
+from agents.eventlist import EventList
+from agents.eventlog import EventKind, LogEvent
+from agents.testing.local import LocalPlatform
+from agents.views.chain import chain_picture
+from agents.views.looking import all_within
+from agents.views.report import report_of
+from agents.views.timeline import timeline
+from agents.watching import show_journey
+from tests.mobility.display.test_elements import HOSTILE
+
+
+@agent
+def wanders(here, words):
+    held = words * 2
+    here = yield hop("lima")
+    here = yield hop("oslo")
+    here.log(words[0])
+    yield receive()
+    return len(held)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    with LocalPlatform(["oslo", "lima"]) as platform:
+        handle = platform.launch(wanders, HOSTILE, at="oslo", name="wanderer")
+        deadline = time.monotonic() + 30
+        while handle.place() != "oslo" or len(handle.trail()) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield platform, handle
+
+
+def parsed(text):
+    root = ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>"))
+    tags = {one.tag.rpartition("}")[2] for one in root.iter()}
+    assert not tags & {"script", "img", "style", "link", "iframe"}
+    return "".join(root.itertext())
+
+
+def test_each_thing_shows_itself(seen):
+    platform, handle = seen
+    told = parsed(handle._repr_html_())
+    assert "wanderer" in told and "yield receive()" in told and "held" in told and "waiting" in told
+    assert "2 places, 1 agents" in parsed(platform._repr_html_()) and "oslo" in parsed(platform.map().svg())
+    trail = handle.trail()
+    assert "every link verified" in parsed(trail._repr_html_())
+    assert "freeze" in parsed(trail.timeline().svg()) and "2 hops" in parsed(trail.chain().svg())
+    assert "arrived from" in parsed(handle.logs()._repr_html_()) and type(platform.logs()) is EventList
+    assert all(parsed(place._repr_html_()) for place in platform.places(details=True))
+
+
+def test_a_report_is_one_page_and_tells_what_did_not_verify(seen):
+    platform, handle = seen
+    report = report_of(platform)
+    assert "wanderer" in parsed(report.html()) and report.warnings == ()
+    bad = replace(report.agents[0].trail, verified=False, problem="<forged>")
+    told = parsed(replace(report, agents=(replace(report.agents[0], trail=bad),)).html())
+    assert "not verified" in told and "<forged>" in told
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_logs_and_names_are_drawn_as_text(text):
+    def event(kind, epoch, **data):
+        return LogEvent(str(epoch), float(epoch), text, text, kind, epoch, {"name": text, "text": text, **data})
+
+    events = [
+        event(EventKind.BORN, 0), event(EventKind.SAID, 0),
+        event(EventKind.DEPARTED, 1, to=text, freeze_ms=text, ms=-1),
+        event(EventKind.ARRIVED, 1, source=text, total_ms=float("inf"), thaw_ms=True), event(EventKind.ENDED, 2),
+    ]  # fmt: skip
+    parsed(EventList(events)._repr_html_())
+    parsed(timeline(text, events).svg())
+
+
+def test_a_trail_that_does_not_hold_is_drawn_as_such(seen):
+    trail = replace(seen[1].trail(), verified=False, problem=HOSTILE[0])
+    told = parsed(chain_picture(trail).svg()) + parsed(trail._repr_html_())
+    assert "not verified" in told and "lima" not in told
+
+
+def test_who_hangs_is_not_waited_for():
+    began = time.monotonic()
+    found = all_within(0.2, [lambda: 1, lambda: time.sleep(1.5), lambda: 1 / 0])
+    assert time.monotonic() - began < 1.2
+    assert found[0] == 1 and isinstance(found[1], TimeoutError) and isinstance(found[2], ZeroDivisionError)
+
+
+def test_a_dead_place_is_shown_as_such_and_a_closed_platform_too():
+    with LocalPlatform(["oslo", "lima"]) as platform:
+        place = "lima"
+
+        def tamper(whom, request, deliver):
+            if whom == place:
+                time.sleep(4)
+            return deliver()
+
+        platform.net.tamper = tamper
+        began = time.monotonic()
+        assert "does not answer" in parsed(platform._repr_html_())
+        assert time.monotonic() - began < 8
+        platform.net.tamper = None
+    assert "cannot be shown" in parsed(platform._repr_html_()) or "closed" in parsed(platform._repr_html_())
+
+
+class Kernel:
+    """As much of a notebook as is asked for."""
+
+    kernel = True
+
+
+def test_watching_in_a_notebook_replaces_one_output(seen, monkeypatch):
+    shown = []
+
+    class Output:
+        def update(self, picture):
+            shown[0] = picture
+
+    def display(picture, display_id):
+        assert display_id is True
+        shown.append(picture)
+        return Output()
+
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=Kernel))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    journey = seen[1].watch(seconds=1)
+    assert len(shown) == 1 and journey.places == ["oslo", "lima", "oslo"]
+    assert "lima" in parsed(shown[0].svg()) and "under way" in parsed(shown[0].svg())
+
+
+def test_an_interruption_leaves_the_last_state_and_goes_on(capsys):
+    def events():
+        yield LogEvent("1", 1.0, "oslo", "a", EventKind.BORN, 1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        show_journey(events(), "walker")
+    assert "walker  oslo" in capsys.readouterr().err

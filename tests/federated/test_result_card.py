@@ -1,0 +1,19 @@
+"""What came of a run shows itself, and what nodes say stays text."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from federated.links import RunTally
+from federated.results import RunResult
+
+
+def test_a_result_shows_its_rounds_and_what_nodes_say_as_text() -> None:
+    bad = "<script>\x1b</script>"
+    tally = RunTally(sent=10, received=2000, asked=1, recalled=0, failed=1, late=0)
+    metrics = {"train": {2: {"loss": 0.25, bad: float("nan")}, 1: {"loss": 0.5}}}
+    result = RunResult(7, bad, bad, (bad,), {bad: bad}, metrics, {}, 1.5, tally, ((bad, bad, bad, bad),))
+    text = result._repr_html_()
+    told = "".join(ElementTree.fromstring(text).itertext())
+    assert "<script" not in text and "\\x1b" in told and "2 refusals and failures" in told
+    assert told.index("0.5") < told.index("0.25") and "2.0 kB received" in told
