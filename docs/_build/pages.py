@@ -40,7 +40,7 @@ ROOMS = {
 }
 #: Pages of the site that are files elsewhere in the repository.
 ELSEWHERE = {"changelog.md": "CHANGELOG.md", "benchmarks.md": "benchmarks/README.md"}
-_LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
+_LINK = re.compile(r"\[([^\[\]]*)\]\(([^)#:\s]+)((?:#[^)\s]*)?)\)")
 
 
 def public_names(module: str) -> list[str]:
@@ -80,19 +80,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Links that lead out of this folder, right on a screen of the repository, are turned to the pages of the site."""
+    """Links that lead out of this folder are turned to pages of the site; of sources, which it has not, the path is said.
+
+    A link to what does not exist stays as it is, and fails the build.
+    """
     source = ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     pages = {path: name for name, path in ELSEWHERE.items()} | {"README.md": "index.md"}
 
     def turned(match: re.Match[str]) -> str:
         target = (ROOT / source).parent.joinpath(match[2]).resolve()
-        if not target.is_relative_to(ROOT):
+        if not target.is_relative_to(ROOT) or not target.exists():
             return match[0]
         path = target.relative_to(ROOT).as_posix()
         new = pages.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else None)
         if new is None:
-            return match[0]
-        up = "../" * page.file.src_uri.count("/")
-        return f"{match[1]}{up}{new}{match[3]}"
+            return f"{match[1]} (`{path}`)"
+        return f"[{match[1]}]({'../' * page.file.src_uri.count('/')}{new}{match[3]})"
 
     return _LINK.sub(turned, markdown)
