@@ -39,6 +39,14 @@ def test_json_gives_back_what_was_written(metrics: Any) -> None:
     assert again.to_json() == text
 
 
+def test_a_run_in_which_all_failed_is_told_from_one_that_asked_nobody() -> None:
+    """And from one in which a single message was answered."""
+    failures = (("oslo", "train", "", "why"),)
+    assert result(tally=RunTally(asked=2, recalled=1, failed=3), failures=failures).all_failed
+    assert not result(tally=RunTally(asked=3, recalled=1, failed=3), failures=failures).all_failed
+    assert not result(tally=RunTally(), failures=()).all_failed
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "sojourn-run-result", "version": 2}', "null", "\xff"])
 def test_anything_else_is_no_result(text: str) -> None:
     with pytest.raises(ValueError, match="no result"):

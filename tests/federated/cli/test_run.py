@@ -12,6 +12,7 @@ import pytest
 from federated.results import ArrayNote, RunResult
 from tests.agents.cli.running import data, failure, invoke
 from tests.federated.cli.conftest import Site
+from tests.federated.probes import write
 
 
 def run(site: Site, *options: object, on: str = "oslo,lima", **more: Any) -> Any:
@@ -110,6 +111,14 @@ def test_owners_who_refuse_are_3_and_places_that_are_down_are_1(site: Site) -> N
     failure(run(site, "--patience", "0", "--format", "json", on="nowhere"), 1, "too-few-nodes")
     failure(run(site, "--patience", "0", "--format", "json", on="baku,nowhere"), 1, "too-few-nodes")
     failure(run(site, "--dataset", "nothing", "--format", "json", on="oslo"), 3, "too-few-nodes")
+
+
+def test_a_run_that_nobody_has_answered_is_1(site: Site, tmp_path: Path) -> None:
+    """The app has come to its end; a script must not take that for a model. The result is written all the same."""
+    write(tmp_path / "app", "raise ValueError('no')")
+    told = invoke("fl", "run", tmp_path / "app", "--on", "oslo,lima", "-o", tmp_path / "out.json")
+    assert told.exit_code == 1 and "without a single answer" in told.stdout and "raised ValueError" in told.stdout
+    assert RunResult.from_json((tmp_path / "out.json").read_bytes()).all_failed
 
 
 def test_a_signed_bundle_runs_if_its_author_is_trusted_here(site: Site, tmp_path: Path) -> None:
