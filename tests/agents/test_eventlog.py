@@ -65,7 +65,8 @@ def test_every_kind_has_its_word(log: EventLog) -> None:
     """The words are in files and on screens: they stay."""
     assert {kind.value for kind in EventKind} == set(
         "asked born launched departed arrived refused move-failed cloned spawned received sent checkpointed restored "
-        "suspended proceeded frozen thawed ended failed lost said place-joined place-left lease-lost lease-held".split()
+        "suspended proceeded frozen thawed ended failed lost said place-joined place-left "
+        "place-draining place-reopened lease-lost lease-held".split()
     )
     log.append([event(number, kind=kind) for number, kind in enumerate(EventKind)])
     assert [e.kind for e in log.read()] == list(EventKind)

@@ -238,6 +238,9 @@ class Killable:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._platform, name)
 
+    #: Ray starts a place again without being asked.
+    revives = True
+
     def kill(self, place: str) -> None:
         self._dead = self._platform.client.describe_place(place).about["pid"]
         os.kill(self._dead, signal.SIGKILL)
