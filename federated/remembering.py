@@ -6,11 +6,11 @@ answered as before and trained once.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import Final
+
+from federated.nodefile import open_node_file
 
 __all__ = ["RunMemory"]
 
@@ -40,11 +40,7 @@ class RunMemory:
 
     def __init__(self, path: Path | None) -> None:
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-        with closing(self._database.cursor()) as cursor:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=FULL")
-            cursor.executescript(_TABLES)
+        self._database = open_node_file(path, _TABLES)
 
     def state(self, run: int, dataset: str, app: str, asker: str) -> bytes | None:
         """What the app left in its context."""

@@ -18,18 +18,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from federated.apperrors import RequestRefused
 from federated.links import NodeLink
+from federated.nodefile import open_node_file
 from mobility.trust import Identity, PublicIdentity, Role, TrustSource
 from mobility.trust.certificate import verify_by_known
 from mobility.trust.envelope import Envelope
@@ -147,6 +146,12 @@ def _parted(data: bytes, node: str) -> tuple[Envelope, bytes]:
     raise RequestRefused(node, "unsigned", "it does not begin with an envelope")
 
 
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS nonces (nonce BLOB PRIMARY KEY, time INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten (until INTEGER);
+"""
+
+
 class NonceBook:
     """The random numbers that were taken, as long as they matter.
 
@@ -163,14 +168,9 @@ class NonceBook:
 
     def __init__(self, path: Path | None) -> None:
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        self._database = open_node_file(path, _TABLES, synchronous="NORMAL")
         self._pruned = time.monotonic()
-        with closing(self._database.cursor()) as cursor:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            cursor.execute("CREATE TABLE IF NOT EXISTS nonces (nonce BLOB PRIMARY KEY, time INTEGER) WITHOUT ROWID")
-            cursor.execute("CREATE TABLE IF NOT EXISTS forgotten (until INTEGER)")
-            (until,) = cursor.execute("SELECT max(until) FROM forgotten").fetchone()
+        (until,) = self._database.execute("SELECT max(until) FROM forgotten").fetchone()
         self._forgotten: int = until if until is not None else -1
 
     def take(self, nonce: bytes, time_: int, useless: int) -> bool:

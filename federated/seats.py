@@ -5,14 +5,13 @@ Runs are forgotten when they end. A roster is not: under the number of a run the
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from federated.masking import Round, VouchedKeys
+from federated.nodefile import open_node_file
 from mobility.plain import decode, encode
 
 __all__ = ["KeptSeat", "RunKey", "SeatBook"]
@@ -72,18 +71,14 @@ class SeatBook:
 
     def __init__(self, path: Path | None) -> None:
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-        with closing(self._database.cursor()) as cursor:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=FULL")
-            cursor.executescript(_TABLES)
+        self._database = open_node_file(path, _TABLES)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._database.close()
 
-    def _rows(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._database.execute(statement, values).fetchall()
 
@@ -93,7 +88,7 @@ class SeatBook:
         """The node's seat in a run, if it has taken one."""
         rows = self._rows(f"SELECT envelope, nonce, time, roster, endorsements FROM seats WHERE {_HERE}", *visit)
         for envelope, nonce, time, roster, endorsements in rows:
-            return KeptSeat(envelope, nonce, time, roster, tuple(decode(endorsements)))  # type: ignore[arg-type] # sqlite's
+            return KeptSeat(envelope, nonce, time, roster, tuple(decode(endorsements)))
         return None
 
     def keep_seat(self, visit: RunKey, kept: KeptSeat) -> None:
@@ -107,7 +102,7 @@ class SeatBook:
     def round(self, visit: RunKey) -> Round | None:
         """The round that was set up last."""
         for (state,) in self._rows(f"SELECT state FROM rounds WHERE {_HERE} ORDER BY number DESC LIMIT 1", *visit):
-            held: dict[str, Any] = decode(state)  # type: ignore[arg-type] # sqlite's
+            held: dict[str, Any] = decode(state)
             return Round(**held)
         return None
 
@@ -132,7 +127,7 @@ class SeatBook:
     def statement(self, visit: RunKey, name: str) -> bytes | None:
         """What the node has signed of a round."""
         for (statement,) in self._rows(f"SELECT statement FROM rounds WHERE {_HERE} AND name=?", *visit, name):
-            return statement  # type: ignore[return-value] # sqlite's
+            return None if statement is None else bytes(statement)
         return None
 
     def state_once(self, visit: RunKey, name: str, statement: bytes) -> bytes | None:
@@ -157,7 +152,7 @@ class SeatBook:
     def vouched(self, visit: RunKey, name: str) -> list[VouchedKeys]:
         """Of all nodes, for a round."""
         rows = self._rows(f"SELECT number, key, keys, parameters FROM vouched WHERE {_HERE} AND name=?", *visit, name)
-        return [VouchedKeys(int(str(number)), str(key), keys, given) for number, key, keys, given in rows]  # type: ignore[arg-type] # sqlite's
+        return [VouchedKeys(int(str(number)), str(key), keys, given) for number, key, keys, given in rows]
 
     def keep_consent(self, visit: RunKey, name: str, key: str, statement: bytes) -> None:
         """Keep what a node has signed of a round."""
@@ -166,4 +161,4 @@ class SeatBook:
     def consents(self, visit: RunKey, name: str) -> list[tuple[str, bytes]]:
         """Of all nodes, for a round: key id and statement."""
         rows = self._rows(f"SELECT key, statement FROM consents WHERE {_HERE} AND name=?", *visit, name)
-        return [(str(key), statement) for key, statement in rows]  # type: ignore[misc] # sqlite's
+        return [(str(key), statement) for key, statement in rows]

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
@@ -103,12 +104,12 @@ def serve(address: str, nodes: LocalNodes) -> None:
             threading.Thread(target=one, args=(listener.accept(),), daemon=True).start()
 
 
-def forked(work: object) -> int:
+def forked(work: Callable[[], object]) -> int:
     """Another process, in which this is called."""
     child = os.fork()
     if child == 0:
         try:
-            work()  # type: ignore[operator]
+            work()
             os._exit(THROUGH)
         except BaseException:
             import traceback
@@ -139,7 +140,7 @@ def fire(writes: int, *, torn: bool) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return pwrite(file, data, offset)
 
-    frames_module.os.pwrite = counted  # type: ignore[assignment]
+    frames_module.os.pwrite = counted  # type: ignore[assignment]  # to end it there
 
 
 def main(folder: Path, strategy: str, wrapper: str, every: int) -> None:

@@ -208,7 +208,7 @@ class Told:
         about = [one for one in entries if one.facts.get("message") == executed.facts["message"]]
         withheld = [str(one.facts["why"]) for one in about if one.kind.value == "withheld"]
         assert len(withheld) <= 1
-        return str(executed.facts["outcome"]), (withheld or [None])[0]  # type: ignore[list-item]
+        return str(executed.facts["outcome"]), (withheld or [None])[0]  # type: ignore[list-item]  # or none at all
 
 
 @pytest.fixture(scope="module")
