@@ -25,6 +25,13 @@ _ORDER = ("tests/mobility/", "tests/test_", "tests/taxonomy/", "tests/multihost/
 _FOLDER: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A set has another order in each process, and the processes that share the tests have to agree on the list."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if any(isinstance(values, set | frozenset) for values in (*mark.args, *mark.kwargs.values())):
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: parametrize over a list, not over a set")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of `mobility` come first: they compare with the interpreter as it is, and Ray, once it is connected,
     has put functions of its own in the place of built-in ones. Then those whose files take long, so that several

@@ -125,7 +125,8 @@ def test_a_run(ada: Identity, digits: AppBundle, nodes: LocalNodes, tmp_path: Pa
         digits, nodes=nodes, author=ada, run_config={"save": str(saved)}, seed=1, progress=told.append, least=3
     )
     assert [(one.round, one.phase) for one in told] == [
-        (0, "server"), *((number, phase) for number in (1, 2, 3) for phase in ("train", "evaluate", "server"))
+        (0, "server"),
+        *((number, phase) for number in (1, 2, 3) for phase in ("train", "evaluate", "server")),
     ]
     assert all((one.answered, one.failed) == ((0, 0) if one.phase == "server" else (3, 0)) for one in told)
     assert sum(one.phase_received for one in told) == told[-1].received

@@ -133,9 +133,7 @@ def platform() -> Iterator[Platform]:
 
 def test_a_move_after_every_batch_and_every_example_once_in_each_epoch(platform: Platform, kind: str) -> None:
     step, weights = trainees.FIT[kind]
-    handle = platform.launch(
-        trainees.wanderer, trainees.MODELS[kind](), step, weights, ["baku", "oslo"], at="oslo"
-    )
+    handle = platform.launch(trainees.wanderer, trainees.MODELS[kind](), step, weights, ["baku", "oslo"], at="oslo")
     digest, counts = handle.result(timeout=60)
     assert digest == undisturbed(kind)["digest"]
     assert counts.shape == (2, 200) and (counts == 1).all()
@@ -154,9 +152,7 @@ def test_where_the_data_is_another_or_none_it_is_refused_and_goes_on(platform: P
         handle.move("rome")
     assert handle.move("baku")["to"] == "baku"
     result = handle.result(timeout=60)
-    alone = platform.launch(
-        trainees.trainee, trainees.sklearn_model(), trainees.sklearn_step, weights, 8, 8, at="oslo"
-    )
+    alone = platform.launch(trainees.trainee, trainees.sklearn_model(), trainees.sklearn_step, weights, 8, 8, at="oslo")
     assert alone.result(timeout=60) == Same(result)
 
 

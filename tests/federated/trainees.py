@@ -59,9 +59,7 @@ def torch_model() -> Any:
     import torch
 
     torch.manual_seed(5)
-    net = torch.nn.Sequential(
-        torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Dropout(0.3), torch.nn.Linear(32, 10)
-    )
+    net = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Dropout(0.3), torch.nn.Linear(32, 10))
     return net, torch.optim.Adam(net.parameters(), 0.01)
 
 

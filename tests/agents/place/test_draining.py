@@ -176,9 +176,7 @@ def test_twice_at_once_is_as_once(platform):
     """Both end, and no agent is moved twice."""
     handles = [platform.launch(counts, 300, at="baku") for _ in range(8)]
     reports = []
-    threads = [
-        threading.Thread(target=lambda: reports.append(platform.drain("baku", timeout=20))) for _ in range(2)
-    ]
+    threads = [threading.Thread(target=lambda: reports.append(platform.drain("baku", timeout=20))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

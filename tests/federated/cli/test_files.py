@@ -101,7 +101,7 @@ def test_check_says_in_words_what_a_file_lets_in(site: Site) -> None:
         ("", "no policy"),
         ("[place.datasets.ward.policy]\n", "neither signers nor digests"),
         ('[place.datasets.ward.policy]\nkeys = ["a.*"]\n', "the data itself"),
-        ('[place.datasets.ward.policy]\nclip_norm = 1.0\nnoise = { multiplier = 1.0 }\n', "any number of them"),
+        ("[place.datasets.ward.policy]\nclip_norm = 1.0\nnoise = { multiplier = 1.0 }\n", "any number of them"),
         (
             "[place.datasets.ward.policy]\nclip_norm = 1.0\nnoise = { multiplier = 0.1 }\n"
             "allowance = { epsilon = 0.1, delta = 1e-5 }\n",

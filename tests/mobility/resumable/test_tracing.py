@@ -270,7 +270,7 @@ def test_a_traceback_is_that_of_a_native_run(where: str, failing: tuple[Any, Any
 
 
 # What is in flight during a move has left its traceback behind; raised again, it shows where.
-IN_FLIGHT = {"try", "bare"}
+IN_FLIGHT = ["bare", "try"]
 
 
 def newest(mark: Any) -> Any:
