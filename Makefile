@@ -4,6 +4,7 @@
 #   make check    ruff, mypy, import-linter    make bench    measure (ARGS=--json for a program to read)
 #   make clean    remove all that these made   make chaos    faults by chance, for long: simulated, and on real nodes
 #   make docs     the documentation as a site, in build/site: it needs no network and no server
+#   make notebooks   run the notebooks from top to bottom, and write them with what they show
 #
 # Another interpreter:                       make test PYTHON=/path/to/python3.13
 # and without losing the usual environment:  make test PYTHON=/path/to/python3.13 VENV=.venv-3.13
@@ -20,18 +21,18 @@ endif
 MINOR := import sys; print("%d.%d" % sys.version_info[:2])
 VERSION := $(if $(PYTHON),$(shell "$(PYTHON)" -c '$(MINOR)' 2>/dev/null))
 
-# The extras that the targets need. Notebooks come later; installing jupyterlab for every run of the tests would only
-# keep a fresh machine waiting.
+# The extras that the targets need. JupyterLab, to open the notebooks with, is not among them: installing it for every run
+# of the tests would only keep a fresh machine waiting.
 EXTRA ?= test,demo,federated,plot,docs
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(VERSION)
 FLOWER := $(VENV)/flower/installed-$(VERSION)
 
-.PHONY: help test check demo bench chaos docs clean
+.PHONY: help test check demo bench chaos docs notebooks clean
 
 help:
-	@sed -n '3,9s/^# \{0,1\}//p' Makefile
+	@sed -n '3,10s/^# \{0,1\}//p' Makefile
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -58,6 +59,9 @@ chaos: $(INSTALLED)
 
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean $(ARGS)
+
+notebooks: $(INSTALLED)
+	$(BIN)/python notebooks/execute.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
