@@ -1,6 +1,6 @@
 """An agent goes round all places of a cluster, and tells what it found: the same program for every kind of cluster.
 
-On a node of the cluster: ``python job.py``. From anywhere: ``ray job submit``; README.md beside this file has the command.
+On a node of the cluster: ``python job.py``; from anywhere: ``ray job submit``, as README.md beside this file shows it.
 The places that it opens stay when it has ended.
 """
 

@@ -1,7 +1,7 @@
 """Two machines of two owners, and a shell on each: for pages whose commands are to be typed on both.
 
-They are two hosts of `tests.multihost`, with a home folder and a disk for ``/var/lib`` of their own. Between them there is
-no `scp` and in them no `sudo`, so two small programs stand for these: one copies between the home folders, one runs what
+They are two hosts of `tests.multihost`, with a home folder and a disk for ``/var/lib`` of their own. There is no `scp`
+between them and no `sudo` in them, so two small programs stand for these: one copies from home to home, one runs what
 it is given.
 """
 
@@ -73,7 +73,7 @@ class Machines:
         """The home folder."""
         return self.folder / machine / "home"
 
-    def type(self, machine: str, command: str, timeout: float = 200.0) -> Answer:
+    def type(self, machine: str, command: str, timeout: float = 300.0) -> Answer:
         """Run a command in the shell of a machine; the shell's variables and folder stay."""
         self._typed += 1
         end = f"--- end of {self._typed}:"
@@ -116,7 +116,7 @@ class Machines:
                 hosts.start(
                     *(host, script, output),
                     **{"HOME": str(self.home(machine)), "PATH": path, "USER": user, "COLUMNS": "120", "NO_COLOR": "1"},
-                    RAY_raylet_start_wait_time_s="150",  # a machine that runs tests may be slow
+                    RAY_raylet_start_wait_time_s="250",  # a machine that runs tests may be slow
                 )
             self._shells[machine] = _opened(typed)
 

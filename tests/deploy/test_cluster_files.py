@@ -199,6 +199,15 @@ def test_a_job_brings_what_sojourn_needs() -> None:
     assert (ROOT / JOB["working_dir"] / "job.py").is_file()
 
 
+def test_links_of_the_pages_lead_somewhere() -> None:
+    """And the page that says which file is for whom names all of them."""
+    for page in DEPLOY.glob("*.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (DEPLOY / link).exists(), f"{page.name} links to {link}"
+    readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    assert all(f"]({path.name})" in readme for path in DEPLOY.iterdir() if path.is_file() and path.name != "README.md")
+
+
 def test_no_file_names_a_registry() -> None:
     """Where images come from is the reader's affair: a name without a host."""
     for image in [UP["docker"]["image"], *(container["image"] for container in containers())]:

@@ -19,14 +19,14 @@ AGAINST = reason_against()
 pytestmark = [
     pytest.mark.skipif(AGAINST is not None, reason=f"two hosts on this machine: {AGAINST}"),
     pytest.mark.alone,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 HEAD = f"{ADDRESSES['a']}:6379"
 
 
 def bare_python(folder: Path) -> Path:
-    """An environment with all that sojourn needs but without sojourn, whose installation from sources is a hook that counts
-    in its own folder only."""
+    """An environment with all that sojourn needs, and without sojourn, which is installed as a hook: that counts in its
+    own folder only."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=120)
     python = folder / "bin" / "python"
     (packages,) = folder.glob("lib/python*/site-packages")

@@ -66,7 +66,7 @@ def test_the_page_is_for_the_machines_that_it_was_tried_on() -> None:
 
 @pytest.mark.skipif(AGAINST is not None, reason=f"two hosts on this machine: {AGAINST}")
 @pytest.mark.alone
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_every_command_of_the_page(tmp_path: Path) -> None:
     """With the result that the page shows; nothing listens at a port that its table does not name."""
     with two_machines(tmp_path) as machines:
