@@ -8,16 +8,19 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 import yaml
 from ray._private.label_utils import validate_node_label_syntax
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.scripts.scripts import cli as ray_cli
 
 from agents._ray.cluster import place_names
 from agents._ray.membership import LABEL
@@ -197,6 +200,21 @@ def test_a_job_brings_what_sojourn_needs() -> None:
     assert set(JOB["py_modules"]) == packages
     assert all((ROOT / name / "__init__.py").is_file() for name in JOB["py_modules"])
     assert (ROOT / JOB["working_dir"] / "job.py").is_file()
+
+
+def test_ray_understands_the_commands_of_the_page() -> None:
+    """Their names, options and arguments, by Ray's own parser; none of them is carried out."""
+    readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", readme, re.DOTALL))
+    lines = re.findall(r"^ray (.*?)(?: > .*)?$", blocks, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["get-auth-token", "up", "submit", "exec", "down", "job", "job"]
+    for line in lines:
+        words, command = shlex.split(line), ray_cli
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        context = command.make_context(command.name, words)
+        assert context.params, line
+    assert "--runtime-env deploy/job.yaml -- python job.py" in readme
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:
