@@ -22,6 +22,11 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 HEAD = f"{ADDRESSES['a']}:6379"
+#: A raylet that is to find free ports for its agents waits 30 s for these, which is too short on a busy machine.
+PORTS = (
+    "--metrics-export-port=6382 --dashboard-agent-grpc-port=6383 "
+    "--dashboard-agent-listen-port=6384 --runtime-env-agent-port=6385"
+)
 
 
 def bare_python(folder: Path) -> Path:
@@ -56,7 +61,7 @@ def started(machines: Machines, programs: Path) -> None:
         answer = machines.type(
             machine,
             f"ray start {where} --node-ip-address={ADDRESSES[host]} --labels=place={machine} "
-            f"--num-cpus=2 --object-store-memory=100000000",
+            f"--num-cpus=2 --object-store-memory=100000000 {PORTS}",
         )
         assert answer.code == 0, answer.printed
 
