@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from agents.trail import Trail
     from mobility.trust.itinerary import alternatives, any_order, loop, ordered, visit
 
+#: Whose package this is: others have packages of the same name. `mobility.code.origin` goes by it.
+__part_of__ = "sojourn"
+
 __all__ = [
     "AgentsError",
     "Clone",

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from federated.results import Progress, RunResult
     from federated.running import run_app
 
+#: Whose package this is: others have packages of the same name. `mobility.code.origin` goes by it.
+__part_of__ = "sojourn"
+
 __all__ = [
     "AgentGrid",
     "AppAdmission",

@@ -18,6 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import agents
+import federated
+import mobility
 from federated.apperrors import ChildFailed, ChildTooSlow, RecordsRefused
 from federated.channels import Channel, ChannelClosed, FrameTooLarge
 from federated.printing import PrintedLog
@@ -28,7 +31,10 @@ __all__ = ["AppChild"]
 
 #: Of the environment only this goes along: others hold tokens of clusters and clouds.
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-_ROOT: Final = str(Path(__file__).resolve().parent.parent)
+#: Where our packages are: in one folder as a rule, each in its own when a job has brought them along to a cluster.
+_ROOT: Final = os.pathsep.join(
+    dict.fromkeys(str(Path(path).resolve().parent) for ours in (federated, agents, mobility) for path in ours.__path__)
+)
 _STARTING: Final = 60.0  # seconds for an interpreter to import Flower and what the app needs
 _GRACE: Final = 0.5
 _MARK: Final = "SOJOURN_CHILD"

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mobility.bundle import Birth, Branch, Bundle, VerifiedBundle, pack, unpack
     from mobility.trust import Identity, Limits, Passport, TrustStore
 
+#: Whose package this is: others have packages of the same name. `mobility.code.origin` goes by it.
+__part_of__ = "sojourn"
+
 __all__ = [
     "Birth",
     "Branch",

@@ -21,7 +21,10 @@ from tests.support.turns import turn
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("beside others")
 
-_ORDER = ("tests/mobility/", "tests/test_", "tests/taxonomy/", "tests/multihost/", "tests/agents/", "tests/federated/")
+_ORDER = (
+    *("tests/mobility/", "tests/test_", "tests/taxonomy/", "tests/multihost/", "tests/deploy/", "tests/agents/"),
+    "tests/federated/",
+)
 _FOLDER: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 
 

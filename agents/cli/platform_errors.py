@@ -42,11 +42,12 @@ class NoPlatform(CommandError):
 
     slug = "no-platform"
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, remedy: str | None = None) -> None:
         super().__init__(
             f"no platform was found: {problem}",
             state="Nothing was done.",
-            remedy="Start one on this machine with: sojourn up; or name the head of a Ray cluster: --address HOST:PORT",
+            remedy=remedy
+            or "Start one on this machine with: sojourn up; or name the head of a Ray cluster: --address HOST:PORT",
         )
         self.problem = problem
 

@@ -164,7 +164,10 @@ def connected(
             if platform is None:
                 from agents.cli.platform_errors import NoPlatform
 
-                raise NoPlatform(f"the Ray cluster at {target.address} has no places yet, sojourn launch opens them")
+                raise NoPlatform(
+                    f"the Ray cluster at {target.address} has no places yet",
+                    "The first sojourn launch opens one on each node; agents.connect does too, and can be told more.",
+                )
             with platform:
                 yield platform
 

@@ -39,7 +39,12 @@ ROOMS = {
     ],
 }
 #: Pages of the site that are files elsewhere in the repository.
-ELSEWHERE = {"changelog.md": "CHANGELOG.md", "benchmarks.md": "benchmarks/README.md"}
+ELSEWHERE = {
+    "changelog.md": "CHANGELOG.md",
+    "benchmarks.md": "benchmarks/README.md",
+    "clusters.md": "deploy/README.md",
+    "two-machines.md": "deploy/two-machines.md",
+}
 _LINK = re.compile(r"\[([^\[\]]*)\]\(([^)#:\s]+)((?:#[^)\s]*)?)\)")
 
 

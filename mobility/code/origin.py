@@ -86,13 +86,18 @@ def _origin(name: str) -> Origin:
             found = Origin.INSTALLED
         elif path.startswith(_interpreter_folders()):
             found = Origin.INTERPRETER
-        elif top in _OWN_PACKAGES and path.startswith(os.path.join(_ROOT, top) + os.sep):
+        elif top in _OWN_PACKAGES and (path.startswith(os.path.join(_ROOT, top) + os.sep) or _is_ours(top)):
             found = Origin.INSTALLED
         else:
             found = Origin.LOCAL
     if found is not Origin.LOCAL:
         _origins[name] = found
     return found
+
+
+def _is_ours(package: str) -> bool:
+    """Whether a package says so itself: each may be in a folder of its own, as where a job has brought them along."""
+    return getattr(sys.modules.get(package), "__part_of__", None) == "sojourn"
 
 
 def is_project_file(path: str) -> bool:
