@@ -218,7 +218,11 @@ def _start(places: Sequence[str], answers: Any) -> _Nodes:
     import ray  # noqa: F401 - after the environment
     from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
 
-    ensure_token_if_auth_enabled(None, create_token_if_missing=True)
+    before = os.umask(0o077)  # whoever reads the token runs code on every node
+    try:
+        ensure_token_if_auth_enabled(None, create_token_if_missing=True)
+    finally:
+        os.umask(before)
     nodes = _Nodes()
     for place in places:
         _tell(answers, {"started": nodes.add(place, {})})
