@@ -13,7 +13,7 @@ __all__ = ["doctor"]
 
 def doctor(
     address: AddressOption = None,
-    timeout: TimeoutOption = 30.0,
+    timeout: TimeoutOption = 60.0,
     home: HomeOption = None,
     store: StoreOption = None,
     output: FormatOption = Format.TEXT,

@@ -285,7 +285,7 @@ def _rest(reached: Platform, places: list[PlaceInfo], deadline: Deadline) -> Ite
         told = place.about.get("socket")
         address = (str(told[0]), int(told[1])) if told is not None else None
         peers[node] = Peer(place.name, address, str(place.about.get("actor", "")))
-    found = examine(settings, peers, timeout=deadline.left(20.0), directory=directory_peer(deadline.left(5.0)))
+    found = examine(settings, peers, timeout=deadline.left() * 0.8, directory=directory_peer(deadline.left(5.0)))
     yield from of_hosts(found, direct=None if settings is None else bool(settings.ports))
 
 

@@ -18,7 +18,7 @@ import pytest
 from agents._ray._own import OwnCluster
 from tests.support.ray_cluster import environment
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def run(cluster: OwnCluster, folder: Path, **variables: str) -> tuple[int, Any]:
         cluster.address,
     ]
     told = subprocess.run(
-        [*command, "--format", "json", "--timeout", "60"],
+        [*command, "--format", "json", "--timeout", "150"],
         env={**environment(), "HOME": str(folder / "nobody"), **variables},
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert told.stdout, (told.returncode, told.stderr)
     return told.returncode, json.loads(told.stdout)["findings"]
