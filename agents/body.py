@@ -190,9 +190,7 @@ class ObjectBody:
         self._running = result
         return self._goes_on(result, None, None)
 
-    def _goes_on(
-        self, running: types.GeneratorType[Any, Any, Any], value: Any, error: BaseException | None
-    ) -> Outcome:
+    def _goes_on(self, running: types.GeneratorType[Any, Any, Any], value: Any, error: BaseException | None) -> Outcome:
         try:
             effect = running.throw(error) if error is not None else running.send(value)
         except StopIteration as end:

@@ -633,7 +633,8 @@ class CellFailed(AgentsError):
         super().__init__(
             f"the agent's own process is of no use: {problem}",
             state="The agent was not let in." if state is None else state,
-            remedy="Launch it with process=False, at a place that can start processes, or try again." if remedy is None
+            remedy="Launch it with process=False, at a place that can start processes, or try again."
+            if remedy is None
             else remedy,
         )
         self.problem = problem

@@ -95,9 +95,7 @@ class Mailbox:
 
     def to_plain(self) -> dict[str, Any]:
         """As plain data, to travel."""
-        rows = [
-            [m.sender, m.number, m.value, m.question, m.answers] for m in (*self.waiting, *self.answers.values())
-        ]
+        rows = [[m.sender, m.number, m.value, m.question, m.answers] for m in (*self.waiting, *self.answers.values())]
         return {"waiting": rows, "following": dict(self.following)}
 
     @classmethod

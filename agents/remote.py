@@ -280,9 +280,7 @@ class RemoteWork:
         ServiceTaken, NotAFragment, UnknownPlace, MoveRefused, MoveFailed, WaitedTooLong
         """
         check_service_name(name)
-        terms = LaunchTerms(
-            process=process, fragment=name, replace=replace, start_at=start_at, start_when=start_when
-        )
+        terms = LaunchTerms(process=process, fragment=name, replace=replace, start_at=start_at, start_when=start_when)
         seconds = checked_seconds(timeout, "timeout")
         agent = self.client.launch(function, (), {}, at=place_name(place), owner=owner, terms=terms, timeout=seconds)
         told: dict[str, Any] = self.client.result(agent, timeout=seconds)

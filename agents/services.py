@@ -83,9 +83,7 @@ def _not_started(place: str, name: str, problem: str, remedy: str) -> AgentsErro
     return ServiceUnusable(place, name, problem, state="Nothing was started.", remedy=remedy)
 
 
-def packed_services(
-    given: Mapping[str, Mapping[str, Callable[..., Any]]], by: Identity
-) -> dict[str, dict[str, bytes]]:
+def packed_services(given: Mapping[str, Mapping[str, Callable[..., Any]]], by: Identity) -> dict[str, dict[str, bytes]]:
     """By place and name: the function in a bundle, as it travels to its place.
 
     Raises

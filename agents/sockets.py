@@ -30,7 +30,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-__all__ = ["SocketAddress", "Interrupted", "NoConnection", "SocketCaller", "SocketServer", "Traffic", "traffic"]
+__all__ = [
+    "SocketAddress",
+    "Interrupted",
+    "NoConnection",
+    "SocketCaller",
+    "SocketServer",
+    "Traffic",
+    "reached_within",
+    "traffic",
+]
 
 SocketAddress: TypeAlias = tuple[str, int]
 
@@ -243,6 +252,40 @@ def _listening(host: str, ports: Iterable[int]) -> socket.socket:
     raise problem or OSError("there is no port to listen at")
 
 
+def _dialled(address: SocketAddress, secret: bytes, timeout: float, greeting: float | None = None) -> socket.socket:
+    """A connection whose other end has proved to be of this platform.
+
+    Parameters
+    ----------
+    timeout, greeting
+        Seconds to reach it, and for each part of the challenge; the latter by default as the former.
+    """
+    try:
+        connection = socket.create_connection(address, timeout=timeout)
+    except OSError as error:
+        raise NoConnection(f"{address[0]}:{address[1]} is not reached ({error})") from None
+    try:
+        connection.settimeout(timeout if greeting is None else greeting)
+        _greet(_prepared(connection), secret)
+    except (OSError, EOFError) as error:
+        connection.close()
+        raise NoConnection(f"{address[0]}:{address[1]} did not greet ({error})") from None
+    return connection
+
+
+def reached_within(address: SocketAddress, secret: bytes, *, timeout: float) -> float:
+    """Try whether somebody of this platform answers at an address; how many seconds that took.
+
+    Raises
+    ------
+    NoConnection
+        With what is in the way.
+    """
+    began = time.monotonic()
+    _dialled(address, secret, timeout).close()
+    return time.monotonic() - began
+
+
 # -- calling ----------------------------------------------------------------------------------------------------------
 
 
@@ -269,7 +312,7 @@ class SocketCaller:
         NoConnection, Interrupted
         """
         deadline = time.monotonic() + timeout
-        connection = self._kept(address) or self._dialled(address, min(timeout, _DIALLING))
+        connection = self._kept(address) or _dialled(address, self._secret, min(timeout, _DIALLING), _GREETING)
         try:
             connection.settimeout(max(0.001, deadline - time.monotonic()))
             _send(connection, request, payload)
@@ -302,19 +345,6 @@ class SocketCaller:
             if time.monotonic() - since < _IDLE and not select.select([connection], [], [], 0)[0]:
                 return connection
             connection.close()
-
-    def _dialled(self, address: SocketAddress, timeout: float) -> socket.socket:
-        try:
-            connection = socket.create_connection(address, timeout=timeout)
-        except OSError as error:
-            raise NoConnection(f"{address[0]}:{address[1]} is not reached ({error})") from None
-        try:
-            connection.settimeout(_GREETING)
-            _greet(_prepared(connection), self._secret)
-        except (OSError, EOFError) as error:
-            connection.close()
-            raise NoConnection(f"{address[0]}:{address[1]} did not greet ({error})") from None
-        return connection
 
     def forget(self, address: SocketAddress) -> None:
         """Keep no connection there."""

@@ -85,11 +85,17 @@ class Trail(Sequence[Link]):
     problem: str = ""
     events: tuple[LogEvent, ...] = field(default=(), compare=False, repr=False)
 
-    def timeline(self) -> Picture:
-        """A picture of where it was and when, and of what each move took; it saves itself as SVG or HTML."""
+    def timeline(self, until: float | None = None) -> Picture:
+        """A picture of where it was and when, and of what each move took; it saves itself as SVG or HTML.
+
+        Parameters
+        ----------
+        until
+            Unix time to which an agent that lives is drawn; else to the last that its log tells.
+        """
         from agents.views.timeline import timeline
 
-        return timeline(self.name, self.events, note="" if self.verified else "NOT VERIFIED")
+        return timeline(self.name, self.events, note="" if self.verified else "NOT VERIFIED", until=until)
 
     def chain(self) -> Picture:
         """A picture of the chain of hops, with a mark for each link; it saves itself as SVG or HTML."""

@@ -10,6 +10,7 @@ Ray's own client waits 40 seconds for an address that nobody serves, and cannot 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -24,6 +25,10 @@ __all__ = ["Versions", "bounded", "probe", "split"]
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _SETTINGS: Final = 4
 _FRAME_HEADER: Final = 9
+_TOKEN: Final = (
+    "Set RAY_AUTH_MODE=token, and copy ~/.ray/auth_token from the head of the cluster; "
+    "or name a copy of it by RAY_AUTH_TOKEN_PATH."
+)
 _T = TypeVar("_T")
 
 
@@ -109,6 +114,8 @@ def probe(address: str, timeout: float) -> Versions:
         return bounded(lambda: _versions(address, timeout), max(0.1, deadline - time.monotonic()), "cluster's versions")
     except TimeoutError:
         problem = f"its control service did not answer within {timeout:g} s"
+        if os.environ.get("RAY_AUTH_MODE") == "token":
+            raise ClusterUnreachable(address, f"{problem}, as where the token is wrong", remedy=_TOKEN) from None
         raise ClusterUnreachable(address, problem) from None
 
 
@@ -134,12 +141,20 @@ def _speaks_http2(address: str, timeout: float) -> None:
 
 
 def _versions(address: str, timeout: float) -> Versions:
-    from ray._raylet import GcsClient
-    from ray.exceptions import RpcError
+    from ray._raylet import AuthenticationTokenLoader, GcsClient
+    from ray.exceptions import AuthenticationError, RpcError
 
+    # Ray would end the process.
+    if os.environ.get("RAY_AUTH_MODE") == "token" and not AuthenticationTokenLoader.instance().has_token(
+        ignore_auth_mode=True
+    ):
+        raise ClusterUnreachable(address, "RAY_AUTH_MODE is token, and there is no token here", remedy=_TOKEN)
     try:
         # The same entry that Ray compares when a node or driver joins.
         entry = GcsClient(address=address).internal_kv_get(b"CLUSTER_METADATA", namespace=b"cluster", timeout=timeout)
+    except AuthenticationError as error:
+        said = "it wants a token, and there is none here or another one"
+        raise ClusterUnreachable(address, said, remedy=_TOKEN) from error
     except RpcError as error:
         raise ClusterUnreachable(address, str(error)) from error
     if entry is None:

@@ -51,6 +51,8 @@ def environment(folder: str) -> dict[str, str]:
     given = {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
     # On SIGTERM Ray would wait for half a minute until a node's work is done elsewhere, and here is no elsewhere.
     given["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
+    # Nor is there for the agents of a place, where all processes of a machine are ended at once.
+    given["SOJOURN_GRACE"] = os.environ.get("SOJOURN_GRACE", "0")
     # Ray's workers give way to everything else by default; an agent that somebody waits for is no background job.
     given["RAY_worker_niceness"] = "0"
     # Nodes of one machine that listen to its own programs need no token; whoever asks for tokens gets them.
@@ -218,7 +220,11 @@ def _start(places: Sequence[str], answers: Any) -> _Nodes:
     import ray  # noqa: F401 - after the environment
     from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
 
-    ensure_token_if_auth_enabled(None, create_token_if_missing=True)
+    before = os.umask(0o077)  # whoever reads the token runs code on every node
+    try:
+        ensure_token_if_auth_enabled(None, create_token_if_missing=True)
+    finally:
+        os.umask(before)
     nodes = _Nodes()
     for place in places:
         _tell(answers, {"started": nodes.add(place, {})})

@@ -24,6 +24,7 @@ import ray
 
 from agents._ray.environment import declared_environment
 from agents._ray.folders import state_folder
+from agents._ray.leaving import heed_sigterm
 from agents._ray.steward import Steward
 from agents._ray.transport import Buffer, RayTransport, to_bytes
 from agents.checkpoints import SqliteCheckpoints
@@ -187,6 +188,10 @@ class PlaceActor:
         except BaseException:
             traceback.print_exc(file=sys.stderr)
             raise
+        if not heed_sigterm(self._place):
+            print(
+                f"sojourn: place {name} does not heed SIGTERM: it was not opened by its first thread", file=sys.stderr
+            )
 
     def _serve(self, request: PlaceRequest) -> PlaceReply:
         return self._place.serve(request)

@@ -281,7 +281,7 @@ def _join(address: str, whence: str, progress: Callable[[str], None], timeout: f
     if address == "auto":
         address = _found_by_ray()
     progress(f"connecting to Ray at {address}{whence}")
-    versions = probe(address, min(_PROBE, timeout))
+    versions = probe(address, min(max(_PROBE, timeout / 2), timeout))  # a busy machine is slow to answer
     _require_same(address, versions)
     _initialise(address, timeout)
     progress(f"connected to Ray at {address}: {time.monotonic() - begun:.1f} s")

@@ -13,13 +13,14 @@ __all__ = ["doctor"]
 
 def doctor(
     address: AddressOption = None,
-    timeout: TimeoutOption = 30.0,
+    timeout: TimeoutOption = 60.0,
     home: HomeOption = None,
     store: StoreOption = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Examine keys, trust, versions, places, clocks and disks. Each line is ok, a warning or a problem."""
-    from agents.cli.examination import Mark, at_home, at_platform
+    from agents.cli.examination import at_home, at_platform
+    from agents.cli.findings import Mark
     from agents.cli.reaching import Deadline
 
     folder = HomeFolder.of(home, store)

@@ -140,7 +140,7 @@ class FileThere(CommandError):
     def __init__(self, path: object) -> None:
         super().__init__(
             f"there is a file {path} already",
-            state="It is as it was, and the agent runs on.",
+            state="It is as it was, and nothing else was done.",
             remedy="Name another file, or overwrite this one with --force.",
         )
         self.path = str(path)

@@ -21,9 +21,7 @@ LONGEST_WAIT: Final = 60.0
 class Lookups:
     """Agents, replies and settings; see `Directory`."""
 
-    def __init__(
-        self, database: Database, now: Callable[[], float], keep_seconds: float, reply_seconds: float
-    ) -> None:
+    def __init__(self, database: Database, now: Callable[[], float], keep_seconds: float, reply_seconds: float) -> None:
         self._database = database
         self._now = now
         self._keep_seconds = keep_seconds

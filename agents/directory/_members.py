@@ -51,9 +51,7 @@ def _changed(db: sqlite3.Connection) -> None:
     db.execute("UPDATE counters SET value = value + 1 WHERE name = 'members'")
 
 
-def joins(
-    db: sqlite3.Connection, holder: Holder, key: bytes, about: str, joined: float, *, replace_key: bool
-) -> None:
+def joins(db: sqlite3.Connection, holder: Holder, key: bytes, about: str, joined: float, *, replace_key: bool) -> None:
     """Make it the place; asking for what is so changes nothing.
 
     Raises

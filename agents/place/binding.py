@@ -138,9 +138,7 @@ class Binding:
         resource = self.holdings.find(name)
         return resource, self.core.name, self.holdings.terms(resource)
 
-    def use(
-        self, agent: str, binding: str, method: str | None, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Any:
+    def use(self, agent: str, binding: str, method: str | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Call a method of what an agent is bound to; None: give the thing itself, or its content.
 
         Raises

@@ -66,6 +66,7 @@ class Controlling:
             return Failure(Busy(control.agent, _DONE[control.verb], control.seconds))
         with resident.lock:
             if control.force:
+                captured = captured or resident.cut is not None
                 self.forcing.wait_for(resident, control)
                 if captured and self.forcing.has_ended(resident, control):  # its capture was broken off, and so it
                     return Done(None)

@@ -85,6 +85,16 @@ class Forcing:
         resident.settled.notify_all()
         return Begun(effects, cell if resident.breaking is not None else None)
 
+    def ends_cut(self, resident: Resident) -> bool:
+        """End a resident, whose lock is not held, if its capture was broken off; whether that was so."""
+        with resident.lock:
+            if resident.cut is None or resident.cut is not resident.cell or resident.ended is not None:
+                return False
+            begun = self.begin(resident)
+        if begun is not None:
+            self.carry_out(resident, begun)
+        return True
+
     def see_through(self, resident: Resident, begun: Begun, control: Control) -> PlaceReply:
         """Tell the directory, and break off what computes; that it has ended is answered once the directory knows."""
         deadline = time.monotonic() + control.seconds

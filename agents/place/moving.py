@@ -18,6 +18,7 @@ from agents.handoff import events as on
 from agents.place.asking import Asking
 from agents.place.binding import Binding, BindingPlan
 from agents.place.core import PlaceCore
+from agents.place.outcomes import failure_of
 from agents.place.resident import Outbound, PendingControl, Resident
 from agents.protocol import (
     Done,
@@ -221,7 +222,8 @@ class Moving:
             waiting.settle(NotHere(visit.to))  # whoever wanted it asks the directory
         if ended is not None and visit.state is State.ENDED:
             name = luggage.name if luggage is not None else None
-            self.core.event(ended.kind, resident.agent, visit.epoch, name=name, stopped=ended.stopped)
+            why = failure_of(ended.outcome)
+            self.core.event(ended.kind, resident.agent, visit.epoch, name=name, stopped=ended.stopped, why=why)
         left = outbound is not None and visit.state is State.GONE and not outbound.denied
         if outbound is not None and not left and outbound.control is not None:
             outbound.control.settle(NotHere(visit.to))

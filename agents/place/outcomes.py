@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from agents.cell import Raised
 from agents.errors import AgentsError, AgentStopped, ResultNotPlain
 from agents.told import RemoteTrace, as_row, remade, unknown_error
 from mobility.plain import NotPlain, PlainInvalid, decode, encode
 
-__all__ = ["failed", "has_returned", "read_outcome", "returned", "stopped"]
+__all__ = ["failed", "failure_of", "has_returned", "read_outcome", "returned", "stopped"]
 
 #: What an error says of an agent that could have handled it; it is true no more of one that has ended with it.
 _WHILE_IT_RAN = ("still runs", "goes on at that line", "The agent goes on")
+
+#: Characters of an error in the log.
+_LINE: Final = 300
 
 
 def returned(agent: str, value: Any, places: list[str]) -> tuple[bytes, bool]:
@@ -41,6 +44,18 @@ def has_returned(data: bytes) -> bool:
         return bool(decode(data)["is"] == "returned")
     except PlainInvalid:  # too large or too deep for a decoder: reading it says so
         return False
+
+
+def failure_of(data: bytes) -> str | None:
+    """What an agent raised at its end, in a line for the log; None if it did not."""
+    try:
+        told = decode(data)
+    except PlainInvalid:
+        return None
+    if told["is"] != "raised":
+        return None
+    said = f"{told['kind']}: {told['text']}" if told["text"] else str(told["kind"])
+    return said if len(said) <= _LINE else f"{said[:_LINE]}..."
 
 
 def read_outcome(agent: str, data: bytes, package: str | None = None) -> Any:

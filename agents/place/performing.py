@@ -99,6 +99,8 @@ class Performing:
 
     def _turn(self, resident: Resident) -> bool:
         """One step, or one wish of somebody outside; whether it can go on at once."""
+        if resident.cut is not None and self.expiring.forcing.ends_cut(resident):
+            return True
         with resident.lock:
             ended, luggage = resident.ended, resident.luggage
             unperformed: tuple[Any] | None = resident.unperformed

@@ -387,6 +387,7 @@ class Place:
             "leased": self.core.leased,
             "draining": self.core.draining,
             "defects": self._defects,
+            **self.trust.about(),
             "traffic": {"sent": traffic.sent, "received": traffic.received},
         }
         return Description(self.name, about, tuple(r.describe() for r in here) if agents else ())

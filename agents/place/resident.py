@@ -154,6 +154,8 @@ class Resident:
         Whether a function runs for it beside the pool.
     capturing
         Whose state is just being captured or looked at, with the lock held: code of the agent's own can run then.
+    cut
+        The cell whose capture was broken off to end the agent: whoever has the lock next ends it, and steps it no more.
     breaking
         The cell of which a step or a function still runs, though the agent was ended by force.
     wakes
@@ -183,6 +185,7 @@ class Resident:
         "came",
         "cell",
         "controls",
+        "cut",
         "ended",
         "forgotten",
         "held_back",
@@ -226,6 +229,7 @@ class Resident:
         self.calling = False
         self.breaking: Cell | None = None
         self.capturing: Cell | None = None
+        self.cut: Cell | None = None
         self.steps = 0
         self.ties: dict[str, Tie] = {}
         self.used: set[str] = set()
@@ -245,6 +249,7 @@ class Resident:
         while not self.lock.acquire(timeout=max(0.05, min(_CAPTURE, deadline - time.monotonic()))):
             cell = self.capturing
             if cell is not None:
+                self.cut = cell  # first: whoever captures it goes on at once, and may have the lock before this thread
                 cell.break_off()
             if time.monotonic() >= deadline:
                 return False

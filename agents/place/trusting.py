@@ -7,13 +7,19 @@ unasked. What the place's own list says of a key comes first: one that is revoke
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from agents.transport import Transport
+from mobility.errors import MobilityError
 from mobility.trust import PublicIdentity, Role, TrustEntry, TrustList, TrustSource
 
 __all__ = ["MemberTrust"]
+
+#: Keys that a place names when it tells of itself.
+_MOST: Final = 256
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +71,20 @@ class MemberTrust:
                 self._merged = self._merge(own)
                 self._seen = seen
             return self._merged
+
+    def about(self) -> dict[str, Any]:
+        """What a place tells of it: ``owners``, the ids of keys whose agents it lets in now; or ``trust``, a slug."""
+        try:
+            listed = self.current().listed
+        except MobilityError as error:  # of its own list, which is damaged or older than it was
+            return {"trust": error.slug}
+        now = time.time()
+        owners = [
+            entry.key_id
+            for entry in listed
+            if Role.OWNER in entry.roles and entry.revoked_from is None and entry.not_before <= now <= entry.not_after
+        ]
+        return {"owners": owners[:_MOST]}
 
     def _merge(self, own: TrustList | None) -> TrustList:
         entries = {entry.key_id: entry for entry in own.listed} if own is not None else {}

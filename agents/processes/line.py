@@ -39,9 +39,7 @@ class Line:
         For what this side says, and for what it hears.
     """
 
-    def __init__(
-        self, connection: socket.socket, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]
-    ) -> None:
+    def __init__(self, connection: socket.socket, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> None:
         self._connection = connection
         self._dumps = dumps
         self._loads = loads

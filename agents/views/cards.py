@@ -24,17 +24,20 @@ from mobility.display.sheet import (
     rows_of_table,
     section,
     size_text,
+    unbroken,
     when_text,
 )
 from mobility.errors import MobilityError
 
 if TYPE_CHECKING:
+    from agents.draining import Drained
     from agents.handle import Handle
     from agents.platform import PlaceInfo
     from agents.trail import Trail
 
 __all__ = [
     "agent_table",
+    "drained_card",
     "handle_card",
     "log_card",
     "log_table",
@@ -53,7 +56,7 @@ _STATES: Final = {"ended": Sign.PLAIN, "frozen": Sign.PLAIN, "unreachable": Sign
 def look_card(look: Overview, kind: str = "platform", name: str = "") -> Element:
     """What was seen of a platform."""
     silent = [place.name for place in look.places if "problem" in place.about]
-    said = f"{len(look.places)} places, {len(look.agents)} agents"
+    said = f"{_counted(len(look.places), 'place')}, {_counted(len(look.agents), 'agent')}"
     mark = badge(Sign.BAD, f"{len(silent)} do not answer") if silent else badge(Sign.GOOD, "all places answer")
     problems = [paragraph(badge(Sign.BAD, problem)) for problem in look.problems]
     return card(
@@ -95,8 +98,45 @@ def place_card(place: PlaceInfo) -> Element:
     """A place, by what it has told; nobody is asked."""
     if not place.about:
         return card("place", place.name, paragraph(muted("platform.places(details=True) asks it for more.")))
-    rows = [(str(key), str(value)) for key, value in list(place.about.items())[:40] if key != "problem"]
+    rows = [(str(key), _fact(str(key), value)) for key, value in list(place.about.items())[:40] if key != "problem"]
     return card("place", place.name, fact_table(rows), mark=_place_mark(place.about))
+
+
+def _fact(key: str, value: Any) -> str:
+    """What a place has told, for people."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_fact('', each)}" for name, each in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        named = [str(each)[:16] if key == "owners" else str(each) for each in value]
+        return (":" if key == "socket" else ", ").join(named) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return size_text(value) if key == "memory" and isinstance(value, int) else str(value)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def drained_card(drained: Drained) -> Element:
+    """What became of the agents of a place that was emptied."""
+    rows = [
+        (
+            element("bdi", one.name),
+            badge(Sign.BAD, f"stays: {one.problem}")
+            if one.to is None
+            else badge(Sign.GOOD, one.to or "has left by itself"),
+            f"{one.ms:.1f} ms" if one.to else "-",
+            ", ".join(f"{place}: {why}" for place, why in one.refused.items()) or "-",
+        )
+        for one in drained.agents
+    ]
+    said = f"{len(drained.moved)} of {_counted(len(drained.agents), 'agent')} have left, in {drained.seconds:.1f} s"
+    mark = (
+        badge(Sign.BAD, f"{len(drained.stayed)} still there") if drained.stayed else badge(Sign.GOOD, "nobody is left")
+    )
+    table = rows_of_table(("agent", "is now at", "took", "refused by"), rows) if rows else None
+    return card("emptied place", drained.place, paragraph(muted(said)), table, mark=mark)
 
 
 def agent_table(agents: Sequence[AgentStatus]) -> Element:
@@ -108,7 +148,7 @@ def agent_table(agents: Sequence[AgentStatus]) -> Element:
             element("bdi", status.name),
             badge(_STATES.get(status.state, Sign.GOOD), _state(status)),
             status.place or "-",
-            when_text(status.born),
+            unbroken(when_text(status.born)),
             "-" if status.mail is None else str(status.mail),
             mono(status.agent),
         )

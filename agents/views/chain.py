@@ -17,7 +17,7 @@ _MOST: Final = 60
 _ROW: Final = 4
 _BOX: Final = 112.0
 _GAP: Final = 78.0
-_HEIGHT: Final = 74.0
+_HEIGHT: Final = 80.0
 
 
 def chain_picture(trail: Trail) -> Picture:
@@ -28,7 +28,7 @@ def chain_picture(trail: Trail) -> Picture:
         return Picture(f"Hop chain of {trail.name}", text, 760, 60, body)
     links = trail.links[-_MOST:]
     hidden = len(trail.links) - len(links)
-    head = f"{cut_text(trail.name, 50)}: {len(trail.links)} hops, each verified"
+    head = f"{cut_text(trail.name, 50)}: {len(trail.links)} hop{'' if len(trail.links) == 1 else 's'}, each verified"
     drawn = [svg_text(head, 8, 20, font_size=14, font_weight=600)]
     first = links[0].origin if links else "at its first place"
     under = f"born, {trail.owner}" if not hidden else f"after {hidden} hops"
@@ -44,7 +44,7 @@ def chain_picture(trail: Trail) -> Picture:
     width = 16 + _ROW * _BOX + _ROW * _GAP
     way = ", ".join(f"{link.origin} to {link.destination or 'a file'}, signed by {link.signed_by}" for link in links)
     return Picture(
-        f"Hop chain of {trail.name}", f"All verified: {way or 'no hops'}", width, 40 + rows * _HEIGHT, tuple(drawn)
+        f"Hop chain of {trail.name}", f"All verified: {way or 'no hops'}", width, 20 + rows * _HEIGHT, tuple(drawn)
     )
 
 
@@ -75,11 +75,11 @@ def _arrow(number: int, hop: int, told: list[str]) -> list[Element]:
     line = y + 22
     if number % _ROW == 0:
         before, above = _at(number - 1)
-        down = f"M {before + _BOX / 2:.0f} {above + 44:.0f} v 15 H {x + _BOX / 2:.0f} V {y - 3:.0f}"
+        down = f"M {before + _BOX / 2:.0f} {above + 44:.0f} v 20 H {x + _BOX / 2:.0f} V {y - 3:.0f}"
         path = element("path", d=down, fill="none", stroke=PALETTE[1], stroke_width=1.5)
         tip = f"{x + _BOX / 2 - 4:.0f},{y - 8:.0f} {x + _BOX / 2 + 4:.0f},{y - 8:.0f} {x + _BOX / 2:.0f},{y - 1:.0f}"
         label = svg_text(
-            " · ".join([f"#{hop}", *told]), (x + before + _BOX) / 2, above + 56, text_anchor="middle", font_size=10
+            " · ".join([f"#{hop}", *told]), (x + before + _BOX) / 2, above + 61, text_anchor="middle", font_size=10
         )
         return [path, element("polygon", points=tip, fill=PALETTE[1]), label]
     middle = (start + end) / 2

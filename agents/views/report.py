@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from agents.eventlog import LogEvent
+from agents.eventlog import EventKind, LogEvent
 from agents.status import AgentStatus
 from agents.trail import Trail
 from agents.views.cards import agent_table, log_table, place_table, trail_card
 from agents.views.looking import Overview, look_at
 from agents.views.places_map import places_map
+from agents.views.telling import event_text
 from mobility.display.elements import Element, element
 from mobility.display.sheet import Sign, badge, details, muted, page, paragraph, section, when_text
 from mobility.errors import MobilityError
@@ -35,6 +36,12 @@ class AgentReport:
     trail: Trail | None
     events: tuple[LogEvent, ...]
     problem: str = ""
+
+    @property
+    def failure(self) -> str:
+        """Of one that ended with an error: what that was."""
+        failed = [event for event in self.events if event.kind is EventKind.FAILED]
+        return event_text(failed[-1]) if failed else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +74,24 @@ class PlatformReport:
             section("Map", places_map(self.look).element()),
             section("Places", place_table(self.look.places)),
             section("Agents", agent_table(self.look.agents)),
-            *(_agent(one) for one in self.agents),
+            *(_agent(one, self.look.time) for one in self.agents),
         )
 
 
-def _agent(one: AgentReport) -> Element:
+def _agent(one: AgentReport, now: float) -> Element:
     parts: list[Element] = [element("h2", element("bdi", one.name), style="font-size:1.2em; margin:28px 0 4px 0")]
     if one.problem:
         parts.append(paragraph(badge(Sign.BAD, one.problem)))
+    if one.failure:
+        parts.append(paragraph(badge(Sign.BAD, one.failure)))
     if one.trail is not None:
-        parts += [trail_card(one.trail), one.trail.timeline().element()]
+        lasting = one.status is not None and one.status.place is not None
+        parts += [trail_card(one.trail), one.trail.timeline(until=now if lasting else None).element()]
     if one.events:
         names = {one.status.agent: one.name} if one.status is not None else {}
-        parts.append(details(f"Log: {len(one.events)} events", log_table(one.events, names)))
+        parts.append(
+            details(f"Log: {len(one.events)} event{'' if len(one.events) == 1 else 's'}", log_table(one.events, names))
+        )
     return element("section", *parts)
 
 

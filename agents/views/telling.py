@@ -38,6 +38,8 @@ def event_text(event: LogEvent) -> str:
             return f"frozen into a file{_size(data)}"
         case "ended":
             return "stopped" if data.get("stopped") else "ended"
+        case "failed" if data.get("why"):
+            return f"failed: {_brief(data['why'])}"
         case "place-joined":
             return "place joined"
         case "place-left":

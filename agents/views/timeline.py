@@ -105,7 +105,7 @@ def moves_of(events: Sequence[LogEvent]) -> list[Leg]:
     return moves
 
 
-def timeline(name: str, events: Sequence[LogEvent], *, note: str = "") -> Picture:
+def timeline(name: str, events: Sequence[LogEvent], *, note: str = "", until: float | None = None) -> Picture:
     """Draw it.
 
     Parameters
@@ -114,6 +114,8 @@ def timeline(name: str, events: Sequence[LogEvent], *, note: str = "") -> Pictur
         Of one agent, of the kinds `TOLD`.
     note
         What must be said beside the name, as that something was not verified.
+    until
+        Unix time to which the last stay goes on, if the log tells no end of it.
     """
     stays, moves = stays_of(events), moves_of(events)
     shown = moves if len(moves) <= _MOST_MOVES else [*moves[: _MOST_MOVES // 2], *moves[-_MOST_MOVES // 2 :]]
@@ -121,7 +123,7 @@ def timeline(name: str, events: Sequence[LogEvent], *, note: str = "") -> Pictur
     if not stays:
         body.append(svg_text("The log tells of no place where it was.", 8, 46, fill=GREY))
         return Picture(f"Timeline of {name}", "nothing is known", _WIDTH, 60, tuple(body))
-    drawn, top = _lanes(stays, events, 40.0)
+    drawn, top = _lanes(stays, events, 40.0, until)
     body += drawn
     if shown:
         left_out = len(moves) - len(shown)
@@ -132,11 +134,15 @@ def timeline(name: str, events: Sequence[LogEvent], *, note: str = "") -> Pictur
     return Picture(f"Timeline of {name}", f"It was on {way}. Moves: {took or 'none'}.", _WIDTH, top + 12, tuple(body))
 
 
-def _lanes(stays: Sequence[Stay], events: Sequence[LogEvent], top: float) -> tuple[list[Element], float]:
+def _lanes(
+    stays: Sequence[Stay], events: Sequence[LogEvent], top: float, until: float | None
+) -> tuple[list[Element], float]:
     places = list(dict.fromkeys(stay.place for stay in stays))[:_MOST_LANES]
     lanes = {place: top + 26 * number for number, place in enumerate(places)}
     first = min(stay.start for stay in stays)
     last = max([stay.end or stay.start for stay in stays] + [event.time for event in events if event.kind in TOLD])
+    if until is not None and stays[-1].end is None:
+        last = max(last, until)
     span = max(last - first, 1e-3)
 
     def x(moment: float) -> float:

@@ -284,8 +284,6 @@ def _show_lines_of_shipped_code() -> None:
         sys.excepthook = _print_exception
 
 
-def _print_exception(
-    kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
-) -> None:
+def _print_exception(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
     show: Callable[..., None] = traceback.print_exception
     show(kind, error, trace)

@@ -38,8 +38,6 @@ class ShippedModule:
     late: bool = False
 
 
-
-
 class _Source:
     """Any text; `load_strict` has bounded it and refused lone surrogates."""
 

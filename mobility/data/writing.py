@@ -73,9 +73,7 @@ class UnitPickler(Pickler):
 
     # -- whose code
 
-    def _note(
-        self, module: str | None, qualname: str, filename: str = "", line: int = 0, digest: bytes = b""
-    ) -> None:
+    def _note(self, module: str | None, qualname: str, filename: str = "", line: int = 0, digest: bytes = b"") -> None:
         if not isinstance(module, str):
             return
         origin = origin_of(module)

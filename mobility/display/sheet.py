@@ -38,6 +38,7 @@ __all__ = [
     "safe_html",
     "section",
     "time_text",
+    "unbroken",
     "when_text",
     "size_text",
 ]
@@ -133,6 +134,11 @@ def mono(text: object) -> Element:
     return element("code", text, style=f"font-family:{_MONO}; font-size:0.94em; background:none; padding:0")
 
 
+def unbroken(text: object) -> Element:
+    """What stays on one line, as a time does."""
+    return element("span", text, style="white-space:nowrap")
+
+
 def paragraph(*children: Piece) -> Element:
     """A sentence or two."""
     return element("p", *children, style="margin:6px 0")
@@ -151,7 +157,8 @@ def fact_table(rows: Iterable[tuple[str, Piece]]) -> Element:
 def rows_of_table(columns: Sequence[str], rows: Iterable[Sequence[Piece]], *, most: int = 200) -> Element:
     """A table with a head. Of more than `most` rows the last ones are left out, and counted."""
     listed = list(rows)
-    head_style = f"{_CELL}; font-weight:600; opacity:0.72; border-bottom:1px solid {_LINE}"
+    # A heading is one word or two, which a long neighbour must not break in the middle.
+    head_style = f"{_CELL}; white-space:nowrap; font-weight:600; opacity:0.72; border-bottom:1px solid {_LINE}"
     head = element("tr", *(element("th", name, style=head_style, scope="col") for name in columns), style=_ROW)
     body = [element("tr", *(element("td", cell, style=_CELL) for cell in row), style=_ROW) for row in listed[:most]]
     if len(listed) > most:

@@ -92,9 +92,7 @@ def _names(plan: Plan, label: int, values: dict[str, Any]) -> Iterator[tuple[str
             yield name, shown, line, value
 
 
-def explain(
-    generator: types.GeneratorType[Any, Any, Any], error: BaseException, dump: Dump = _dump
-) -> MobilityError:
+def explain(generator: types.GeneratorType[Any, Any, Any], error: BaseException, dump: Dump = _dump) -> MobilityError:
     """The error to raise instead of `error`: names variable, line, type and remedy.
 
     Parameters

@@ -38,9 +38,7 @@ def _is_own(function: types.FunctionType) -> bool:
     """Whether its source lies in a resumable function, or travels along, or it can be imported."""
     if writing.with_source and linecache.getlines(function.__code__.co_filename, function.__globals__):
         return True
-    return (
-        inner_of(function) is not None or plan_of(function.__code__) is not None or is_importable(function)
-    )
+    return inner_of(function) is not None or plan_of(function.__code__) is not None or is_importable(function)
 
 
 def _functions(value: Any) -> list[types.FunctionType]:
@@ -87,9 +85,7 @@ def reduce_class(kind: type) -> Any:
     return bear_class, made, (attributes, again), None, None, dress_class
 
 
-def bear_class(
-    meta: type, name: str, qualname: str, module: str, bases: tuple[type, ...], slots: Any
-) -> type:
+def bear_class(meta: type, name: str, qualname: str, module: str, bases: tuple[type, ...], slots: Any) -> type:
     """A class without its attributes."""
     namespace: dict[str, Any] = {"__qualname__": qualname, "__module__": module_here(module)}
     if slots is not None:

@@ -155,9 +155,7 @@ class AsLanded(ast.NodeTransformer):
 
     def _checks(self, targets: Sequence[ast.expr], at: ast.AST) -> list[ast.stmt]:
         names = [t.id for t in targets if isinstance(t, ast.Name) and t.id in self._unsure]
-        return [
-            build.place(ast.If(self._is_empty(name), [ast.Expr(self._complaint(name))], []), at) for name in names
-        ]
+        return [build.place(ast.If(self._is_empty(name), [ast.Expr(self._complaint(name))], []), at) for name in names]
 
     def _is_empty(self, name: str) -> ast.expr:
         # Comparing with an empty cell never looks at the content of a full one.

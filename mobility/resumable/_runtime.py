@@ -274,5 +274,3 @@ OBJECTS: dict[str, Any] = {
     "update": set.update,
     "visible": visible,
 }
-
-

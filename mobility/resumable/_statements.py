@@ -55,9 +55,7 @@ class StatementRules(ExpressionRules):
             return [Plain(target, build.assign(target, value, target))]
         if isinstance(target, ast.Attribute | ast.Subscript):
             spill = self.expression(target)
-            return self._finish(
-                Plain(target, build.assign(spill.value, value, target)), spill.before, spill.release
-            )
+            return self._finish(Plain(target, build.assign(spill.value, value, target)), spill.before, spill.release)
         assert isinstance(target, ast.Tuple | ast.List)
         names = [self.temporary() for _ in target.elts]
         parts: list[ast.expr] = []
@@ -130,9 +128,7 @@ class StatementRules(ExpressionRules):
         if isinstance(target, ast.Tuple | ast.List):
             return [step for element in target.elts for step in self._delete(element)]
         spill = self.expression(target)
-        return self._finish(
-            Plain(target, build.place(ast.Delete([spill.value]), target)), spill.before, spill.release
-        )
+        return self._finish(Plain(target, build.place(ast.Delete([spill.value]), target)), spill.before, spill.release)
 
     def stmt_Return(self, node: ast.Return) -> list[Node]:
         """The value, then the return."""

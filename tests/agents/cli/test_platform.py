@@ -339,6 +339,9 @@ def test_the_doctor_finds_it_well(up: Up) -> None:
     assert told["problems"] == 0
     seen = {finding["what"] for finding in told["findings"]}
     assert {"versions", "owner key", "trust", "cluster", "directory", "place", "clock", "disk", "RAY_AUTH_MODE"} <= seen
+    assert {"ports", "trust there", "shared memory"} <= seen
+    said = {finding["what"]: finding["said"] for finding in told["findings"]}
+    assert "all 9 ways" in said["ports"] and "is trusted at all 3 places" in said["trust there"]
     assert all(finding["remedy"] for finding in told["findings"] if finding["mark"] != "ok")
 
 

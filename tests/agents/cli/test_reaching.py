@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from agents.cli.examination import Mark, at_home
+from agents.cli.examination import at_home
+from agents.cli.findings import Mark
 from agents.cli.home import HomeFolder
 from agents.cli.platform_errors import NoPlatform, UpUnderWay
 from agents.cli.reaching import target_of

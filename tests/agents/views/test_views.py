@@ -11,8 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from agents import agent, hop, receive
+from agents.draining import Drained
 from agents.eventlist import EventList
 from agents.eventlog import EventKind, LogEvent
+from agents.platform import PlaceInfo
 from agents.testing.local import LocalPlatform
 from agents.views.chain import chain_picture
 from agents.views.looking import all_within
@@ -54,7 +56,7 @@ def test_each_thing_shows_itself(seen):
     platform, handle = seen
     told = parsed(handle._repr_html_())
     assert "wanderer" in told and "yield receive()" in told and "held" in told and "waiting" in told
-    assert "2 places, 1 agents" in parsed(platform._repr_html_()) and "oslo" in parsed(platform.map().svg())
+    assert "2 places, 1 agent," in parsed(platform._repr_html_()) and "oslo" in parsed(platform.map().svg())
     trail = handle.trail()
     assert "every link verified" in parsed(trail._repr_html_())
     assert "freeze" in parsed(trail.timeline().svg()) and "2 hops" in parsed(trail.chain().svg())
@@ -148,3 +150,36 @@ def test_an_interruption_leaves_the_last_state_and_goes_on(capsys):
     with pytest.raises(KeyboardInterrupt):
         show_journey(events(), "walker")
     assert "walker  oslo" in capsys.readouterr().err
+
+
+def test_what_became_of_an_emptied_place():
+    """Of each agent where it is now, or why it stays; whatever it is called."""
+    cases = [
+        {"agent": "a", "name": "<b>gone</b>", "to": "lima", "ms": 2.0},
+        {
+            "agent": "b",
+            "name": "kept",
+            "to": None,
+            "why": "busy",
+            "problem": "it computes",
+            "refused": {"lima": "full"},
+        },
+    ]
+    told = parsed(Drained.of("oslo", cases, 0.5)._repr_html_())
+    assert all(text in told for text in ("<b>gone</b>", "1 of 2 agents have left", "stays: it computes", "lima: full"))
+    assert "nobody is left" in parsed(Drained.of("oslo", cases[:1], 0.5)._repr_html_())
+    assert "0 of 0 agents" in parsed(Drained.of("oslo", (), 0.0)._repr_html_())
+
+
+def test_a_place_tells_for_people():
+    about = {
+        "memory": 25_000_000_000,
+        "resources": [],
+        "leased": True,
+        "owners": ["ab" * 32],
+        "socket": ["10.0.0.1", 7],
+    }
+    told = parsed(PlaceInfo("oslo", {**about, "traffic": {"sent": 1}})._repr_html_())
+    for text in ("25.0 GB", "none", "yes", "sent: 1", "10.0.0.1:7"):
+        assert text in told
+    assert "ab" * 8 in told and "ab" * 9 not in told

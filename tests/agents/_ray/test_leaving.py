@@ -1,0 +1,151 @@
+"""SIGTERM to a place: its agents go on elsewhere within the grace period, or stay on disk; none is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agents import Platform, agent, connect, receive
+from agents._ray.cluster import Reached, reach
+from agents._ray.leaving import GRACE, grace, heed_sigterm, leave
+from agents.testing.local import LocalPlatform
+from tests.agents._ray import travellers
+from tests.support.ray_cluster import environment, eventually
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@agent
+def adds(here, start):
+    total = start
+    while (letter := (yield receive())).value is not None:
+        total += letter.value
+    return here.name, total
+
+
+# -- a place, without Ray
+
+
+def test_agents_go_elsewhere_and_the_place_is_open_when_it_comes_back() -> None:
+    with LocalPlatform(["baku", "oslo"]) as platform:
+        handles = [platform.launch(adds, number, at="baku") for number in range(5)]
+        assert eventually(lambda: all(handle.status().state == "waiting" for handle in handles))
+        began = time.monotonic()
+        leave(platform.running["baku"], 20)
+        assert time.monotonic() - began < 20
+        assert {handle.place() for handle in handles} == {"oslo"}
+        platform.kill("baku")
+        platform.start("baku")
+        assert not platform.running["baku"].core.draining
+        handles[0].move("baku", timeout=20)
+        for number, handle in enumerate(handles):
+            handle.send(10)
+            handle.send(None)
+            assert handle.result(timeout=20) == ("baku" if number == 0 else "oslo", number + 10)
+
+
+@pytest.mark.parametrize(("places", "seconds"), [(["baku"], 20), (["baku", "oslo"], 0)], ids=["alone", "no grace"])
+def test_agents_stay_on_disk_where_they_cannot_go(places: list[str], seconds: float) -> None:
+    """At once; they are there again when the place is."""
+    with LocalPlatform(places) as platform:
+        handle = platform.launch(adds, 1, at="baku")
+        assert eventually(lambda: handle.status().state == "waiting")
+        began = time.monotonic()
+        leave(platform.running["baku"], seconds)
+        assert time.monotonic() - began < 8
+        platform.kill("baku")
+        platform.start("baku")
+        handle.send(10)
+        handle.send(None)
+        assert handle.result(timeout=20) == ("baku", 11)
+
+
+def test_the_grace_period(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv(GRACE, raising=False)
+    usual = grace()
+    for text, seconds in (("3.5", 3.5), ("0", 0.0), ("-1", 0.0), ("soon", usual)):
+        monkeypatch.setenv(GRACE, text)
+        assert grace() == seconds
+    assert "is no number of seconds" in capsys.readouterr().err
+
+
+# -- real processes
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Reached]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(GRACE, "20")
+        reached = reach("local", places=("baku", "oslo"))
+    with reached:
+        yield reached
+
+
+@pytest.fixture(scope="module")
+def platform(cluster: Reached, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    home: Path = tmp_path_factory.mktemp("home")
+    with connect(home=home, lease_seconds=3.0, progress=lambda line: None, timeout=120) as made:
+        yield made
+
+
+def test_sigterm_of_a_places_process(platform: Platform) -> None:
+    """In the middle of their loops they go on elsewhere; Ray starts the place again, and it lets agents in."""
+    handles = [platform.launch(travellers.ticks, 900, at="oslo") for _ in range(4)]
+    asked = platform.launch(travellers.answers, at="oslo")
+    pid = platform.client.describe_place("oslo").about["pid"]
+    os.kill(pid, signal.SIGTERM)
+    assert eventually(lambda: all(handle.place() in ("baku", None) for handle in [*handles, asked]), 40)
+    for handle in handles:
+        ticks, places = handle.result(timeout=120)
+        assert ticks == 900 and places == ["oslo", "baku"] and handle.trail().verified
+
+    def again() -> bool:
+        told = {place.name: place.about for place in platform.places(details=True)}
+        return told.get("oslo", {}).get("pid", pid) != pid
+
+    assert eventually(again, 60)
+    assert asked.move("oslo", timeout=60)["to"] == "oslo" and asked.ask(21, timeout=60)[0] == 42
+    asked.send("end")
+    asked.result(timeout=60)
+
+
+def test_sigterm_of_a_node_as_in_a_container(platform: Platform, cluster: Reached) -> None:
+    """``ray start --block`` tells Ray that its node goes, and waits: the place is emptied meanwhile."""
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--block", f"--address={cluster.address}"]
+    told = environment(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="20", RAY_TMPDIR=os.environ.get("RAY_TMPDIR", "/tmp"))
+    node = subprocess.Popen(
+        [*command, "--labels=place=quito", "--num-cpus=1", "--object-store-memory=100000000"],
+        env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert eventually(lambda: "quito" in {place.name for place in platform.places()}, 120)
+        handle = platform.launch(travellers.answers, at="quito")
+        assert handle.ask(1, timeout=60)[0] == 2
+        node.terminate()
+        assert eventually(lambda: handle.place() in ("baku", "oslo"), 40)
+        node.wait(60)
+        assert handle.ask(21, timeout=60)[0] == 42
+        handle.send("end")
+        handle.result(timeout=60)
+    finally:
+        if node.poll() is None:
+            os.killpg(node.pid, signal.SIGKILL)
+            node.wait()
+
+
+def test_only_the_first_thread_can_have_signals_heeded() -> None:
+    import threading
+
+    answers: list[bool] = []
+    with LocalPlatform(["baku"]) as platform:
+        thread = threading.Thread(target=lambda: answers.append(heed_sigterm(platform.running["baku"])))
+        thread.start()
+        thread.join()
+    assert answers == [False]
