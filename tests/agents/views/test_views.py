@@ -119,6 +119,7 @@ class Kernel:
     """As much of a notebook as is asked for."""
 
     kernel = True
+    execution_count = 1
 
 
 def test_watching_in_a_notebook_replaces_one_output(seen, monkeypatch):
@@ -128,16 +129,20 @@ def test_watching_in_a_notebook_replaces_one_output(seen, monkeypatch):
         def update(self, picture):
             shown[0] = picture
 
-    def display(picture, display_id):
-        assert display_id is True
+    def display(picture, display_id=False):
         shown.append(picture)
-        return Output()
+        return Output() if display_id else None
 
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=Kernel))
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
     journey = seen[1].watch(seconds=1)
     assert len(shown) == 1 and journey.places == ["oslo", "lima", "oslo"]
     assert "lima" in parsed(shown[0].svg()) and "under way" in parsed(shown[0].svg())
+    journey._ipython_display_()  # as the value of the cell that has watched: that has the picture already
+    assert len(shown) == 1
+    monkeypatch.setattr(Kernel, "execution_count", 2)
+    journey._ipython_display_()
+    assert len(shown) == 2 and "lima" in parsed(shown[1].svg())
 
 
 def test_an_interruption_leaves_the_last_state_and_goes_on(capsys):
