@@ -46,7 +46,8 @@ def test_a_notebook_gets_no_advice_about_widgets_that_nobody_shows(first: str, a
     """Ray gives it as it is imported, to whoever imports it alone."""
     program = f"""
         import sys, types
-        shell = type("ZMQInteractiveShell", (), {{}})()
+        events = types.SimpleNamespace(register=lambda event, call: None)
+        shell = type("ZMQInteractiveShell", (), {{"events": events}})()
         sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
         sys.modules["ipywidgets"] = None
         import {first}
