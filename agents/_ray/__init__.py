@@ -3,12 +3,8 @@
 Nobody outside imports this package when a program starts: importing Ray takes a third of a second.
 """
 
-import logging
+from agents._ray._quiet import hush_advice
 
 __all__: list[str] = []
 
-# In a notebook Ray's import advises to install ipywidgets, for a picture of its own connection that nobody here shows.
-# Whoever has set a level keeps it, and what Ray warns of is told as before.
-_advising = logging.getLogger("ray.widgets.util")
-if _advising.level == logging.NOTSET:
-    _advising.setLevel(logging.WARNING)
+hush_advice()  # before any module here imports Ray
