@@ -55,9 +55,9 @@ surveyor = platform.launch(survey, ["oslo", "lima", "baku"], at="baku", name="su
 surveyor.watch()
 
 # %% [markdown]
-# `watch` draws the picture anew at each move, until the agent has ended. Above: where it was, and when. Below: what each
-# move took, in four phases. It is *frozen* (its state is captured, and signed), *shipped*, *verified* by the place that
-# receives it, and *thawed* there.
+# `watch` draws the picture anew at each move, until the agent has ended. Above: where it was, and when. Below: what
+# each move took, in four phases. It is *frozen* (its state is captured, and signed), *shipped*, *verified* by the
+# place that receives it, and *thawed* there.
 
 # %%
 means = surveyor.result(timeout=60)
@@ -76,8 +76,8 @@ trail
 # %% [markdown]
 # ## Suspended at a line
 #
-# Between two steps an agent is suspended at one of its `yield` lines. That one below waits for a message, inside a loop.
-# It has no thread meanwhile: it *is* its line and its variables. The handle shows both.
+# Between two steps an agent is suspended at one of its `yield` lines. That one below waits for a message, inside a
+# loop. It has no thread meanwhile: it *is* its line and its variables. The handle shows both.
 
 
 # %%
@@ -97,9 +97,9 @@ print([counter.ask("one more") for _ in range(3)])
 counter
 
 # %% [markdown]
-# Now somebody else moves it; the agent has not asked for that, and its code says nothing of it. (To move by itself, as
-# `survey` does, is *proactive* migration; this is *reactive*.) It is on lima afterwards, at the same line, with the same
-# count.
+# Now somebody else moves it; the agent has not asked for that, and its code says nothing of it. (To move by itself,
+# as `survey` does, is *proactive* migration; this is *reactive*.) It is on lima afterwards, at the same line, with
+# the same count.
 
 # %%
 before = counter.state()
@@ -114,9 +114,9 @@ platform.map()
 # %% [markdown]
 # ## Weak and strong, side by side
 #
-# The same function again, twice: once as it is, and once launched with `mobility="weak"`. Then only code and arguments
-# move, so that it begins at its entry wherever it comes to. And a third time as a **class agent**, the usual form of weak
-# mobility: its attributes travel, and `arrive` is called anew at each place.
+# The same function again, twice: once as it is, and once launched with `mobility="weak"`. Then only code and
+# arguments move, so that it begins at its entry wherever it comes to. And a third time as a **class agent**, the
+# usual form of weak mobility: its attributes travel, and `arrive` is called anew at each place.
 
 
 # %%
@@ -159,9 +159,9 @@ assert [result["counted"] for result in results.values()] == [4, 1, 4]
 #
 # - **Strong**: 4. It did nothing in order to remember; `began` and `counted` are ordinary variables.
 # - **Weak function**: 1. It began anew on oslo, and says so.
-# - **Weak class**: 4. It remembers what its author has put into attributes, `began` among them. Where it was in `arrive` is
-#   lost, which does no harm here, as one round of the loop is like another. Otherwise its author would have to keep, in
-#   an attribute, how far it has come.
+# - **Weak class**: 4. It remembers what its author has put into attributes, `began` among them. Where it was in
+#   `arrive` is lost, which does no harm here, as one round of the loop is like another. Otherwise its author would
+#   have to keep, in an attribute, how far it has come.
 #
 # Here is the same in a task with an order: the largest rise from one place to the next.
 
@@ -204,14 +204,14 @@ assert strong == weak == ("lima", 15.75)
 strong
 
 # %% [markdown]
-# Both find it. In the function the loop is a loop. In the class it was turned inside out: `left` does what the loop did,
-# and `last is not None` what the line did.
+# Both find it. In the function the loop is a loop. In the class it was turned inside out: `left` does what the loop
+# did, and `last is not None` what the line did.
 
 # %% [markdown]
 # ## The process of its place is killed
 #
-# An agent is on the disk of its place before it runs there. `counter` is still on lima, and has counted to 4. We end the
-# process of lima by `kill -9`, so that nothing of it can react, and ask again.
+# An agent is on the disk of its place before it runs there. `counter` is still on lima, and has counted to 4. We end
+# the process of lima by `kill -9`, so that nothing of it can react, and ask again.
 
 # %%
 lima = {place.name: place.about["pid"] for place in platform.places(details=True)}["lima"]
@@ -224,9 +224,9 @@ assert again != lima
 print(f"counted to 5 after {time.monotonic() - began:.1f} s; lima was process {lima}, and is {again}")
 
 # %% [markdown]
-# Ray has started a new process for lima, the place has read its agents from disk, and the question has waited for that.
-# What an agent does after its last checkpoint is done again in such a case; the messages that it has had are given to it
-# again, each once. Its log has both: that it was restored, and from where it came.
+# Ray has started a new process for lima, the place has read its agents from disk, and the question has waited for
+# that. What an agent does after its last checkpoint is done again in such a case; the messages that it has had are
+# given to it again, each once. Its log has both: that it was restored, and from where it came.
 
 # %%
 counter.send("end")
@@ -244,10 +244,10 @@ platform.close()
 #
 # - A function defined in a cell went to three nodes and came back with its result, suspended at a line in between.
 # - Its trail: who sent it, where to, with a verified signature for each hop.
-# - Strong mobility keeps the line and the variables; weak mobility begins anew, and remembers what its author has put into
-#   attributes.
+# - Strong mobility keeps the line and the variables; weak mobility begins anew, and remembers what its author has put
+#   into attributes.
 # - An agent was moved from outside, and survived the death of the process in which it was.
 #
-# Next: [2. Execution state](02_execution_state.ipynb): freezing an agent, looking into it, and thawing it in another version
-# of Python. All forms of mobility, with lines that run, are in the guide *Code mobility, concept by concept*
+# Next: [2. Execution state](02_execution_state.ipynb): freezing an agent, looking into it, and thawing it in another
+# version of Python. All forms of mobility, with lines that run, are in the guide *Code mobility, concept by concept*
 # (`docs/guide-mobility.md`).
