@@ -53,6 +53,7 @@ assert [next(twin) for _ in range(3)] == [next(generator) for _ in range(3)] == 
 # %%
 import json
 import math
+import os
 import shutil
 import socket
 import subprocess
@@ -133,8 +134,7 @@ verified
 # and the keys to trust.
 
 # %%
-program = folder / "thaw_there.py"
-program.write_text('''\
+THERE = """
 import json, sys
 from agents.testing.local import LocalPlatform
 from mobility import TrustStore
@@ -145,11 +145,9 @@ with LocalPlatform(["kyiv"], trusts={"kyiv": TrustStore(keys)}) as platform:
     means = [agent.ask("next") for _ in range(3)]
     told = {"python": sys.version.split()[0], "means": means, "result": agent.result(timeout=60)}
     print(json.dumps(told))
-''')
+"""
 
 # %%
-import os
-
 from mobility.testing.companions import companions
 
 others = companions()
@@ -159,6 +157,8 @@ else:
     python = sys.executable
     print("No other version of Python was prepared on this machine: the agent goes on in the same one, elsewhere.")
 
+program = folder / "thaw_there.py"
+program.write_text(THERE)
 environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 arguments = [python, program, folder / "measuring.sojourn", folder / "keys"]
 there = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
