@@ -92,8 +92,15 @@ def count(here):
         yield reply(message, counted)
 
 
+def wait_for_it_to_wait(handle):
+    deadline = time.monotonic() + 60
+    while handle.status().state != "waiting" and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 counter = platform.launch(count, at="baku", name="counter")
 print([counter.ask("one more") for _ in range(3)])
+wait_for_it_to_wait(counter)  # it may still be at its other yield
 counter
 
 # %% [markdown]
@@ -232,6 +239,10 @@ print(f"counted to 5 after {time.monotonic() - began:.1f} s; lima was process {l
 counter.send("end")
 print(counter.result(timeout=60))
 counter.logs()
+
+# %% [markdown]
+# The picture that `watch` draws can also be had afterwards. The seam is where the agent was read from disk; nobody was
+# there to log when the process before had died.
 
 # %%
 counter.trail().timeline()

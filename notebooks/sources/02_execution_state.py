@@ -84,9 +84,16 @@ def measure(here, readings):
     return [mean, math.sqrt(squares / number), pythons]
 
 
+def wait_for_it_to_wait(handle):
+    deadline = time.monotonic() + 60
+    while handle.status().state != "waiting" and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 readings = [20.5, 21.0, 20.8, 21.4, 21.2, 20.9, 20.1, 19.8]
 measuring = platform.launch(measure, readings, at="oslo", name="measuring")
 print([round(measuring.ask("next"), 3) for _ in range(5)])
+wait_for_it_to_wait(measuring)  # for the sixth message
 
 bundle = measuring.freeze(folder / "measuring.sojourn")
 measuring
@@ -106,10 +113,12 @@ bundle
 # %% [markdown]
 # What you see, from the top:
 #
-# - the line in the loop, and the variables: five steps are done. `number`, `mean` and `squares` are what a weakly
-#   mobile program would have had to keep by hand. How far `enumerate` has come is in the state, too;
-# - the **segments**: the code (the source of the function, and of what it uses), the data, the state. The line counts
-#   in that code, not in the cell;
+# - the line in the loop, and the variables. Five steps are done, and the sixth waits for its message. `number`, `mean`
+#   and `squares` are what a weakly mobile program would have had to keep by hand. How far `enumerate` has come is in
+#   the state, too;
+# - the **segments**, each with its digest: the *code*, which is the source of the function and of what it uses (the
+#   line counts in that, not in the cell); the *state*, which is the line and the variables with all that they hold; the
+#   *preview*, from which the table above was made; the *luggage*, which travels beside an agent, such as its mail;
 # - the **passport**: who has signed.
 #
 # All of it is marked as *claimed*, as nobody has verified it here. Whoever trusts the keys of the owner and of the
@@ -155,7 +164,7 @@ if others:
     python = others[-1].path
 else:
     python = sys.executable
-    print("No other version of Python was prepared on this machine: the agent goes on in the same one, elsewhere.")
+    print("No other version of Python was prepared here: it goes on in the same one, elsewhere.")
 
 program = folder / "thaw_there.py"
 program.write_text(THERE)
@@ -176,7 +185,8 @@ print(f"steps on Python {', '.join(pythons)}")
 expected = sum(readings) / len(readings)
 spread = math.sqrt(sum((reading - expected) ** 2 for reading in readings) / len(readings))
 assert len(told["means"]) == 3 and math.isclose(mean, expected) and math.isclose(deviation, spread)
-assert not others or pythons == ["{}.{}".format(*sys.version_info)] * 5 + ["{}.{}".format(*others[-1].version)] * 3
+if others:
+    assert pythons == ["{}.{}".format(*sys.version_info)] * 5 + ["{}.{}".format(*others[-1].version)] * 3
 f"mean {mean:.4f}, standard deviation {deviation:.4f}"
 
 # %% [markdown]
@@ -205,9 +215,7 @@ def calibrate(here, readings):
 
 
 one = platform.launch(calibrate, [20.5, 21.0, 20.8, 55.0, 21.2, 20.9], at="baku", name="one")
-deadline = time.monotonic() + 60
-while one.status().state != "waiting" and time.monotonic() < deadline:
-    time.sleep(0.05)
+wait_for_it_to_wait(one)
 other = one.clone("lima")
 platform.map()
 
