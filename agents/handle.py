@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from agents.client import Client
 from agents.connection import current_client
 from agents.effects import place_name
+from agents.errors import UnknownAgent
 from agents.eventlist import EventList
 from agents.eventlog import LogEvent
+from agents.handoff import Status as RowStatus
 from agents.protocol import Verb
 from agents.status import AgentStatus, status_of
-from agents.trail import Trail, trail_of
+from agents.trail import Trail, told_to_end, trail_of
 from agents.watching import Journey, show_journey
 from mobility.bundle import Bundle
 from mobility.bundle.errors import BundleFileError
@@ -111,8 +115,16 @@ class Handle:
         return trail_of(self.client, self.agent)
 
     def logs(self, last: int = 1000) -> EventList:
-        """What happened to it, in order."""
-        return EventList(self.client.events(agent=self.agent, last=last))
+        """What happened to it, in order; of one that runs nowhere any more, to its end."""
+        status = RowStatus.HELD
+        with suppress(UnknownAgent):  # the log may know longer of it than the directory
+            status = self.client.find(self.agent).row.status
+        deadline = time.monotonic() + _LATE
+        events = self.client.events(agent=self.agent, last=last)
+        while not told_to_end(events, status) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            events = self.client.events(agent=self.agent, last=last)
+        return EventList(events)
 
     def follow(self, seconds: float = _LONG) -> Iterator[LogEvent]:
         """What happens to it, as it happens, for so many seconds or until it has ended."""

@@ -27,12 +27,16 @@ from agents.terms import Accepts, LaunchTerms
 from mobility.bundle import Birth, Bundle
 from mobility.display.picture import Picture
 from mobility.environment import Needs, Verdict
-from mobility.trust import Identity
+from mobility.trust import Identity, PublicIdentity
 
 __all__ = ["Platform", "PlaceInfo"]
 
 #: Seconds for an answer beyond the time that was given for the work.
 _MOMENT: Final = 10.0
+
+
+def _place_of(member: Any) -> str:
+    return str(member.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +267,16 @@ class Platform(RemoteWork):
         return [
             PlaceInfo(name, self._about(name) if details else {}) for name in sorted(self.client.transport.places())
         ]
+
+    def keys(self, timeout: float = 10.0) -> dict[str, PublicIdentity]:
+        """The public key of each place, by name: for whoever is to verify elsewhere what it has signed.
+
+        Raises
+        ------
+        DirectoryUnreachable
+        """
+        members = self.client.transport.ask_directory("members", timeout=timeout)
+        return {str(one.place): PublicIdentity.from_bytes(one.key) for one in sorted(members, key=_place_of)}
 
     def _about(self, place: str) -> Mapping[str, Any]:
         try:

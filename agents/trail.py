@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from agents.client import CALL, Client
 from agents.eventlog import EventKind, LogEvent
+from agents.handoff import Status as RowStatus
 from agents.place.trusting import MemberTrust
 from mobility.display.picture import Picture
 from mobility.errors import MobilityError
 from mobility.trust import Passport, TrustList, VerifiedPassport
 from mobility.trust.errors import UntrustedSigner
 
-__all__ = ["Link", "Trail", "trail_of"]
+__all__ = ["Link", "Trail", "told_to_end", "trail_of"]
 
 #: Seconds for which the log may lag behind.
 _LATE: Final = 0.6
@@ -178,7 +179,8 @@ def trail_of(client: Client, agent: str) -> Trail:
         return Trail(entry.row.agent, name, "", 0, (), False, str(error))
     # Of what is before the branch with which it began, the log has only events of another agent.
     own = max((number for number, hop in enumerate(verified.hops, 1) if hop.child == verified.agent), default=0)
-    took, events = _logged(client, entry.row.agent, [(hop.origin, hop.destination) for hop in verified.hops[own:]])
+    way = [(hop.origin, hop.destination) for hop in verified.hops[own:]]
+    took, events = _logged(client, entry.row.agent, way, entry.row.status)
     links = tuple(
         Link(
             hop.epoch,
@@ -207,16 +209,26 @@ def _verified(client: Client, passport: Passport) -> VerifiedPassport:
     return passport.verify(trust, now=time.time(), audience=None)
 
 
+def told_to_end(events: Sequence[LogEvent], status: RowStatus) -> bool:
+    """Whether the log tells of the end of an agent that runs nowhere; places write to it a moment later."""
+    ends: dict[RowStatus, tuple[EventKind, ...]] = {
+        RowStatus.ENDED: (EventKind.ENDED, EventKind.FAILED),
+        RowStatus.FROZEN: (EventKind.FROZEN,),
+    }
+    return status not in ends or any(event.kind in ends[status] for event in events)
+
+
 def _logged(
-    client: Client, agent: str, hops: Sequence[tuple[str, str | None]]
+    client: Client, agent: str, hops: Sequence[tuple[str, str | None]], status: RowStatus
 ) -> tuple[list[dict[str, Any]], tuple[LogEvent, ...]]:
-    """What the log tells of the hops; places write to it a moment later than they act."""
+    """What the log tells of the hops, and of its end if it has; places write to it later than they act."""
     deadline = time.monotonic() + _LATE
     expected = sum(1 if destination is None else 2 for _, destination in hops)
     while True:
         events = client.events(agent=agent, kinds=_STAYS, limit=10_000)
         moves = [event for event in events if event.kind in _MOVES]
-        if len(moves) >= expected or time.monotonic() >= deadline:
+        told = len(moves) >= expected and told_to_end(events, status)
+        if told or time.monotonic() >= deadline:
             return _measured(moves, hops), tuple(events)
         time.sleep(0.05)
 

@@ -39,12 +39,15 @@ class Journey:
         What was told, to be drawn.
     end
         How it ended: ``"ended"``, ``"failed"``, ``"frozen"``; empty before.
+    shown_by
+        The number of the notebook's cell that has its picture already; None if no cell has.
     """
 
     name: str
     stays: dict[int, tuple[str, float]] = field(default_factory=dict)
     end: str = ""
     events: list[LogEvent] = field(default_factory=list, repr=False)
+    shown_by: int | None = field(default=None, repr=False, compare=False)
 
     def note(self, event: LogEvent) -> bool:
         """Take an event in; whether it changed anything."""
@@ -73,6 +76,11 @@ class Journey:
         from agents.views.timeline import timeline
 
         return timeline(self.name, self.events, note=self.end or "under way")
+
+    def _ipython_display_(self) -> None:
+        """As the value of the cell that watched it, nothing: that has the picture. Elsewhere, the picture."""
+        if self.shown_by is None or self.shown_by != _cell_number():
+            import_module("IPython.display").display(self.picture())
 
     def __str__(self) -> str:
         way = self.places
@@ -106,16 +114,27 @@ def show_journey(events: Iterable[LogEvent], name: str, file: TextIO | None = No
     finally:
         if show is not None:
             show(journey)
+            journey.shown_by = _cell_number()
         else:
             print(f"\r\x1b[2K{journey}" if live else str(journey), file=out, flush=True)
     return journey
 
 
-def _in_notebook(name: str) -> Callable[[Journey], None] | None:
-    """What shows a journey in one output of a notebook; None if this is none."""
+def _notebook() -> Any:
+    """The notebook's shell that runs this; None if there is none."""
     python = sys.modules.get("IPython")
     shell = python.get_ipython() if python is not None else None
-    if shell is None or not hasattr(shell, "kernel"):
+    return shell if hasattr(shell, "kernel") else None
+
+
+def _cell_number() -> int | None:
+    """Of the notebook's cell that runs; None if this is none."""
+    return getattr(_notebook(), "execution_count", None)
+
+
+def _in_notebook(name: str) -> Callable[[Journey], None] | None:
+    """What shows a journey in one output of a notebook; None if this is none."""
+    if _notebook() is None:
         return None
     display: Any = import_module("IPython.display").display
     handle = display(Journey(name).picture(), display_id=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,6 +60,18 @@ def test_it_runs_from_top_to_bottom_and_shows_what_it_did(name: str) -> None:
     kept = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     for was, now in zip(kept.cells, ran.cells, strict=True):
         assert kinds(was) == kinds(now), now.source
+
+
+def test_what_is_kept_was_thawed_in_another_version_of_python() -> None:
+    """Where there is no other one the notebook says so; what is kept is to show what it is about.
+
+    That a run here does use another one, where there is one, the notebook asserts itself.
+    """
+    kept = nbformat.read(FOLDER / "02_execution_state.ipynb", as_version=4)
+    printed = "".join(out.text for cell in kept.cells for out in cell.get("outputs", []) if out.get("name") == "stdout")
+    found = re.search(r"here Python (3\.\d+)\.\d+, there Python (3\.\d+)\.\d+", printed)
+    assert found is not None and found[1] != found[2]
+    assert f"steps on Python {', '.join([found[1]] * 5 + [found[2]] * 3)}" in printed
 
 
 def test_what_is_only_so_on_this_machine_is_not_kept() -> None:

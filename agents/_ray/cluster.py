@@ -48,6 +48,7 @@ from agents._ray._cluster_errors import (
 )
 from agents._ray._own import DetachedCluster, OwnCluster, start_detached
 from agents._ray._probe import Versions, bounded, probe, split
+from agents._ray._quiet import hush_errors
 
 __all__ = [
     "ClusterBusy",
@@ -155,6 +156,7 @@ class Reached:
 
             try:
                 bounded(ray.shutdown, timeout / 3, "ray.shutdown")
+                hush_errors(False)
             except TimeoutError:
                 late = ClusterCloseFailed(f"the connection to {self.address} could not be closed")
         if self._own is not None:
@@ -310,9 +312,11 @@ def _require_same(address: str, cluster: Versions) -> None:
 def _initialise(address: str, timeout: float) -> None:
     import ray
 
+    hush_errors(True)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (RuntimeError, ValueError, ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
+        hush_errors(False)
         problem = f"it answers, but Ray could not join it from this host: {error}"
         remedy = "Run this program on a host that has a node of the cluster."
         raise ClusterUnreachable(address, problem, remedy=remedy) from error

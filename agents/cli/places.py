@@ -55,11 +55,11 @@ def _key(written: dict[str, str], place: str) -> dict[str, Any]:
 
 
 def _write_keys(platform: Platform, folder: Path, deadline: Deadline) -> dict[str, str]:
-    members = platform.client.transport.ask_directory("members", timeout=deadline.left(10.0))
+    found = platform.keys(timeout=deadline.left(10.0))
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
-    for member in sorted(members, key=lambda member: str(member.place)):
-        file = folder / f"{member.place}.pub"
-        file.write_bytes(member.key)
-        written[str(member.place)] = str(file)
+    for place, key in found.items():
+        file = folder / f"{place}.pub"
+        file.write_bytes(key.to_bytes())
+        written[place] = str(file)
     return written

@@ -44,27 +44,26 @@ def places_map(look: Overview) -> Picture:
             elsewhere += 1
     most = max((min(len(held), _MOST_AGENTS + 1) for held in by_place.values()), default=0)
     height = 46.0 + 19 * max(1, most)
+    arrivals = Counter((str(event.data.get("source")), str(event.place)) for event in look.moves)
+    names = {place.name for place in places}
+    ways = [(way, count) for way, count in arrivals.most_common() if names.issuperset(way) and way[0] != way[1]]
+    top = 58 if ways else 12
     spots = {
-        place.name: (12 + (number % _COLUMNS) * (_BOX + _GAP), 58 + (number // _COLUMNS) * (height + _ROW_GAP))
+        place.name: (12 + (number % _COLUMNS) * (_BOX + _GAP), top + (number // _COLUMNS) * (height + _ROW_GAP))
         for number, place in enumerate(places)
     }
-    arrivals = Counter((str(event.data.get("source")), str(event.place)) for event in look.moves)
-    ways = [
-        (way, count)
-        for way, count in arrivals.most_common()
-        if way[0] in spots and way[1] in spots and way[0] != way[1]
-    ]
     body: list[Element] = []
     for (origin, destination), count in ways[:_MOST_ARROWS]:
         body += _way(spots[origin], spots[destination], height, f"{origin} to {destination}: {count}", count)
     for place in places:
         body += _place(place, by_place[place.name], *spots[place.name], height)
     rows = max(1, -(-len(places) // _COLUMNS))
-    total = 58 + rows * (height + _ROW_GAP) - _ROW_GAP + 34
+    total = top + rows * (height + _ROW_GAP) - _ROW_GAP + 34
     notes = [f"{len(look.places) - len(places)} places are not drawn"] if len(look.places) > len(places) else []
     notes += [f"{elsewhere} agents are elsewhere"] if elsewhere else []
     notes += [] if places else ["no places"]
-    body.append(svg_text(". ".join([*notes, "Arcs: arrivals in the log, latest 400"]), 12, total - 8, font_size=10))
+    notes += ["Arcs: arrivals in the log, latest 400"] if ways else []
+    body.append(svg_text(". ".join(notes), 12, total - 8, font_size=10))
     width = 24 + _COLUMNS * _BOX + (_COLUMNS - 1) * _GAP
     told = "; ".join(
         f"{place.name}{' (does not answer)' if 'problem' in place.about else ''}: "

@@ -34,6 +34,8 @@ def event_text(event: LogEvent) -> str:
             return f"arrived from {data.get('source') or 'outside'}{took}{_took(data)}"
         case "born":
             return f"born{_size(data)}{_took(data)}"
+        case "restored":
+            return f"read from the disk of its place{_size(data)}{_took(data)}"
         case "frozen":
             return f"frozen into a file{_size(data)}"
         case "ended":

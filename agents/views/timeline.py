@@ -29,6 +29,12 @@ TOLD: Final = (
 )
 _COMES: Final = (EventKind.BORN, EventKind.ARRIVED, EventKind.RESTORED)
 _ENDS: Final = (EventKind.ENDED, EventKind.FAILED, EventKind.FROZEN)
+_SIGNS: Final = {
+    EventKind.ENDED: "■ ended",
+    EventKind.FAILED: "✗ failed",
+    EventKind.FROZEN: "❄ frozen",
+    EventKind.MOVE_FAILED: "✗",
+}
 _PHASES: Final = ("freeze", "ship", "verify", "thaw")
 _COLOURS: Final = dict(zip(_PHASES, (PALETTE[0], PALETTE[7], PALETTE[2], PALETTE[1]), strict=True))
 _MOST_LANES: Final = 16
@@ -177,8 +183,11 @@ def _lanes(
         )
         before = stay
     for event in events:
-        if event.kind in (*_ENDS, EventKind.MOVE_FAILED) and event.place in lanes:
-            sign = {"ended": "■ ended", "failed": "✗ failed", "frozen": "❄ frozen"}.get(event.kind.value, "✗")
+        if event.kind is EventKind.RESTORED and event.place in lanes:  # above its bar, which has a seam there
+            seam = {"text_anchor": "middle", "font_size": 10}
+            body.append(svg_text("↻ restored", x(event.time), lanes[str(event.place)], **seam))
+        if event.kind in _SIGNS and event.place in lanes:
+            sign = _SIGNS[event.kind]
             body.append(svg_text(sign, x(event.time) + 5, lanes[str(event.place)] + 13, font_size=11))
     bottom = top + 26 * len(lanes)
     for part in range(5):

@@ -61,6 +61,8 @@ _CELL: Final = (
     "text-align:left; vertical-align:top; padding:3px 14px 3px 0; border:0; background:none; "
     "overflow-wrap:anywhere; white-space:normal"
 )
+#: One that is as wide as its longest word: beside a column that takes all it can get, `anywhere` would cut words.
+_WORDS: Final = _CELL.replace("anywhere", "break-word")
 
 
 class Sign(StrEnum):
@@ -155,12 +157,23 @@ def fact_table(rows: Iterable[tuple[str, Piece]]) -> Element:
 
 
 def rows_of_table(columns: Sequence[str], rows: Iterable[Sequence[Piece]], *, most: int = 200) -> Element:
-    """A table with a head. Of more than `most` rows the last ones are left out, and counted."""
+    """A table with a head; words are broken in the last column only.
+
+    Of more than `most` rows the last ones are left out, and counted.
+    """
     listed = list(rows)
     # A heading is one word or two, which a long neighbour must not break in the middle.
     head_style = f"{_CELL}; white-space:nowrap; font-weight:600; opacity:0.72; border-bottom:1px solid {_LINE}"
     head = element("tr", *(element("th", name, style=head_style, scope="col") for name in columns), style=_ROW)
-    body = [element("tr", *(element("td", cell, style=_CELL) for cell in row), style=_ROW) for row in listed[:most]]
+    last = len(columns) - 1
+    body = [
+        element(
+            "tr",
+            *(element("td", cell, style=_CELL if number == last else _WORDS) for number, cell in enumerate(row)),
+            style=_ROW,
+        )
+        for row in listed[:most]
+    ]
     if len(listed) > most:
         body.append(element("tr", element("td", muted(f"and {len(listed) - most} more"), colspan=len(columns))))
     return _table(element("thead", head), element("tbody", *body))

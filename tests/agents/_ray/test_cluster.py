@@ -38,6 +38,26 @@ from agents._ray.cluster import (
 from mobility.testing.companions import companions
 from tests.support.ray_cluster import PLACES, drive, environment, eventually, of_folder
 
+# -- in a notebook
+
+
+@pytest.mark.parametrize(("first", "advised"), [("ray", True), ("agents._ray.cluster", False)])
+def test_a_notebook_gets_no_advice_about_widgets_that_nobody_shows(first: str, advised: bool) -> None:
+    """Ray gives it as it is imported, to whoever imports it alone."""
+    program = f"""
+        import sys, types
+        events = types.SimpleNamespace(register=lambda event, call: None)
+        shell = type("ZMQInteractiveShell", (), {{"events": events}})()
+        sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
+        sys.modules["ipywidgets"] = None
+        import {first}
+        import ray
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ("ipywidgets" in done.stderr) is advised
+
+
 # -- names
 
 

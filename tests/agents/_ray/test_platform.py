@@ -161,7 +161,9 @@ def test_unknown_place(platform: Platform) -> None:
     assert (slug, where) == ("unknown-place", "oslo") and "still runs on oslo" in text
 
 
-def test_a_place_whose_process_is_killed_comes_back_with_its_agents(platform: Platform) -> None:
+def test_a_place_whose_process_is_killed_comes_back_with_its_agents(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ray starts it again; what it had is on disk. Messages that were acknowledged are not lost."""
     handle = platform.launch(travellers.answers, at="oslo")
     for number in range(5):
@@ -174,6 +176,7 @@ def test_a_place_whose_process_is_killed_comes_back_with_its_agents(platform: Pl
     handle.send("end")
     assert handle.result(timeout=60) == 110
     assert eventually(lambda: "restored" in [event.kind for event in handle.logs()], 10)
+    assert capsys.readouterr().out == "", "Ray told a program's reader of it, on standard output"
 
 
 def test_the_directory_is_killed_while_agents_move(platform: Platform) -> None:

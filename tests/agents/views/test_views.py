@@ -34,6 +34,13 @@ def wanders(here, words):
     return len(held)
 
 
+@agent
+def says(here, place=None):
+    if place is not None:
+        here = yield hop(place)
+    here.log("here")
+
+
 @pytest.fixture(scope="module")
 def seen():
     with LocalPlatform(["oslo", "lima"]) as platform:
@@ -87,6 +94,45 @@ def test_hostile_logs_and_names_are_drawn_as_text(text):
     parsed(timeline(text, events).svg())
 
 
+def test_what_was_restored_is_drawn_and_told():
+    events = [
+        LogEvent("1", 1.0, "oslo", "a", EventKind.BORN, 0),
+        LogEvent("2", 5.0, "oslo", "a", EventKind.RESTORED, 1, {"name": "walker", "bytes": 2712, "total_ms": 12.2}),
+        LogEvent("3", 6.0, "oslo", "a", EventKind.ENDED, 1),
+    ]
+    told = parsed(timeline("walker", events).svg())
+    assert "↻ restored" in told and "ended" in told
+    assert "read from the disk of its place, 2.7 kB, 12.2 ms in all" in parsed(EventList(events)._repr_html_())
+
+
+def test_of_an_agent_that_has_ended_the_log_is_read_to_its_end(seen, monkeypatch):
+    """Whoever has its result asks at once; its place tells of the end a moment later."""
+    platform, _ = seen
+    handle = platform.launch(says, at="oslo")
+    assert handle.result(timeout=30) is None
+    ask, asked = platform.client.events, []
+
+    def late(**wanted):
+        asked.append(wanted)
+        found = ask(**wanted)
+        return found if len(asked) > 3 else [event for event in found if event.kind is not EventKind.ENDED]
+
+    monkeypatch.setattr(platform.client, "events", late)
+    assert handle.logs()[-1].kind == "ended"
+    asked.clear()
+    assert "ended" in parsed(handle.trail().timeline().svg())
+
+
+def test_a_map_without_arrivals_has_no_room_for_arcs():
+    with LocalPlatform(["oslo", "lima"]) as platform:
+        before = platform.map()
+        handle = platform.launch(says, "lima", at="oslo")
+        handle.result(timeout=30)
+        assert len(handle.logs()) > 3  # to its end: then its arrival is in the log, too
+        after = platform.map()
+    assert before.height < after.height and "Arcs" not in parsed(before.svg()) and "Arcs" in parsed(after.svg())
+
+
 def test_a_trail_that_does_not_hold_is_drawn_as_such(seen):
     trail = replace(seen[1].trail(), verified=False, problem=HOSTILE[0])
     told = parsed(chain_picture(trail).svg()) + parsed(trail._repr_html_())
@@ -121,6 +167,7 @@ class Kernel:
     """As much of a notebook as is asked for."""
 
     kernel = True
+    execution_count = 1
 
 
 def test_watching_in_a_notebook_replaces_one_output(seen, monkeypatch):
@@ -130,16 +177,20 @@ def test_watching_in_a_notebook_replaces_one_output(seen, monkeypatch):
         def update(self, picture):
             shown[0] = picture
 
-    def display(picture, display_id):
-        assert display_id is True
+    def display(picture, display_id=False):
         shown.append(picture)
-        return Output()
+        return Output() if display_id else None
 
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=Kernel))
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
     journey = seen[1].watch(seconds=1)
     assert len(shown) == 1 and journey.places == ["oslo", "lima", "oslo"]
     assert "lima" in parsed(shown[0].svg()) and "under way" in parsed(shown[0].svg())
+    journey._ipython_display_()  # as the value of the cell that has watched: that has the picture already
+    assert len(shown) == 1
+    monkeypatch.setattr(Kernel, "execution_count", 2)
+    journey._ipython_display_()
+    assert len(shown) == 2 and "lima" in parsed(shown[1].svg())
 
 
 def test_an_interruption_leaves_the_last_state_and_goes_on(capsys):
