@@ -176,6 +176,12 @@ class Advice:
             rows.append(f"{paradigm.value:20}{time:>12}{moved:>12}{mark}")
         return "\n".join(rows)
 
+    def _repr_html_(self) -> str:
+        from agents.views.cards import advice_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("advice", "", lambda: advice_card(self))
+
 
 def advise(workload: Workload, costs: Costs, network: Network | None = None) -> Advice:
     """What each paradigm would cost.

@@ -27,6 +27,7 @@ from agents.protocol import Failure, Judged, Judges, TransferRefused
 from agents.transport import Transport
 from mobility.bundle import Bundle, Manifest, SegmentKind, UnitKind, is_let_in, needs_of, oldest_python_of
 from mobility.environment import EnvironmentRefused, Mobility, Needs, Verdict
+from mobility.errors import MobilityError
 
 __all__ = ["Verdicts", "Wanted", "may_start_anew", "refusal_by", "start_of", "wanted_of", "wanted_of_unit"]
 
@@ -105,10 +106,16 @@ def start_of(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
 
 
 def may_start_anew(bundle: Bundle) -> bool:
-    """Whether a bundle, as it claims, is of an agent that a place may start anew where its state does not fit."""
-    for view in bundle.claimed(SegmentKind.LUGGAGE):
-        luggage = Luggage.from_bytes(view)
-        return luggage.terms.accepts == "either" and luggage.start is not None
+    """Whether a bundle, as it claims, is of an agent that a place may start anew where its state does not fit.
+
+    So also one that cannot be read, as it was altered: the place, which verifies it, says what is wrong.
+    """
+    try:
+        for view in bundle.claimed(SegmentKind.LUGGAGE):
+            luggage = Luggage.from_bytes(view)
+            return luggage.terms.accepts == "either" and luggage.start is not None
+    except MobilityError:
+        return True
     return False
 
 

@@ -25,17 +25,20 @@ from mobility.display.sheet import (
     section,
     size_text,
     unbroken,
+    time_text,
     when_text,
 )
 from mobility.errors import MobilityError
 
 if TYPE_CHECKING:
     from agents.draining import Drained
+    from agents.advising import Advice
     from agents.handle import Handle
     from agents.platform import PlaceInfo
     from agents.trail import Trail
 
 __all__ = [
+    "advice_card",
     "agent_table",
     "drained_card",
     "handle_card",
@@ -254,3 +257,23 @@ def log_card(events: Sequence[LogEvent]) -> Element:
     names = {event.agent: str(event.data["name"]) for event in events if event.agent and event.data.get("name")}
     said = f"{len(events)} event{'' if len(events) == 1 else 's'}"
     return card("log", said, log_table(events, names) if events else paragraph(muted("nothing has happened")))
+
+
+# -- advice -----------------------------------------------------------------------------------------------------------
+
+
+def advice_card(advice: Advice) -> Element:
+    """What each paradigm would take for a task, the fastest first."""
+    task = advice.workload
+    rows = []
+    for way in sorted(advice.seconds, key=advice.seconds.__getitem__):
+        marks = [text for text, is_it in (("fastest", advice.best), ("leanest", advice.leanest)) if is_it is way]
+        mark = badge(Sign.GOOD, ", ".join(marks)) if marks else ""
+        rows.append((way.value, time_text(advice.seconds[way]), size_text(round(advice.bytes[way])), mark))
+    said = (
+        f"{task.interactions:,} interaction{'' if task.interactions == 1 else 's'} with {size_text(task.data_bytes)} "
+        f"at {'one place' if task.places == 1 else f'each of {task.places} places'}; "
+        f"each selects {task.selectivity:.3g} of the data"
+    )
+    table = rows_of_table(("paradigm", "time", "moved", ""), rows)
+    return card("advice", advice.best.value, paragraph(said), table)

@@ -107,7 +107,7 @@ def check_sizes(manifest: Manifest, omits_code: bool, payload_size: int, terms: 
     sealed = manifest.sealed
     if sealed is None:
         if payload_size != plain:
-            raise SegmentMismatch(f"all of them have {plain} bytes, and {payload_size} came", kind="payload")
+            raise SegmentMismatch(f"they have {plain} bytes together, and {payload_size} came", kind="payload")
         return
     if payload_size != sealed.size:
         raise SegmentMismatch(f"the ciphertext has {sealed.size} bytes, and {payload_size} came", kind="sealed")

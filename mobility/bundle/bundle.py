@@ -150,6 +150,9 @@ class Bundle:
         """The last link of the passport, which signs the manifest, as a standard JSON envelope of DSSE."""
         return (self.passport.hops or (self.passport.birth,))[-1].to_json()
 
+    def __repr__(self) -> str:
+        return f"<Bundle of epoch {len(self.passport.hops)}, {self.size} bytes, not verified>"
+
     def _repr_html_(self) -> str:
         from mobility.display.papers import bundle_card
         from mobility.display.sheet import safe_html
@@ -223,7 +226,7 @@ class Bundle:
         """The segments of an open bundle."""
         sizes = [entry.size for entry in manifest.carried(self.omits_code)]
         if sum(sizes) != self.payload.size:
-            problem = f"all of them have {sum(sizes)} bytes, and {self.payload.size} are here"
+            problem = f"they have {sum(sizes)} bytes together, and {self.payload.size} are here"
             raise SegmentMismatch(problem, kind="payload")
         payload = self.payload
         return (payload if isinstance(payload, Parts) else Parts(tuple(payload.pieces()))).split(sizes)

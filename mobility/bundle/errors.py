@@ -103,7 +103,9 @@ class SegmentMismatch(BundleError):
 
     def __init__(self, problem: str, *, kind: str, index: int = 0, chunk: int | None = None) -> None:
         where = "" if chunk is None else f", chunk {chunk}"
-        super().__init__(f"segment {kind} {index}{where} is not what was signed: {problem}")
+        which = {"payload": "the segments are", "sealed": f"the ciphertext{where} is"}
+        what = which.get(kind, f"segment {kind} {index}{where} is")
+        super().__init__(f"{what} not what was signed: {problem}")
         self.kind = kind
         self.index = index
         self.chunk = chunk

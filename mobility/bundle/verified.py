@@ -68,6 +68,10 @@ class VerifiedBundle(Verified):
         """SHA-256 of the manifest, which names everything else."""
         return self.passport.manifest
 
+    def __repr__(self) -> str:
+        found = self.passport
+        return f"<VerifiedBundle of {found.agent}, epoch {found.epoch}, {self.bundle.size} bytes, by {found.sender}>"
+
     def _repr_html_(self) -> str:
         from mobility.display.papers import verified_bundle_card
         from mobility.display.sheet import safe_html

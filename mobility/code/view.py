@@ -16,6 +16,7 @@ from mobility.code.statements import SourceText, Statement, read_text
 from mobility.errors import ResumableError
 from mobility.resumable._source import FunctionNode, check_text, digest_of_function, find_source
 from mobility.resumable.plan import plan_of
+from mobility.resumable.shipped import is_shipped
 
 __all__ = ["NO_TEXT", "ModuleView"]
 
@@ -85,6 +86,8 @@ class ModuleView:
         for filename, entry in list(linecache.cache.items()):
             if len(entry) == 1 or (filename not in own and (os.path.exists(filename) or self.name != "__main__")):
                 continue
+            if is_shipped(filename.partition(">")[0].removeprefix("<")):
+                continue  # what came in a bundle may well have been written in these cells, and is none of them
             try:
                 text = self._read(filename)
             except SourceMissing:

@@ -27,6 +27,7 @@ from mobility.display.sheet import (
     when_text,
 )
 from mobility.errors import MobilityError
+from mobility.trust._naming import LAST_MOMENT
 from mobility.trust.envelope import Envelope
 from mobility.trust.errors import TrustError
 from mobility.trust.records import BRANCH_RECORD_TYPE
@@ -36,8 +37,16 @@ if TYPE_CHECKING:
     from mobility.bundle.bundle import Bundle
     from mobility.bundle.verified import VerifiedBundle
     from mobility.trust.passport import Passport, VerifiedPassport
+    from mobility.trust.trustlist import TrustList
 
-__all__ = ["bundle_card", "passport_card", "variable_table", "verified_bundle_card", "verified_passport_card"]
+__all__ = [
+    "bundle_card",
+    "passport_card",
+    "trust_card",
+    "variable_table",
+    "verified_bundle_card",
+    "verified_passport_card",
+]
 
 _CLAIMED: Final = badge(Sign.OPEN, "claimed, not verified")
 _VERIFIED: Final = badge(Sign.GOOD, "verified")
@@ -125,6 +134,28 @@ def _segments(manifest: Manifest) -> Element:
         for entry in manifest.segments
     ]
     return rows_of_table(("segment", "size", "SHA-256"), rows, most=24)
+
+
+# -- trust ------------------------------------------------------------------------------------------------------------
+
+
+def trust_card(trusted: TrustList, name: object) -> Element:
+    """Whose signatures count, as what, and from when on not any more."""
+    rows = []
+    for entry in sorted(trusted.listed, key=lambda entry: (entry.roles, entry.name, entry.key_id)):
+        period = when_text(entry.not_before) if entry.not_before else ""
+        if entry.not_after < LAST_MOMENT:
+            period += f" until {when_text(entry.not_after)}"
+        if entry.revoked_from is None:
+            mark = badge(Sign.GOOD, "trusted")
+        else:
+            what = f"revoked from epoch {entry.revoked_from} on" if entry.revoked_from else "revoked"
+            mark = badge(Sign.BAD, what)
+        rows.append((entry.name, ", ".join(entry.roles), mono(entry.key_id[:16]), period.strip() or "always", mark))
+    table = rows_of_table(("name", "signs as", "key", "valid", ""), rows)
+    return card(
+        "trusted keys", name, table if rows else paragraph(muted("nobody")), muted(f"version {trusted.version}")
+    )
 
 
 # -- passports --------------------------------------------------------------------------------------------------------

@@ -138,6 +138,9 @@ class VerifiedPassport(Verified):
         """Who vouches for the state: the place of the last hop; before the first, the owner."""
         return self.senders[-1] if self.senders else self.owner
 
+    def __repr__(self) -> str:
+        return f"<VerifiedPassport of {self.agent}, epoch {self.epoch}, by {self.sender}>"
+
     def _repr_html_(self) -> str:
         from mobility.display.papers import verified_passport_card
         from mobility.display.sheet import safe_html
@@ -256,6 +259,9 @@ class Passport:
         check_audience(verified.certificate, hops, audience)
         check_fence(agent, digests, last_epoch, last_record, next_only)
         return VerifiedPassport(verified, hops, senders, self, digests[-1], _PROOF)
+
+    def __repr__(self) -> str:
+        return f"<Passport of epoch {len(self.hops)}, not verified>"
 
     def _repr_html_(self) -> str:
         from mobility.display.papers import passport_card

@@ -133,6 +133,15 @@ class TrustStore:
         """As `TrustList.lookup`, on the list as it is now."""
         return self.current().lookup(key_id, role, time, epoch, limits=self.limits)
 
+    def __repr__(self) -> str:
+        return f"<TrustStore in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        from mobility.display.papers import trust_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("trusted keys", self.folder, lambda: trust_card(self.current(), self.folder))
+
     # -- changing
 
     def trust(

@@ -175,6 +175,13 @@ class TrustList:
         """Itself: a list can stand wherever a store is asked for."""
         return self
 
+    def _repr_html_(self) -> str:
+        from mobility.display.papers import trust_card
+        from mobility.display.sheet import safe_html
+
+        name = self.place or ""
+        return safe_html("trusted keys", name, lambda: trust_card(self, name))
+
     # -- asking
 
     def find(self, key_id: str) -> TrustEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -114,3 +115,15 @@ def test_it_is_shown_as_a_table() -> None:
     assert isinstance(advice, Advice)
     lines = str(advice).split("\n")
     assert len(lines) == 5 and lines[1].startswith(advice.best.value) and "fastest" in lines[1]
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_an_advice_shows_itself(places: int) -> None:
+    task = Workload(interactions=500, data_bytes=10**6, selectivity=0.01, places=places)
+    advice = advise(task, costs())
+    told = "".join(ElementTree.fromstring(advice._repr_html_()).itertext())
+    assert "500 interactions" in told and ("one place" in told) is (places == 1) and "cannot be shown" not in told
+    order = sorted(Paradigm, key=advice.seconds.__getitem__)
+    rows = told[told.index("moved") :]
+    assert [rows.index(way) for way in order] == sorted(rows.index(way) for way in order)
+    assert "fastest" in rows[rows.index(advice.best) : rows.index(order[1])]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from agents import agent, checkpoint, hop, receive, sleep
-from agents.errors import MoveFailed
+from agents.errors import MoveFailed, MoveRefused
 from agents.handoff import Denied, Finish, Holder, Release, Restore, Take
 from agents.luggage import Luggage
 from agents.place import PlaceOptions
@@ -206,6 +206,18 @@ def test_bytes_changed_on_the_way(platform, traveller, flip):
             assert isinstance(reply, TransferRefused), reply
     assert platform.running["lima"].core.store.stay(traveller.agent) == before
     lives_on(traveller, "baku", "oslo", "lima")
+
+
+@pytest.mark.parametrize("at", [-1, -150, -300, 200])
+def test_a_byte_changed_in_a_file(platform, traveller, at):
+    """It is the place that says why, also where the client cannot read what it looks at before it sends."""
+    data = bytearray(traveller.freeze().to_bytes())
+    data[at] ^= 1
+    with pytest.raises(MoveRefused) as caught:
+        platform.thaw(Bundle.from_bytes(data), at="oslo")
+    assert caught.value.why in ("segment-mismatch", "manifest-mismatch", "bad-signature")
+    data[at] ^= 1
+    lives_on(platform.thaw(Bundle.from_bytes(data), at="oslo"), "baku", "oslo", "lima")
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"\0" * 100, b"SJB", bytes(range(256)) * 50], ids=range(4))

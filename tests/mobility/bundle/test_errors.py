@@ -67,3 +67,5 @@ def test_long_lists_are_told_in_short() -> None:
     assert "and 5 more" in str(error) and "none" in str(error) and len(error.signed) == 9
     assert "chunk 3" in str(SegmentMismatch("it differs", kind="buffer", index=2, chunk=3))
     assert "chunk" not in str(SegmentMismatch("it differs", kind="buffer", index=2))
+    assert str(SegmentMismatch("3 bytes are missing", kind="payload")).startswith("the segments are not what was")
+    assert str(SegmentMismatch("it differs", kind="sealed", chunk=3)).startswith("the ciphertext, chunk 3 is not what")
