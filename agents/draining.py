@@ -73,6 +73,12 @@ class Drained:
         said = f"{self.place}: {len(self.moved)} of {len(self.agents)} agents have left, in {self.seconds:.1f} s"
         return "\n".join([said, *(f"  {one}" for one in self.agents)])
 
+    def _repr_html_(self) -> str:
+        from agents.views.cards import drained_card
+        from mobility.display.sheet import safe_html
+
+        return safe_html("drained", self.place, lambda: drained_card(self))
+
     @classmethod
     def of(cls, place: str, told: Sequence[Mapping[str, Any]], seconds: float) -> Drained:
         """From what the place tells."""

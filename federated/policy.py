@@ -19,8 +19,8 @@ A policy is written in Python, or in the place's TOML file, which `federated.pol
     allowance = { rounds = 10, rounds_in_all = 100, epsilon = 4.0, delta = 1e-5, counting_epsilon = 1.0 }
 
 A key of a reply has three parts with dots between: the kind of its record (``arrays``, ``metrics`` or ``configs``), the
-record's name in the reply, and the key in the record. The loss in ``RecordDict({"metrics": MetricRecord({"loss": ...})})``
-is ``metrics.metrics.loss``; a ``*`` in a pattern stands for dots too.
+record's name in the reply, and the key in the record. In ``RecordDict({"metrics": MetricRecord({"loss": 0.2})})`` the
+loss is ``metrics.metrics.loss``. A ``*`` in a pattern stands for dots too.
 
 Rules
 -----

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from agents.draining import Drained, Evacuated
+from agents.eventlist import names_in
 from agents.eventlog import LogEvent
 from agents.status import AgentStatus
 from agents.views.looking import GLANCE, Overview, all_within
@@ -24,6 +26,7 @@ from mobility.display.sheet import (
     rows_of_table,
     section,
     size_text,
+    time_text,
     when_text,
 )
 from mobility.errors import MobilityError
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "agent_table",
+    "drained_card",
     "handle_card",
     "log_card",
     "log_table",
@@ -119,6 +123,29 @@ def agent_table(agents: Sequence[AgentStatus]) -> Element:
 
 def _state(status: AgentStatus) -> str:
     return f"{status.state} for {status.waits_for}" if status.waits_for else status.state
+
+
+def drained_card(drained: Drained) -> Element:
+    """What became of the agents of a place that was emptied."""
+    rows = [
+        (
+            element("bdi", one.name),
+            badge(Sign.BAD, f"stays ({one.why})") if one.to is None else badge(Sign.GOOD, _whereto(one)),
+            "-" if not one.to else f"{one.ms:.1f} ms",
+            mono(one.agent),
+        )
+        for one in drained.agents
+    ]
+    left, stayed = len(drained.moved), len(drained.stayed)
+    said = f"{left} of {len(drained.agents)} agents have left, in {time_text(drained.seconds)}; nobody is let in"
+    problems = [paragraph(element("bdi", one.name), f" stays: {one.problem}") for one in drained.stayed]
+    table = rows_of_table(("name", "", "took", "agent"), rows) if rows else None
+    mark = badge(Sign.BAD, f"{stayed} stay") if stayed else badge(Sign.GOOD, "empty")
+    return card("drained", drained.place, paragraph(muted(said)), table, *problems, mark=mark)
+
+
+def _whereto(one: Evacuated) -> str:
+    return f"goes on on {one.to}" if one.to else "has left by itself"
 
 
 # -- an agent ---------------------------------------------------------------------------------------------------------
@@ -211,6 +238,6 @@ def log_table(events: Sequence[LogEvent], names: Mapping[str, str], *, most: int
 
 def log_card(events: Sequence[LogEvent]) -> Element:
     """A log."""
-    names = {event.agent: str(event.data["name"]) for event in events if event.agent and event.data.get("name")}
+    names = names_in(events)
     said = f"{len(events)} event{'' if len(events) == 1 else 's'}"
     return card("log", said, log_table(events, names) if events else paragraph(muted("nothing has happened")))

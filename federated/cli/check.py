@@ -153,7 +153,7 @@ def _warnings(policy: ReleasePolicy | None) -> Iterator[str]:
     if not policy.keys:
         yield "nothing may leave it: keys is empty"
     for key in _nowhere(policy):
-        yield f"{key} is the name of nothing in a reply: name the record too, as in metrics.metrics.loss, or metrics.*loss"
+        yield f"{key} is the name of nothing in a reply: it lacks the record, as in metrics.metrics.loss"
     if policy.keys and policy.noise is None and _may_carry_data(policy):
         yield "without noise, an app that is admitted can send the data itself in what it returns"
     if policy.noise is not None and policy.allowance.epsilon is None:

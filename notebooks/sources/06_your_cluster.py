@@ -59,7 +59,7 @@ def start_node(place, *options):
     """Say `ray start` as on a machine of its own; only that each node gets little, since they share one."""
     command = ["start", *options, "--labels", f"place={place}"]
     print("$ ray", *command)
-    little = "--num-cpus=1 --object-store-memory=100000000 --include-dashboard=false --include-log-monitor=false"
+    little = "--num-cpus=1 --object-store-memory=100000000 --include-log-monitor=false"
     before = processes()
     done = subprocess.run(
         [ray, *command, *little.split()], env=os.environ | settings, capture_output=True, text=True, timeout=120
@@ -81,7 +81,7 @@ def end(some):
 
 
 atexit.register(lambda: end(processes()))  # also if the notebook ends before its last cell
-said = start_node("baku", "--head", "--port", "0")  # 0: any port that is free
+said = start_node("baku", "--head", "--port", "0", "--include-dashboard", "false")  # 0: any port that is free
 address = re.search(r"--address='([^']+)'", said)[1]
 _ = start_node("oslo", "--address", address)
 # %% [markdown]

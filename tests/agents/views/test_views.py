@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from agents import agent, hop, receive
+from agents.draining import Drained, Evacuated
 from agents.eventlist import EventList
 from agents.eventlog import EventKind, LogEvent
 from agents.testing.local import LocalPlatform
@@ -83,6 +84,25 @@ def test_hostile_logs_and_names_are_drawn_as_text(text):
     ]  # fmt: skip
     parsed(EventList(events)._repr_html_())
     parsed(timeline(text, events).svg())
+
+
+def test_a_log_that_is_printed_has_a_line_for_each_event():
+    """In the order of times, with names; what an agent says stays on its line."""
+    about = {"place": "oslo", "agent": "a1", "epoch": 0}
+    said = LogEvent(id="o:2", time=12.0, kind=EventKind.SAID, data={"text": "one\ntwo\x1b[2J"}, **about)
+    born = LogEvent(id="o:1", time=11.0, kind=EventKind.BORN, data={"name": "surveyor"}, **about)
+    first, second = str(EventList([said, born])).split("\n")
+    assert first.endswith("oslo  surveyor  born") and "one" in second and "two" in second
+    assert second.isprintable()
+
+
+def test_a_place_that_was_emptied_shows_who_went_where_and_who_stays():
+    went = Evacuated("a1", "<b>one</b>", "oslo", 12.5)
+    stays = Evacuated("a2", "two", None, why="no-other-place", problem="nobody else has room")
+    drawn = parsed(Drained("lima", (went, stays, Evacuated("a3", "three", "")), 1.5)._repr_html_())
+    for part in ("goes on on oslo", "12.5 ms", "has left by itself", "nobody else has room", "1 stay", "2 of 3 agents"):
+        assert part in drawn, part
+    assert "empty" in parsed(Drained("lima", (went,), 1.5)._repr_html_())
 
 
 def test_a_trail_that_does_not_hold_is_drawn_as_such(seen):
