@@ -28,7 +28,11 @@ from sklearn.datasets import load_breast_cancer
 
 measured, benign = load_breast_cancer(return_X_y=True)
 scaled = (measured - measured.mean(0)) / measured.std(0) / 5  # mostly between -1 and 1
-shares = {"baku": (0.10, 0.30), "oslo": (0.85, 0.05), "lima": (0.05, 0.65)}  # of the malignant, of the benign
+shares = {
+    "baku": (0.10, 0.30),
+    "oslo": (0.85, 0.05),
+    "lima": (0.05, 0.65),
+}  # of the malignant, of the benign
 chance = np.random.default_rng(7)
 parts = {hospital: [] for hospital in shares}
 for kind in (0, 1):
@@ -38,7 +42,9 @@ for kind in (0, 1):
         parts[hospital].extend(mine)
 for hospital, mine in parts.items():
     mine = np.sort(mine)
-    np.savez(f"{hospital}.npz", x=scaled[mine], y=1 - benign[mine], radius=measured[mine, 0])  # y: 1 is malignant
+    np.savez(
+        f"{hospital}.npz", x=scaled[mine], y=1 - benign[mine], radius=measured[mine, 0]
+    )  # y: 1 is malignant
 
 # %%
 from matplotlib import pyplot as plt
@@ -47,7 +53,13 @@ BLUE, ORANGE, GREEN = "#3987e5", "#d95926", "#199e70"
 malignant = [sum(1 - benign[mine]) for mine in parts.values()]
 figure, axes = plt.subplots(figsize=(6, 1.8), dpi=80, facecolor="white", layout="constrained")
 axes.barh(list(parts), malignant, color=ORANGE, label="malignant")
-axes.barh(list(parts), [sum(benign[mine]) for mine in parts.values()], left=malignant, color=BLUE, label="benign")
+axes.barh(
+    list(parts),
+    [sum(benign[mine]) for mine in parts.values()],
+    left=malignant,
+    color=BLUE,
+    label="benign",
+)
 axes.set_xlabel("patients")
 axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False)
@@ -211,7 +223,9 @@ from federated import PlatformNodes, run_app
 
 def tell(progress):
     if progress.phase == "evaluate":
-        print(f"round {progress.round}: accuracy {progress.metrics['accuracy']:.3f}, {progress.answered} answers")
+        print(
+            f"round {progress.round}: accuracy {progress.metrics['accuracy']:.3f}, {progress.answered} answers"
+        )
 
 
 hospitals = PlatformNodes(platform)
@@ -264,7 +278,13 @@ from federated.errors import FederatedError
 
 for author in (None, eve):
     try:
-        run_app(AppBundle.from_dir(app_folder), nodes=hospitals, author=author, dataset="biopsies", patience=1)
+        run_app(
+            AppBundle.from_dir(app_folder),
+            nodes=hospitals,
+            author=author,
+            dataset="biopsies",
+            patience=1,
+        )
     except FederatedError as error:
         print(error, "\n")
     else:
@@ -340,7 +360,9 @@ from federated.tour import tour
 mean_radius = Query.mean("radius", bounds=(5, 30))
 found = tour(platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0))
 true = np.concatenate([ward["radius"] for ward in wards.values()]).mean()
-print(f"mean radius {found.value:.2f}, give or take {found.error:.2f} from noise; in truth {true:.2f}")
+print(
+    f"mean radius {found.value:.2f}, give or take {found.error:.2f} from noise; in truth {true:.2f}"
+)
 for site in found.sites:
     print(f"  {site.place}: paid epsilon {site.epsilon:g}")
 assert abs(found.value - true) < 12 * found.error
@@ -351,8 +373,13 @@ found.trail
 
 # %%
 for _ in range(2):
-    again = tour(platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0))
-    print([(site.place, site.epsilon) for site in again.sites], *(one.reason for one in again.refused[:1]))
+    again = tour(
+        platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0)
+    )
+    print(
+        [(site.place, site.epsilon) for site in again.sites],
+        *(one.reason for one in again.refused[:1]),
+    )
 assert {one.place for one in again.refused} == set(shares)
 
 # %%

@@ -13,11 +13,11 @@
 # On machines of your own, the same versions of Python, Ray and Sojourn are installed on each, and Ray is started
 # with a label:
 #
-#     ray start --head --labels place=baku                   # on the first machine; it prints its address
-#     ray start --address HEAD:6379 --labels place=oslo      # on each further one
+#     ray start --head --labels=place=baku               # on the first machine
+#     ray start --address=HEAD:6379 --labels=place=oslo  # on each further one
 #
-# **If you have that, skip the next cell**, and set `address = "HEAD:6379"` instead, on a machine that is part of
-# it. For everybody else, the cell starts two such nodes on this machine, with the same commands, as a stand-in.
+# **If you have that, skip the next two cells**, on a machine that is part of it, and say `address = "HEAD:6379"`.
+# For everybody else they start two such nodes on this machine, with the same commands, as a stand-in.
 
 # %%
 import atexit
@@ -26,20 +26,19 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 
-ray = str(Path(sys.executable).with_name("ray"))
-folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a short path: sockets lie below it
-settings = {
-    "RAY_TMPDIR": folder,  # a cluster of its own, whatever else runs here
-    "RAY_AUTH_MODE": "disabled",  # "token", on a network that is not yours alone
+folder = tempfile.mkdtemp(
+    prefix="ray-", dir="/tmp"
+)  # a cluster of its own; a short path, as sockets lie below
+os.environ["RAY_AUTH_MODE"] = "disabled"  # "token", on a network that is not yours alone
+settings = os.environ | {
+    "RAY_TMPDIR": folder,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
 }
-os.environ["RAY_AUTH_MODE"] = settings["RAY_AUTH_MODE"]
 nodes = {}
 
 
@@ -55,20 +54,6 @@ def processes():
     return found
 
 
-def start_node(place, *options):
-    """Say `ray start` as on a machine of its own; only that each node gets little, since they share one."""
-    command = ["start", *options, "--labels", f"place={place}"]
-    print("$ ray", *command)
-    little = "--num-cpus=1 --object-store-memory=100000000 --include-log-monitor=false"
-    before = processes()
-    done = subprocess.run(
-        [ray, *command, *little.split()], env=os.environ | settings, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    nodes[place] = processes() - before
-    return done.stdout + done.stderr
-
-
 def end(some):
     """End processes by their ids. `ray stop` would end every Ray on this machine."""
     for process in some:
@@ -80,10 +65,32 @@ def end(some):
     psutil.wait_procs(left, timeout=5)
 
 
+def ray(*command):
+    """Say a command of Ray, as on a machine of its own."""
+    print("$ ray", *command)
+    program = str(Path(sys.executable).with_name("ray"))
+    done = subprocess.run(
+        [program, *command], env=settings, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def start_node(place, *options):
+    """Start a node with little, since it shares this machine with others."""
+    before = processes()
+    little = ["--num-cpus=1", "--object-store-memory=100000000", "--include-log-monitor=false"]
+    said = ray("start", *options, f"--labels=place={place}", *little)
+    nodes[place] = processes() - before
+    return said
+
+
+# %%
 atexit.register(lambda: end(processes()))  # also if the notebook ends before its last cell
-said = start_node("baku", "--head", "--port", "0", "--include-dashboard", "false")  # 0: any port that is free
+said = start_node("baku", "--head", "--port=0", "--include-dashboard=false")  # 0: any free port
 address = re.search(r"--address='([^']+)'", said)[1]
-_ = start_node("oslo", "--address", address)
+_ = start_node("oslo", f"--address={address}")
+
 # %% [markdown]
 # ## Join it
 #
@@ -111,8 +118,10 @@ platform
 #
 # Nobody has to tell the platform. It looks who is there, and opens a place on a node that it has not seen yet.
 
-
 # %%
+import time
+
+
 def until(holds, seconds=60):
     """Look until it holds."""
     deadline = time.monotonic() + seconds
@@ -125,9 +134,9 @@ def names():
     return [place.name for place in platform.places()]
 
 
-start_node("lima", "--address", address)
+start_node("lima", f"--address={address}")  # or `ray start ...` on a machine of yours
 until(lambda: "lima" in names())
-platform.places()
+names()
 
 # %% [markdown]
 # ## Agents in the middle of their loops
@@ -171,8 +180,8 @@ platform.map()
 
 # %%
 drained = platform.drain("lima", timeout=60)
-print(drained)
 assert len(drained.moved) == 4 and not drained.stayed
+drained
 
 # %%
 from agents.errors import MoveRefused
@@ -202,11 +211,12 @@ print({worker.name: worker.place() for worker in workers})
 # notice is `ray drain-node`; here we give it ourselves, with 60 seconds to go. Nobody calls `platform.drain`.
 
 # %%
-about = {place.name: place.about for place in platform.places(details=True)}
-notice = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message reclaimed --deadline-remaining-seconds 60"
-command = ["drain-node", "--address", address, "--node-id", about["lima"]["node"], *notice.split()]
-print("$ ray", *command)
-subprocess.run([ray, *command], env=os.environ | settings, capture_output=True, timeout=60, check=True)
+lima = next(place for place in platform.places(details=True) if place.name == "lima")
+why = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=reclaimed"]
+ray(
+    *("drain-node", f"--address={address}", f"--node-id={lima.about['node']}"),
+    *(*why, "--deadline-remaining-seconds=60"),
+)
 until(lambda: all(worker.place() in ("baku", "oslo") for worker in workers))
 print({worker.name: worker.place() for worker in workers})
 
@@ -214,7 +224,7 @@ print({worker.name: worker.place() for worker in workers})
 # Then the node is gone, and with it its place:
 
 # %%
-end(nodes.pop("lima"))
+end(nodes["lima"])
 until(lambda: "lima" not in names())
 platform
 
@@ -231,12 +241,13 @@ for seed, worker in enumerate(workers):
     batches, inside, seen = worker.result(timeout=60)
     chance = random.Random(seed)
     again = sum(chance.random() ** 2 + chance.random() ** 2 < 1 for _ in range(1000 * batches))
-    print(f"{worker.name}: {batches} batches, pi is about {4 * inside / (1000 * batches):.4f}, {' -> '.join(seen)}")
+    pi = 4 * inside / (1000 * batches)
+    print(f"{worker.name}: {batches} batches, pi is about {pi:.4f}, {' -> '.join(seen)}")
     assert inside == again and seen[0] == "lima" and len(seen) >= 4
 workers[0].trail()
 
 # %%
-platform.logs()
+workers[0].logs()
 
 # %% [markdown]
 # `close` lets go of the platform; places and agents on a cluster that was there before go on. The stand-in is ended

@@ -14,9 +14,11 @@ from agents import agent, hop, receive
 from agents.draining import Drained, Evacuated
 from agents.eventlist import EventList
 from agents.eventlog import EventKind, LogEvent
+from agents.platform import PlaceInfo
 from agents.testing.local import LocalPlatform
 from agents.views.chain import chain_picture
-from agents.views.looking import all_within
+from agents.views.looking import Overview, all_within
+from agents.views.places_map import places_map
 from agents.views.report import report_of
 from agents.views.timeline import timeline
 from agents.watching import show_journey
@@ -103,6 +105,13 @@ def test_a_place_that_was_emptied_shows_who_went_where_and_who_stays():
     for part in ("goes on on oslo", "12.5 ms", "has left by itself", "nobody else has room", "1 stay", "2 of 3 agents"):
         assert part in drawn, part
     assert "empty" in parsed(Drained("lima", (went,), 1.5)._repr_html_())
+
+
+def test_the_map_tells_which_place_lets_nobody_in():
+    """It stays so when it has been emptied: "no agents" alone would look like a place to go to."""
+    closed, opened = PlaceInfo("oslo", {"draining": True}), PlaceInfo("lima", {"draining": False})
+    assert parsed(str(places_map(Overview(0.0, (closed, opened), ())).element())).count("lets nobody in") == 1
+    assert "lets nobody in" not in parsed(str(places_map(Overview(0.0, (opened,), ())).element()))
 
 
 def test_a_trail_that_does_not_hold_is_drawn_as_such(seen):
