@@ -208,6 +208,7 @@ platform = connect(
     owner=ada,
     owners=[eve.public],
     state="state",  # ledger and log of each place stay here
+    timeout=120,  # seconds until all places serve
 )
 platform
 
