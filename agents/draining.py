@@ -77,7 +77,7 @@ class Drained:
         from agents.views.cards import drained_card
         from mobility.display.sheet import safe_html
 
-        return safe_html("emptied place", self.place, lambda: drained_card(self))
+        return safe_html("drained", self.place, lambda: drained_card(self))
 
     @classmethod
     def of(cls, place: str, told: Sequence[Mapping[str, Any]], seconds: float) -> Drained:

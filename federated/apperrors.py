@@ -170,10 +170,11 @@ class TooFewNodes(FederatedError):
     usual_state = "The run has ended; what nodes released before remains counted there."
 
     def __init__(self, problem: str, taking_part: Sequence[str], refused: Mapping[str, str]) -> None:
-        absent = "; ".join(f"{node}: {why}" for node, why in refused.items())
-        present = ", ".join(taking_part) or "none"
+        absent = "; ".join(f"{node} ({why})" for node, why in refused.items())
+        told = [f"taking part: {', '.join(taking_part)}"] if taking_part else []
+        told += [f"not taking part: {absent}"] if absent else []
         super().__init__(
-            f"{problem}: taking part are {present}" + (f", and not {absent}" if absent else ""),
+            "; ".join([problem, *told]),
             remedy="Ask their owners to admit the app, start the nodes, or let the app be content with fewer.",
         )
         self.problem = problem

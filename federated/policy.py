@@ -5,18 +5,22 @@ A policy is written in Python, or in the place's TOML file, which `federated.pol
     [place.datasets.ward.policy]
     signers = ["5f0c..."]                      # key ids; or digests of apps. Without either, no app is admitted
     messages = ["train", "evaluate"]           # patterns as of file names: "train.*" has all actions of that name
-    keys = ["arrays.*", "metrics.train_loss", "metrics.num-examples"]
-    exact = ["metrics.num-examples"]           # of these keys, what leaves as it is, neither clipped nor noised
+    keys = ["arrays.*", "metrics.metrics.train_loss", "metrics.metrics.num-examples"]    # KIND.RECORD.KEY, see below
+    exact = ["metrics.metrics.num-examples"]   # of these keys, what leaves as it is, neither clipped nor noised
     dtypes = ["float32"]
     most_bytes = 10_000_000
     like_sent = true                           # arrays only as they were sent: same key, shape and dtype
     clip_norm = 1.0                            # L2, of all released arrays together
     noise = { epsilon = 0.5, delta = 1e-6 }    # of one release; or { multiplier = 1.1 }, times clip_norm
     neighbours = "replace"                     # or "zero"
-    counts = [{ key = "metrics.cases", epsilon = 0.1, sensitivity = 1 },
-              { key = "metrics.by_age", epsilon = 0.1, sensitivity = 2, length = 12 }]
+    counts = [{ key = "metrics.metrics.cases", epsilon = 0.1, sensitivity = 1 },
+              { key = "metrics.metrics.by_age", epsilon = 0.1, sensitivity = 2, length = 12 }]
     queries = [{ kinds = ["mean"], columns = ["age"], askers = ["*"] }]    # without an app: `federated.queryrules`
     allowance = { rounds = 10, rounds_in_all = 100, epsilon = 4.0, delta = 1e-5, counting_epsilon = 1.0 }
+
+A key of a reply has three parts with dots between: the kind of its record (``arrays``, ``metrics`` or ``configs``), the
+record's name in the reply, and the key in the record. In ``RecordDict({"metrics": MetricRecord({"loss": 0.2})})`` the
+loss is ``metrics.metrics.loss``. A ``*`` in a pattern stands for dots too.
 
 Rules
 -----

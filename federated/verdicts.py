@@ -51,7 +51,7 @@ class Objection:
     rule
         Which rule.
     where
-        The key in the reply, with dots: ``"metrics.loss"``; empty if it is about the whole.
+        The key in the reply, with dots: ``"metrics.metrics.loss"``; empty if it is about the whole.
     problem
         A sentence without its full stop.
     """

@@ -14,7 +14,7 @@ from agents._ray.cluster import Reached
 from agents._ray.membership import PLATFORM_NAMESPACE, RayGcs, named_actor, nodes
 from agents._ray.transport import DIRECTORY, RayTransport
 from agents.client import Client
-from agents.errors import AgentsError, DirectoryUnreachable, ExtensionUnusable, ResourceUnusable
+from agents.errors import AgentsError, DirectoryUnreachable, ExtensionUnusable, PlaceUnreachable, ResourceUnusable
 from agents.place.trusting import MemberTrust
 from agents.platform import Platform
 from mobility.trust import Identity, TrustSource
@@ -44,8 +44,9 @@ def open_platform(
 
     Raises
     ------
-    DirectoryUnreachable
+    PlaceUnreachable
         If places are missing at the deadline.
+    DirectoryUnreachable
     """
     deadline = time.monotonic() + timeout
     begun = time.monotonic()
@@ -54,7 +55,7 @@ def open_platform(
         progress("starting a place on each node")
         _start_directory(settings)
     transport = RayTransport()
-    count = _wait_for_places(transport, deadline)
+    count = _wait_for_places(transport, deadline, timeout)
     if fresh:
         progress(f"{count} place{'s' if count != 1 else ''}: {time.monotonic() - begun:.1f} s")
     known = MemberTrust("this program", trust, (owner.public,))
@@ -73,7 +74,7 @@ def _start_directory(settings: PlatformSettings) -> None:
     ).remote(settings)
 
 
-def _wait_for_places(transport: RayTransport, deadline: float) -> int:
+def _wait_for_places(transport: RayTransport, deadline: float, timeout: float) -> int:
     """Until every node has its place; those of a former cluster, in a folder that was kept, are no places."""
     missing: Sequence[str] = ()
     problem: AgentsError | None = None
@@ -84,14 +85,20 @@ def _wait_for_places(transport: RayTransport, deadline: float) -> int:
                 for member in transport.ask_directory("members", timeout=5.0)
                 if member.leased and member.left is None
             }
-            there = nodes(RayGcs())
+            there, problem = nodes(RayGcs()), None
             missing = [node.place for node in there if (node.place, node.node_id) not in serving]
             if not missing and there:
                 return len(there)
         except DirectoryUnreachable as error:
             problem = error
         time.sleep(0.05)
-    raise problem or DirectoryUnreachable(f"no place has begun to serve on {', '.join(missing)}")
+    if problem is None and missing:
+        problem = PlaceUnreachable(
+            ", ".join(missing),
+            f"no place serves there after {timeout:g} seconds; connect takes more by timeout=",
+            state="On a cluster that was running, it is still being opened; one that was started for this was ended.",
+        )
+    raise problem or DirectoryUnreachable("no node of the cluster was found")
 
 
 def pickled_resources(given: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:

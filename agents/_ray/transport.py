@@ -156,7 +156,7 @@ class RayTransport:
             answer = door.remote(sent) if payload is None else door.remote(sent, payload)
             reply: PlaceReply = pickle.loads(ray.get(answer, timeout=timeout))
         except GetTimeoutError:
-            raise PlaceUnreachable(place, f"no answer within {timeout:g} seconds") from None
+            raise PlaceUnreachable(place, f"no answer within {timeout:.3g} seconds") from None
         except (RayActorError, ActorUnavailableError, ActorDiedError) as error:
             self._forget(name)
             raise PlaceUnreachable(place, _brief(error)) from None
@@ -270,7 +270,7 @@ class RayTransport:
             door = self._door(DIRECTORY, "wait" if method in WAITING_METHODS else "call")
             done, value = pickle.loads(ray.get(door.remote(to_bytes((method, args, kwargs))), timeout=timeout))
         except GetTimeoutError:
-            raise DirectoryUnreachable(f"no answer within {timeout:g} seconds") from None
+            raise DirectoryUnreachable(f"no answer within {timeout:.3g} seconds") from None
         except ValueError as error:
             self._forget(DIRECTORY)
             raise DirectoryUnreachable(f"there is none ({_brief(error)})") from None

@@ -200,7 +200,7 @@ class Admission:
             raise LandingRefused(
                 name,
                 "place-draining",
-                "it is being emptied, as its node is about to go",
+                "it is being emptied, and lets nobody in",
                 f"Go to another place. If {name} is to stay, have it let agents in again: sojourn reopen {name}",
             )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from agents.draining import Drained, Evacuated
+from agents.eventlist import names_in
 from agents.eventlog import LogEvent
 from agents.status import AgentStatus
 from agents.views.looking import GLANCE, Overview, all_within
@@ -121,27 +123,6 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def drained_card(drained: Drained) -> Element:
-    """What became of the agents of a place that was emptied."""
-    rows = [
-        (
-            element("bdi", one.name),
-            badge(Sign.BAD, f"stays: {one.problem}")
-            if one.to is None
-            else badge(Sign.GOOD, one.to or "has left by itself"),
-            f"{one.ms:.1f} ms" if one.to else "-",
-            ", ".join(f"{place}: {why}" for place, why in one.refused.items()) or "-",
-        )
-        for one in drained.agents
-    ]
-    said = f"{len(drained.moved)} of {_counted(len(drained.agents), 'agent')} have left, in {drained.seconds:.1f} s"
-    mark = (
-        badge(Sign.BAD, f"{len(drained.stayed)} still there") if drained.stayed else badge(Sign.GOOD, "nobody is left")
-    )
-    table = rows_of_table(("agent", "is now at", "took", "refused by"), rows) if rows else None
-    return card("emptied place", drained.place, paragraph(muted(said)), table, mark=mark)
-
-
 def agent_table(agents: Sequence[AgentStatus]) -> Element:
     """Agents, one in a row."""
     if not agents:
@@ -162,6 +143,29 @@ def agent_table(agents: Sequence[AgentStatus]) -> Element:
 
 def _state(status: AgentStatus) -> str:
     return f"{status.state} for {status.waits_for}" if status.waits_for else status.state
+
+
+def drained_card(drained: Drained) -> Element:
+    """What became of the agents of a place that was emptied."""
+    rows = [
+        (
+            element("bdi", one.name),
+            badge(Sign.BAD, f"stays ({one.why})") if one.to is None else badge(Sign.GOOD, _whereto(one)),
+            "-" if not one.to else f"{one.ms:.1f} ms",
+            mono(one.agent),
+        )
+        for one in drained.agents
+    ]
+    left, stayed = len(drained.moved), len(drained.stayed)
+    said = f"{left} of {len(drained.agents)} agents have left, in {time_text(drained.seconds)}; nobody is let in"
+    problems = [paragraph(element("bdi", one.name), f" stays: {one.problem}") for one in drained.stayed]
+    table = rows_of_table(("name", "", "took", "agent"), rows) if rows else None
+    mark = badge(Sign.BAD, f"{stayed} stay") if stayed else badge(Sign.GOOD, "empty")
+    return card("drained", drained.place, paragraph(muted(said)), table, *problems, mark=mark)
+
+
+def _whereto(one: Evacuated) -> str:
+    return f"goes on on {one.to}" if one.to else "has left by itself"
 
 
 # -- an agent ---------------------------------------------------------------------------------------------------------
@@ -254,7 +258,7 @@ def log_table(events: Sequence[LogEvent], names: Mapping[str, str], *, most: int
 
 def log_card(events: Sequence[LogEvent]) -> Element:
     """A log."""
-    names = {event.agent: str(event.data["name"]) for event in events if event.agent and event.data.get("name")}
+    names = names_in(events)
     said = f"{len(events)} event{'' if len(events) == 1 else 's'}"
     return card("log", said, log_table(events, names) if events else paragraph(muted("nothing has happened")))
 

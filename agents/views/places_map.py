@@ -82,7 +82,11 @@ def _place(place: PlaceInfo, agents: list[AgentStatus], x: float, y: float, heig
         x=x, y=y, width=_BOX, height=height, rx=8, fill=colour, fill_opacity=0.08, stroke=colour, stroke_width=1.5,
         stroke_dasharray="5 4" if problem else None,
     )  # fmt: skip
-    drawn = [edge, svg_text(cut_text(place.name, 24), x + 12, y + 21, font_size=14, font_weight=600)]
+    closed = bool(place.about.get("draining"))
+    name = cut_text(place.name, 14 if closed else 24)
+    drawn = [edge, svg_text(name, x + 12, y + 21, font_size=14, font_weight=600)]
+    if closed:
+        drawn.append(svg_text("lets nobody in", x + _BOX - 12, y + 21, font_size=11, fill=AMBER, text_anchor="end"))
     if problem:
         drawn.append(svg_text(cut_text(f"✗ does not answer ({problem})", 34), x + 12, y + 40, font_size=11, fill=RED))
     elif not agents:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from agents.eventlog import LogEvent
+from mobility.display.elements import legible
 from mobility.display.sheet import size_text
 
-__all__ = ["clock_text", "event_text"]
+__all__ = ["clock_text", "event_line", "event_text"]
+
+#: Characters of an event on one line.
+_LONGEST: Final = 400
 
 
 def clock_text(moment: float) -> str:
@@ -48,6 +52,13 @@ def event_text(event: LogEvent) -> str:
             return f"place left{_listed(data)}"
         case kind:
             return f"{kind.replace('-', ' ')}{_listed(data)}"
+
+
+def event_line(event: LogEvent, names: Mapping[str, str]) -> str:
+    """Time, place, agent and what happened, as one line without control characters."""
+    agent = names.get(event.agent or "", event.agent or "-")
+    line = f"{clock_text(event.time)}  {event.place or '-'}  {agent}  {event_text(event)}"
+    return legible(line, _LONGEST)
 
 
 def _size(data: Mapping[str, Any]) -> str:

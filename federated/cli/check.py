@@ -152,12 +152,20 @@ def _warnings(policy: ReleasePolicy | None) -> Iterator[str]:
         yield "no message is answered: messages is empty"
     if not policy.keys:
         yield "nothing may leave it: keys is empty"
+    for key in _nowhere(policy):
+        yield f"{key} is the name of nothing in a reply: it lacks the record, as in metrics.metrics.loss"
     if policy.keys and policy.noise is None and _may_carry_data(policy):
         yield "without noise, an app that is admitted can send the data itself in what it returns"
     if policy.noise is not None and policy.allowance.epsilon is None:
         yield "the noise is of each release, and without an allowance of epsilon any number of them may follow"
     if policy.noise is not None and policy.allowance.epsilon is not None and _releases(policy) == 0:
         yield "not one noised release fits into the allowance of epsilon"
+
+
+def _nowhere(policy: ReleasePolicy) -> list[str]:
+    """Names that no reply can have, as they have too few parts: what is meant would be withheld, round for round."""
+    named = dict.fromkeys((*policy.keys, *policy.exact, *(rule.key for rule in policy.counts)))
+    return [key for key in named if key.count(".") < 2 and not any(sign in key for sign in "*?[")]
 
 
 def _may_carry_data(policy: ReleasePolicy) -> bool:

@@ -179,7 +179,7 @@ def test_a_strategy_that_waits_for_more_nodes_is_ended(ada: Identity, digits: Ap
     with pytest.raises(TooFewNodes, match="more than 3 nodes") as told:
         run_app(digits, nodes=nodes, author=ada, run_config={"min-nodes": 5}, patience=2.0)
     # From the server part's process and back: the reason is told once.
-    assert str(told.value).count("taking part are") == 1 and str(told.value).count("too-few-nodes") == 1
+    assert str(told.value).count("taking part: ") == 1 and str(told.value).count("too-few-nodes") == 1
 
 
 def test_a_node_is_killed_in_the_middle(ada: Identity, digits: AppBundle, nodes: LocalNodes) -> None:

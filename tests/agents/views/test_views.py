@@ -11,13 +11,14 @@ from xml.etree import ElementTree
 import pytest
 
 from agents import agent, hop, receive
-from agents.draining import Drained
+from agents.draining import Drained, Evacuated
 from agents.eventlist import EventList
 from agents.eventlog import EventKind, LogEvent
 from agents.platform import PlaceInfo
 from agents.testing.local import LocalPlatform
 from agents.views.chain import chain_picture
-from agents.views.looking import all_within
+from agents.views.looking import Overview, all_within
+from agents.views.places_map import places_map
 from agents.views.report import report_of
 from agents.views.timeline import timeline
 from agents.watching import show_journey
@@ -131,6 +132,30 @@ def test_a_map_without_arrivals_has_no_room_for_arcs():
         assert len(handle.logs()) > 3  # to its end: then its arrival is in the log, too
         after = platform.map()
     assert before.height < after.height and "Arcs" not in parsed(before.svg()) and "Arcs" in parsed(after.svg())
+def test_a_log_that_is_printed_has_a_line_for_each_event():
+    """In the order of times, with names; what an agent says stays on its line."""
+    about = {"place": "oslo", "agent": "a1", "epoch": 0}
+    said = LogEvent(id="o:2", time=12.0, kind=EventKind.SAID, data={"text": "one\ntwo\x1b[2J"}, **about)
+    born = LogEvent(id="o:1", time=11.0, kind=EventKind.BORN, data={"name": "surveyor"}, **about)
+    first, second = str(EventList([said, born])).split("\n")
+    assert first.endswith("oslo  surveyor  born") and "one" in second and "two" in second
+    assert second.isprintable()
+
+
+def test_a_place_that_was_emptied_shows_who_went_where_and_who_stays():
+    went = Evacuated("a1", "<b>one</b>", "oslo", 12.5)
+    stays = Evacuated("a2", "two", None, why="no-other-place", problem="nobody else has room")
+    drawn = parsed(Drained("lima", (went, stays, Evacuated("a3", "three", "")), 1.5)._repr_html_())
+    for part in ("goes on on oslo", "12.5 ms", "has left by itself", "nobody else has room", "1 stay", "2 of 3 agents"):
+        assert part in drawn, part
+    assert "empty" in parsed(Drained("lima", (went,), 1.5)._repr_html_())
+
+
+def test_the_map_tells_which_place_lets_nobody_in():
+    """It stays so when it has been emptied: "no agents" alone would look like a place to go to."""
+    closed, opened = PlaceInfo("oslo", {"draining": True}), PlaceInfo("lima", {"draining": False})
+    assert parsed(str(places_map(Overview(0.0, (closed, opened), ())).element())).count("lets nobody in") == 1
+    assert "lets nobody in" not in parsed(str(places_map(Overview(0.0, (opened,), ())).element()))
 
 
 def test_a_trail_that_does_not_hold_is_drawn_as_such(seen):

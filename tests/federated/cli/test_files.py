@@ -107,6 +107,10 @@ def test_check_says_in_words_what_a_file_lets_in(site: Site) -> None:
             "allowance = { epsilon = 0.1, delta = 1e-5 }\n",
             "not one noised release",
         ),
+        (
+            '[place.datasets.ward.policy]\nkeys = ["arrays.*", "metrics.loss"]\n',
+            "metrics.loss is the name of nothing in a reply",
+        ),
     ],
 )
 def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, policy: str, warning: str) -> None:
