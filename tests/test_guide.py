@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from agents import Platform, connect
-from agents._ray.cluster import reach
+from agents import Platform
 from agents.testing import LocalPlatform
+from tests.support.ray_cluster import PLACES, platform_here
 
 pytestmark = pytest.mark.timeout(180)
 DOCS = Path(__file__).parents[1] / "docs"
@@ -108,9 +108,9 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("guide")
     setting = next(example.setting for example in EXAMPLES if not example.is_fresh)
     arguments = arguments_of(setting, folder)
-    with reach("local", places=arguments.pop("places")):
-        with connect(**arguments, home=folder / "home", progress=lambda line: None) as platform:
-            yield platform
+    assert tuple(arguments.pop("places")) == PLACES
+    with platform_here(**arguments, home=folder / "home") as platform:
+        yield platform
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import numpy
 import psutil
 import pytest
 
-from agents import Platform, connect
+from agents import Platform
 from federated.app import AppBundle
 from federated.audit import verify_audit
 from federated.ledger import Ledger
@@ -23,7 +23,7 @@ from federated.running import run_app
 from mobility.plain import PlainLimits
 from mobility.trust import Identity
 from tests.federated.probes import probe
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import end_platform, eventually, platform_here
 
 pytestmark = pytest.mark.timeout(240)
 PLACES = ("baku", "lima", "oslo")
@@ -55,10 +55,9 @@ def platform(folder: Path, ada: Identity) -> Iterator[Platform]:
             allowance = {{ epsilon = 1e9, delta = 1e-5 }}
             """
         files[name].write_text(table + (table.replace(".ward", ".xrays") if name != "baku" else ""))
-    with connect(
-        places=PLACES, place_files=files, owner=ada, home=folder / "home", state=folder / "state", lease_seconds=3.0,
-        progress=lambda line: None, timeout=120.0,
-    ) as made:  # fmt: skip
+    with platform_here(
+        place_files=files, owner=ada, home=folder / "home", state=folder / "state", lease_seconds=3.0, timeout=120.0
+    ) as made:
         yield made
 
 
@@ -177,6 +176,7 @@ def test_what_stays_on_disk(platform: Platform, ada: Identity, folder: Path) -> 
         wards = [entry for entry in report.entries if entry.facts.get("dataset") == "ward"]
         released[name] = [entry.kind.value for entry in wards].count("released")
     platform.close()
+    end_platform()
     for name in PLACES:
         with Ledger(data(folder, name) / "ledger.sqlite") as ledger:
             assert ledger.spent("ward", "", "train").rounds_in_all == released[name]

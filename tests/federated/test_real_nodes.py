@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from agents import Platform, connect
+from agents import Platform
 from federated.app import AppBundle
 from federated.audit import verify_audit
 from federated.ledger import Ledger
@@ -26,7 +26,7 @@ from federated.linking import PlatformNodes
 from federated.running import RunResult, run_app
 from mobility.trust import Identity
 from tests.federated.probes import CONFIG, write
-from tests.support.ray_cluster import environment, eventually
+from tests.support.ray_cluster import end_platform, environment, eventually, platform_here
 
 pytestmark = pytest.mark.timeout(240)
 PLACES = ("baku", "lima", "oslo")
@@ -96,10 +96,9 @@ def platform(folder: Path, ada: Identity) -> Iterator[Platform]:
             allowance = {{ epsilon = {1.8 if name == "lima" else 100.0}, delta = 1e-5 }}
             """
         )
-    with connect(
-        places=PLACES, place_files=files, owner=ada, home=folder / "home", state=folder / "state", lease_seconds=3.0,
-        progress=lambda line: None, timeout=120.0,
-    ) as made:  # fmt: skip
+    with platform_here(
+        place_files=files, owner=ada, home=folder / "home", state=folder / "state", lease_seconds=3.0, timeout=120.0
+    ) as made:
         yield made
 
 
@@ -201,6 +200,7 @@ def test_epsilon_that_ends_in_mid_run_stays_spent_after_the_place_was_killed(
         "admitted", *("executed", "released") * 2, "refused", "admitted", "refused", "refused", "refused",
     ]  # fmt: skip
     platform.close()
+    end_platform()
     with Ledger(data / "ledger.sqlite") as ledger:
         spent = ledger.spent("clinic", "", "train")
         assert spent.rounds_in_all == 2 and spent.cost.rho > 0

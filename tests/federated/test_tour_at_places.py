@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents import Platform, connect
+from agents import Platform
 from federated.accounting import Allowance
 from federated.audit import verify_audit
 from federated.dataset import Dataset
@@ -22,7 +22,7 @@ from federated.queries import Query, QueryNoise
 from federated.queryrules import QueryRule
 from federated.tour import TourResult, tour
 from mobility.trust import Identity
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 
 pytestmark = pytest.mark.timeout(240)
 PLACES = ("oslo", "baku", "lima")
@@ -61,10 +61,9 @@ def platform(folder: Path) -> Iterator[Platform]:
         name: {"datasets": {"ward": ward(number, folder / name, "0" * 64 if name == "baku" else ADA.key_id)}}
         for number, name in enumerate(PLACES)
     }
-    with connect(
-        places=PLACES, extensions=given, owner=ADA, home=folder / "home", state=folder / "state", lease_seconds=3.0,
-        progress=lambda line: None, timeout=120.0,
-    ) as made:  # fmt: skip
+    with platform_here(
+        extensions=given, owner=ADA, home=folder / "home", state=folder / "state", lease_seconds=3.0, timeout=120.0
+    ) as made:
         yield made
 
 

@@ -25,7 +25,7 @@ COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Health
 PROFILES = {
     # Shrinking a failure takes minutes: it is left to the thorough form.
     "default": settings(
-        max_examples=150,
+        max_examples=75,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
         report_multiple_bugs=False,

@@ -1,7 +1,8 @@
-"""One local Ray cluster for all tests of a run, started when the first test asks for it.
+"""One local Ray cluster for all tests of a process, started when the first test asks for it.
 
 A ``conftest.py`` imports `ray_cluster` or `ray_driver`. Both give the same cluster wherever they are imported, as it is
-kept here and not by pytest. It ends with the process of the tests, however that ends.
+kept here and not by pytest. It ends with the process of the tests, however that ends. A module that wants a platform
+with settings of its own gets one by `platform_here`: three nodes take longer to start than most modules take to run.
 """
 
 from __future__ import annotations
@@ -12,16 +13,33 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import psutil
 import pytest
 
+from agents import Platform, connect
 from agents._ray.cluster import OwnCluster, Reached, reach
+from agents._ray.membership import PLATFORM_NAMESPACE
+from agents._ray.transport import DIRECTORY
 
-__all__ = ["PLACES", "drive", "environment", "eventually", "of_folder", "ray_cluster", "ray_driver", "shared"]
+__all__ = [
+    "PLACES",
+    "drive",
+    "end_platform",
+    "environment",
+    "eventually",
+    "of_folder",
+    "platform_here",
+    "ray_cluster",
+    "ray_driver",
+    "shared",
+]
 
 PLACES = ("baku", "oslo", "lima")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +65,56 @@ def ray_driver(ray_cluster: OwnCluster) -> Iterator[Reached]:
     """This process as a driver of the cluster."""
     with reach(ray_cluster.address) as reached:
         yield reached
+
+
+@contextmanager
+def platform_here(places: Sequence[str] = PLACES, **settings: Any) -> Iterator[Platform]:
+    """A platform on the shared cluster, with its own processes and its own folder; the cluster has none afterwards.
+
+    Parameters
+    ----------
+    places
+        Those that the cluster has not are added, and removed at the end.
+    settings
+        Of `agents.connect`.
+    """
+    cluster = shared()
+    with ExitStack() as stack:
+        for place in sorted(set(places) - set(PLACES)):
+            cluster.add_node(place, {}, 60)
+            stack.callback(cluster.remove_node, place, 30)
+        state = stack.enter_context(TemporaryDirectory(prefix="sj-state-", ignore_cleanup_errors=True))
+        stack.enter_context(reach(cluster.address))
+        stack.callback(end_platform)
+        yield stack.enter_context(connect(**{"state": state, "progress": lambda line: None, **settings}))
+
+
+def end_platform() -> None:
+    """End the processes of the platform on the shared cluster, and wait until they are gone."""
+    import ray
+
+    from agents._ray.actors import DirectoryActor, PlaceActor
+
+    def ours() -> list[str]:
+        found = ray.util.list_named_actors(all_namespaces=True)
+        return [one["name"] for one in found if one["namespace"] == PLATFORM_NAMESPACE]
+
+    def ended() -> bool:
+        there = ours()
+        # The directory first: it would start the places again.
+        for name in sorted(there, key=lambda name: name != DIRECTORY):
+            try:
+                ray.kill(ray.get_actor(name, namespace=PLATFORM_NAMESPACE), no_restart=True)
+            except ValueError:
+                continue  # it has ended meanwhile
+        return not there
+
+    def gone() -> bool:
+        titles = [f"ray::{actor.__name__}" for actor in (DirectoryActor, PlaceActor)]
+        return not any(title in process for process in of_folder(shared().folder) for title in titles)
+
+    assert eventually(ended, 60), f"these actors do not end: {ours()}"
+    assert eventually(gone, 60), f"of these some do not end: {of_folder(shared().folder)}"
 
 
 def environment(**more: str) -> dict[str, str]:

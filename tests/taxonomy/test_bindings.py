@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from agents import Platform, agent, clone, connect, hop, receive, reply
-from agents._ray.cluster import Reached, reach
+from agents import Platform, agent, clone, hop, receive, reply
 from agents.errors import MoveFailed, ResourceRefused, ResourceUnreachable
 from agents.resources import Resource
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 
 pytestmark = pytest.mark.timeout(180)
 PLACES = ("baku", "oslo", "lima")
@@ -44,15 +43,9 @@ def resources() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Reached]:
-    with reach("local", places=PLACES) as reached:
-        yield reached
-
-
-@pytest.fixture(scope="module")
-def platform(cluster: Reached, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home: Path = tmp_path_factory.mktemp("home")
-    with connect(resources=resources(), home=home, lease_seconds=3.0, progress=lambda line: None) as made:
+    with platform_here(resources=resources(), home=home, lease_seconds=3.0) as made:
         yield made
 
 

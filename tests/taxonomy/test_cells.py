@@ -11,10 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
-from agents import Platform, connect
-from agents._ray.cluster import Reached, reach
+from agents import Platform
 from agents.errors import AgentEnded, AgentStopped, CellDied
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import cell_agents as units
 
 pytestmark = pytest.mark.timeout(180)
@@ -22,16 +21,10 @@ PLACES = ("baku", "oslo", "lima")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Reached]:
-    with reach("local", places=PLACES) as reached:
-        yield reached
-
-
-@pytest.fixture(scope="module")
-def platform(cluster: Reached, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home: Path = tmp_path_factory.mktemp("home")
     sites = {place: {"site": f"site of {place}"} for place in PLACES}
-    with connect(resources=sites, home=home, lease_seconds=5.0, progress=lambda line: None) as made:
+    with platform_here(resources=sites, home=home, lease_seconds=5.0) as made:
         yield made
 
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from agents import Platform, alternatives, any_order, connect, loop, ordered, visit
-from agents._ray.cluster import reach
+from agents import Platform, alternatives, any_order, loop, ordered, visit
 from agents.errors import AgentEnded, AgentExpired, MoveRefused, UnknownPlace
 from mobility.bundle import Birth
 from mobility.trust import Passport
 from mobility.trust.errors import ItineraryInvalid
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import travellers_by_itinerary as travellers
 
 pytestmark = pytest.mark.timeout(180)
@@ -28,12 +27,7 @@ READINGS: dict[str, Any] = {place: {"reading": number} for number, place in enum
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home, nobody = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("nobody")
-    with (
-        reach("local", places=PLACES),
-        connect(
-            resources=READINGS, home=home, trusts={"wary": nobody}, lease_seconds=3.0, progress=lambda line: None
-        ) as made,
-    ):
+    with platform_here(PLACES, resources=READINGS, home=home, trusts={"wary": nobody}, lease_seconds=3.0) as made:
         yield made
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import Platform, connect
-from agents._ray.cluster import reach
+from agents import Platform
 from agents.errors import (
     AgentsError,
     PlaceUnreachable,
@@ -27,7 +26,7 @@ from agents.errors import (
     VersionTaken,
     WaitedTooLong,
 )
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import paradigm_units as units
 
 pytestmark = pytest.mark.timeout(180)
@@ -43,17 +42,13 @@ def raises(here, what):
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("paradigms")
     (folder / "lima.toml").write_text('[place.services.shown]\nfunction = "reprlib:repr"\n')
-    with (
-        reach("local", places=tuple(READINGS)),
-        connect(
-            resources={place: {"readings": values} for place, values in READINGS.items()},
-            services={SB: {"mean": units.mean, "slow": units.slow_mean}, "*": {"raises": raises}},
-            place_files={"lima": folder / "lima.toml"},
-            home=folder / "home",
-            lease_seconds=3.0,
-            progress=lambda line: None,
-        ) as made,
-    ):
+    with platform_here(
+        resources={place: {"readings": values} for place, values in READINGS.items()},
+        services={SB: {"mean": units.mean, "slow": units.slow_mean}, "*": {"raises": raises}},
+        place_files={"lima": folder / "lima.toml"},
+        home=folder / "home",
+        lease_seconds=3.0,
+    ) as made:
         yield made
 
 

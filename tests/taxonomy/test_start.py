@@ -11,20 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from agents import Platform, connect
-from agents._ray.cluster import Reached, reach
+from agents import Platform
 from agents.errors import MoveRefused
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import strong_agents as units
 
 pytestmark = pytest.mark.timeout(180)
 PLACES = ("baku", "oslo", "lima")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Reached]:
-    with reach("local", places=PLACES) as reached:
-        yield reached
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +26,14 @@ def signal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform(cluster: Reached, signal_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(signal_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home: Path = tmp_path_factory.mktemp("home")
     resources = {
         "*": {"site": "here", "gate": []},
         "baku": {"go": partial(os.path.exists, str(signal_file))},
         "oslo": {"go": False},
     }
-    with connect(resources=resources, home=home, lease_seconds=3.0, progress=lambda line: None) as made:
+    with platform_here(resources=resources, home=home, lease_seconds=3.0) as made:
         yield made
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agents import Platform, connect
-from agents._ray.cluster import Reached, reach
+from agents import Platform
 from agents.errors import AgentsError
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import strong_agents as units
 
 pytestmark = pytest.mark.timeout(180)
@@ -22,16 +21,10 @@ PLACES = ("baku", "oslo", "lima")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Reached]:
-    with reach("local", places=PLACES) as reached:
-        yield reached
-
-
-@pytest.fixture(scope="module")
-def platform(cluster: Reached, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home: Path = tmp_path_factory.mktemp("home")
     resources = {place: {"site": f"site of {place}"} for place in PLACES}
-    with connect(resources=resources, home=home, lease_seconds=3.0, progress=lambda line: None) as made:
+    with platform_here(resources=resources, home=home, lease_seconds=3.0) as made:
         yield made
 
 

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from agents import Platform, connect
-from agents._ray.cluster import Reached, reach
 from agents._ray.environment import accelerators_of
 from agents.errors import EnvironmentInvalid, MoveRefused
 from agents.eventlog import EventKind
 from mobility.environment import Accelerator, Distribution, Mobility, Needs, Verdict
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import unlike_agents as agents_here
 
 pytestmark = pytest.mark.timeout(180)
@@ -30,24 +29,17 @@ OTHER = "sparc64" if machine.machine() != "sparc64" else "alpha"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Reached]:
-    with reach("local", places=PLACES) as reached:
-        yield reached
-
-
-@pytest.fixture(scope="module")
-def platform(cluster: Reached, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """On oslo another processor and little memory, on lima another Python; baku is as it is."""
     file = tmp_path_factory.mktemp("places") / "lima.toml"
     file.write_text(f'[place.environment]\npython = "{NEXT}"\nlabels = {{ rack = "b3" }}\n')
-    with connect(
+    with platform_here(
         environments={
             "oslo": {"memory": "1 GiB", "processor": OTHER, "distributions": {"sojourn-no-such": False}},
             "*": {"accelerators": {"cuda": 1}, "distributions": {"sojourn-no-such": "1.2.0"}},
         },
         place_files={"lima": file},
         home=tmp_path_factory.mktemp("home"),
-        progress=lambda line: None,
     ) as made:
         yield made
 

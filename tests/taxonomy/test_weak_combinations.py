@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from agents import Handle, Platform, connect
-from agents._ray.cluster import reach
+from agents import Handle, Platform
 from agents.errors import UnknownService
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import combination_units as units
 
 pytestmark = pytest.mark.timeout(180)
@@ -46,12 +45,7 @@ def gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def platform(gates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     resources = {"*": {"readings": [1, 2, 3], "gate": partial(os.path.exists, str(gates / "open"))}}
-    with (
-        reach("local", places=PLACES),
-        connect(
-            resources=resources, home=tmp_path_factory.mktemp("home"), lease_seconds=5.0, progress=lambda line: None
-        ) as made,
-    ):
+    with platform_here(resources=resources, home=tmp_path_factory.mktemp("home"), lease_seconds=5.0) as made:
         made.publish(units.Measures, "measures", at="lima")
         made.publish(units.measure, "measure", at="lima")
         yield made

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents import Platform, connect
-from agents._ray.cluster import reach
+from agents import Platform
 from agents.errors import MoveRefused, ServiceTaken, UnknownPlace, UnknownService, UnknownUnit
-from tests.support.ray_cluster import eventually
+from tests.support.ray_cluster import eventually, platform_here
 from tests.taxonomy import paradigm_units as units
 
 pytestmark = pytest.mark.timeout(180)
@@ -21,15 +20,11 @@ READINGS = {"baku": [20.5, 21.5], "oslo": [3.5, 4.5], "lima": [19.0, 20.5]}
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with (
-        reach("local", places=tuple(READINGS)),
-        connect(
-            resources={place: {"readings": values} for place, values in READINGS.items()},
-            home=tmp_path_factory.mktemp("home"),
-            lease_seconds=3.0,
-            progress=lambda line: None,
-        ) as made,
-    ):
+    with platform_here(
+        resources={place: {"readings": values} for place, values in READINGS.items()},
+        home=tmp_path_factory.mktemp("home"),
+        lease_seconds=3.0,
+    ) as made:
         made.publish(units.mean, "mean", version="1.0", at="lima")
         yield made
 

@@ -15,17 +15,16 @@ import psutil
 import pytest
 
 from agents import Platform, connect
-from agents._ray.cluster import Reached, reach
+from agents._ray.cluster import OwnCluster
 from agents._ray.membership import PLATFORM_NAMESPACE
 from agents._ray.transport import DIRECTORY
 from agents.errors import AgentsError, MoveRefused, ResourceUnusable, UnknownPlace
 from mobility.trust import Identity, TrustStore
 from tests.agents._ray import travellers
 from tests.conformance.handoff import HandoffSuite
-from tests.support.ray_cluster import drive, eventually
+from tests.support.ray_cluster import PLACES, drive, eventually, platform_here
 
 pytestmark = pytest.mark.timeout(180)
-PLACES = ("baku", "oslo", "lima")
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +33,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Reached]:
-    with reach("local", places=PLACES) as reached:
-        yield reached
-
-
-@pytest.fixture(scope="module")
-def platform(cluster: Reached, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     file = tmp_path_factory.mktemp("places") / "lima.toml"
     file.write_text('[place.resources.site]\nvalue = "south"\n[place.resources.limits]\nvalue = { most = 3 }\n')
-    with connect(
+    with platform_here(
         resources={"*": {"site": "north"}, "oslo": {"only": 1}, "lima": {"site": "south"}},
         place_files={"lima": file},
         home=home,
         lease_seconds=3.0,
-        progress=lambda line: None,
     ) as made:
         yield made
 
@@ -70,7 +62,7 @@ def test_one_place_on_each_node_with_its_resources(platform: Platform) -> None:
     assert handle.trail().verified and len(handle.trail()) == 3
 
 
-def test_a_second_driver_finds_writes_and_waits(platform: Platform, cluster: Reached, home: Path) -> None:
+def test_a_second_driver_finds_writes_and_waits(platform: Platform, ray_cluster: OwnCluster, home: Path) -> None:
     """By name, and by a handle that was pickled; its messages are its own."""
     handle = platform.launch(travellers.answers, at="oslo", name="answers")
     handle.send(1)
@@ -88,7 +80,7 @@ def test_a_second_driver_finds_writes_and_waits(platform: Platform, cluster: Rea
             named.move("lima")
             print(named.ask("x"), named.place(), platform.launch.__name__)
         """,
-        cluster.address,
+        ray_cluster.address,
         str(home),
         pickle.dumps(handle).hex(),
     )
@@ -115,7 +107,7 @@ def test_a_handle_works_in_a_task_of_ray(platform: Platform) -> None:
     assert handle.result(timeout=60) == 7
 
 
-def test_an_agent_outlives_its_creator(platform: Platform, cluster: Reached, home: Path) -> None:
+def test_an_agent_outlives_its_creator(platform: Platform, ray_cluster: OwnCluster, home: Path) -> None:
     """The driver that launched it has ended; its name is enough."""
     done = drive(
         """
@@ -126,7 +118,7 @@ def test_an_agent_outlives_its_creator(platform: Platform, cluster: Reached, hom
         with connect(sys.argv[1], home=Path(sys.argv[2]), progress=lambda line: None) as platform:
             platform.launch(travellers.naps, 2.0, at="lima", name="sleeper")
         """,
-        cluster.address,
+        ray_cluster.address,
         str(home),
     )
     assert done.returncode == 0, done.stderr
@@ -199,14 +191,14 @@ def _answers(platform: Platform):
     return holds
 
 
-def test_a_node_that_joins_and_one_that_dies(platform: Platform, cluster: Reached) -> None:
+def test_a_node_that_joins_and_one_that_dies(platform: Platform, ray_cluster: OwnCluster) -> None:
     """Its place is there and used at once; when it has died an agent that wants to go there is told so, and goes on."""
-    cluster.add_node("rome", num_cpus=1)
+    ray_cluster.add_node("rome", {"num_cpus": 1}, 60)
     assert eventually(lambda: "rome" in [place.name for place in platform.places()], 30)
     assert platform.launch(travellers.naps, 0.0, at="rome").result(timeout=60) == "rome"
     waiting = platform.launch(travellers.hops_until_told, "rome", at="baku")
     lost = platform.launch(travellers.naps, 2.0, at="rome")
-    for pids in cluster.node_processes("rome").values():
+    for pids in ray_cluster.node_processes("rome", 10).values():
         for pid in pids:
             if psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGKILL)
@@ -214,10 +206,11 @@ def test_a_node_that_joins_and_one_that_dies(platform: Platform, cluster: Reache
     slug, text, where = waiting.result(timeout=90)
     assert (slug, where) == ("move-failed", "baku") and "still runs on baku" in text
     assert eventually(lambda: "place-left" in [event.kind for event in platform.logs()], 30)
-    cluster.remove_node("rome")
-    cluster.add_node("rome", num_cpus=1)  # the machine is started again: the same place, and what it has on disk
+    ray_cluster.remove_node("rome", 30)
+    # The machine is started again: the same place, and what it has on disk.
+    ray_cluster.add_node("rome", {"num_cpus": 1}, 60)
     assert lost.result(timeout=90) == "rome"
-    cluster.remove_node("rome")
+    ray_cluster.remove_node("rome", 30)
     assert eventually(lambda: "rome" not in [place.name for place in platform.places()], 30)
 
 

@@ -79,13 +79,12 @@ def carries(here, place, size):
 
 
 @agent
-def ticks(here, most):
-    """Counts with pauses; the number, and the places at which it counted."""
+def ticks(here):
+    """Counts with pauses until it is told to end; how often at which places, in the order in which it was there."""
     places = []
-    number = 0
-    while number < most:
-        number += 1
-        if not places or places[-1] != here.name:
-            places.append(here.name)
-        yield sleep(0.02)
-    return number, places
+    while True:
+        if not places or places[-1][0] != here.name:
+            places.append((here.name, 0))
+        places[-1] = (here.name, places[-1][1] + 1)
+        if (yield receive(0.02)) is not None:
+            return places

@@ -535,12 +535,17 @@ def gives_a_lock(here):
 def test_a_reference_whose_place_died(platform):
     """A clear error, an unharmed agent; it works again when the place is back."""
     handle = platform.launch(refers, "archive", "lima", [("__getitem__", 0)] * 3, at="oslo")
+
+    def did_what_it_was_told():
+        """It has read its message, and waits for the next one."""
+        status = handle.status()
+        return status.mail == 0 and status.state == "waiting" and status.place == "lima"
+
     handle.send("go")
-    assert until(lambda: handle.status().mail == 0 and handle.place() == "lima")
+    assert until(did_what_it_was_told)
     platform.kill("oslo")
     handle.send("go")
-    assert until(lambda: handle.status().mail == 0)
-    time.sleep(0.2)
+    assert until(did_what_it_was_told)
     platform.start("oslo")
     handle.send("go")
     first, second, third, place = handle.result(timeout=30)

@@ -24,6 +24,12 @@ class Odd(Exception):
 
 
 @agent
+def gives_when_told(here, value):
+    yield receive()
+    return value
+
+
+@agent
 def gives(here, value, seconds=0.0):
     """Returns a value, later; raises it, if it is an exception's name."""
     if seconds:
@@ -348,7 +354,7 @@ def expected(where, got):
 
 def test_it_costs_no_thread_and_says_for_what_it_waits(platform):
     """A hundred that gather: as many threads as before."""
-    (child,) = launched(platform, (1, 2.5))
+    child = platform.launch(gives_when_told, 1, at="baku")
     launched_before = [platform.launch(gathers, [child], at="baku") for _ in range(3)]
     until(lambda: all(handle.status().state == "waiting" for handle in launched_before))
     before = platform.client.describe_place("baku").about["threads"]
@@ -357,6 +363,7 @@ def test_it_costs_no_thread_and_says_for_what_it_waits(platform):
     until(lambda: all(row.state == "waiting" for row in platform.agents() if row.agent != child.agent))
     assert platform.client.describe_place("baku").about["threads"] <= max(before, QUICK.usual_steps)
     assert str(many[0].status()).endswith("is waiting on baku for 1 agents to end")
+    child.send("now")
     assert [row[1] for row in platform.gather(many, timeout=20)] == [[1]] * 100
     assert asked() < 400, "they share a question"
 

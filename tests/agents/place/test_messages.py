@@ -86,12 +86,22 @@ def expected(own: int, count: int, rounds: int) -> dict:
     return {number: list(range(rounds)) for number in range(count) if number != own}
 
 
+def launched(platform, *args, **options):
+    """Launched, though the place may be down at that moment."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return platform.launch(*args, **options)
+        except MoveFailed:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 def converse(platform, count, rounds, timeout, pause=0.0, tamper=None):
     """Let `count` agents talk; what each got, without the ends."""
-    handles = []
     names = [f"talker-{number}" for number in range(count)]
     handles = [
-        platform.launch(talks, number, rounds, list(PLACES), pause, at=PLACES[number % 3], name=names[number])
+        launched(platform, talks, number, rounds, list(PLACES), pause, at=PLACES[number % 3], name=names[number])
         for number in range(count)
     ]
     platform.net.tamper = tamper
