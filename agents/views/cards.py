@@ -26,14 +26,13 @@ from mobility.display.sheet import (
     rows_of_table,
     section,
     size_text,
-    unbroken,
     time_text,
+    unbroken,
     when_text,
 )
 from mobility.errors import MobilityError
 
 if TYPE_CHECKING:
-    from agents.draining import Drained
     from agents.advising import Advice
     from agents.handle import Handle
     from agents.platform import PlaceInfo

@@ -31,9 +31,7 @@ from pathlib import Path
 
 import psutil
 
-folder = tempfile.mkdtemp(
-    prefix="ray-", dir="/tmp"
-)  # a cluster of its own; a short path, as sockets lie below
+folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a cluster of its own; a short path, as sockets lie below
 os.environ["RAY_AUTH_MODE"] = "disabled"  # "token", on a network that is not yours alone
 settings = os.environ | {
     "RAY_TMPDIR": folder,
@@ -70,9 +68,7 @@ def ray(*command):
     """Say a command of Ray, as on a machine of its own."""
     print("$ ray", *command)
     program = str(Path(sys.executable).with_name("ray"))
-    done = subprocess.run(
-        [program, *command], env=settings, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([program, *command], env=settings, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

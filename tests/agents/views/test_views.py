@@ -132,6 +132,8 @@ def test_a_map_without_arrivals_has_no_room_for_arcs():
         assert len(handle.logs()) > 3  # to its end: then its arrival is in the log, too
         after = platform.map()
     assert before.height < after.height and "Arcs" not in parsed(before.svg()) and "Arcs" in parsed(after.svg())
+
+
 def test_a_log_that_is_printed_has_a_line_for_each_event():
     """In the order of times, with names; what an agent says stays on its line."""
     about = {"place": "oslo", "agent": "a1", "epoch": 0}
