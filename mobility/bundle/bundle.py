@@ -151,7 +151,9 @@ class Bundle:
         return (self.passport.hops or (self.passport.birth,))[-1].to_json()
 
     def __repr__(self) -> str:
-        return f"<Bundle of epoch {len(self.passport.hops)}, {self.size} bytes, not verified>"
+        last = (self.passport.hops or (self.passport.birth,))[-1]
+        named = ", ".join(signature.key_id[:16] or "none" for signature in last.signatures) or "none"
+        return f"<Bundle of epoch {len(self.passport.hops)}, {self.size} bytes, names key {named}, not verified>"
 
     def _repr_html_(self) -> str:
         from mobility.display.papers import bundle_card

@@ -570,7 +570,7 @@ def test_the_last_link_as_standard_json(stops: tuple[str, ...]) -> None:
 
 def test_what_is_secret_is_not_in_a_repr() -> None:
     """A bundle that is logged does not print its state."""
-    assert "state" not in repr(BUNDLE) and OWNER.key_id in repr(BUNDLE)
+    assert "state" not in repr(BUNDLE) and OWNER.key_id[:16] in repr(BUNDLE)
 
 
 def test_a_callable_that_is_no_source_of_code_fails_itself() -> None:
