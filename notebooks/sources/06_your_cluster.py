@@ -251,7 +251,7 @@ for seed, worker in enumerate(workers):
     again = sum(chance.random() ** 2 + chance.random() ** 2 < 1 for _ in range(1000 * batches))
     pi = 4 * inside / (1000 * batches)
     print(f"{worker.name}: {batches} batches, pi is about {pi:.4f}, {' -> '.join(seen)}")
-    assert inside == again and seen[0] == "lima" and len(seen) >= 4
+    assert inside == again and worker.trail().verified and len(worker.trail()) == 3
 workers[0].trail()
 
 # %%
