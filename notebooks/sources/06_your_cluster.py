@@ -221,10 +221,8 @@ print({worker.name: worker.place() for worker in workers})
 # %%
 lima = next(place for place in platform.places(details=True) if place.name == "lima")
 why = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=reclaimed"]
-ray(
-    *("drain-node", f"--address={address}", f"--node-id={lima.about['node']}"),
-    *(*why, "--deadline-remaining-seconds=60"),
-)
+node = f"--node-id={lima.about['node']}"
+ray("drain-node", f"--address={address}", node, *why, "--deadline-remaining-seconds=60")
 until(lambda: all(worker.place() in ("baku", "oslo") for worker in workers))
 print({worker.name: worker.place() for worker in workers})
 
