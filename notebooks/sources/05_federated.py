@@ -182,8 +182,13 @@ exact = ["metrics.metrics.accuracy", "metrics.metrics.num-examples"]
 clip_norm = 0.5
 noise = {{ epsilon = 8.0, delta = 1e-5 }}
 neighbours = "zero"
-queries = [{{ kinds = ["mean", "count"], columns = ["radius"], askers = ["{ada.key_id}"], epsilon = 1.0, least = 10 }}]
 allowance = {{ epsilon = 15.0, delta = 1e-5, counting_epsilon = 2.0 }}
+[[place.datasets.guarded.policy.queries]]
+kinds = ["mean", "count"]
+columns = ["radius"]
+askers = ["{ada.key_id}"]
+epsilon = 1.0
+least = 10
 """)
 Path("wards.py").write_text("""
 import numpy as np
@@ -224,9 +229,7 @@ from federated import PlatformNodes, run_app
 
 def tell(progress):
     if progress.phase == "evaluate":
-        print(
-            f"round {progress.round}: accuracy {progress.metrics['accuracy']:.3f}, {progress.answered} answers"
-        )
+        print(f"round {progress.round}: accuracy {progress.metrics['accuracy']:.3f}")
 
 
 hospitals = PlatformNodes(platform)
@@ -262,7 +265,7 @@ for (hospital, accuracy), dashes in zip(alone.items(), ("--", "-.", ":"), strict
     axes.axhline(accuracy, color=ORANGE, linestyle=dashes, linewidth=1.2, label=f"{hospital} alone")
 axes.set(xlabel="round", ylabel="accuracy, all test patients", ylim=(0.3, 1))
 axes.spines[["top", "right"]].set_visible(False)
-axes.legend(frameon=False, loc="lower right", fontsize=8)
+figure.legend(frameon=False, loc="outside right upper", fontsize=8)
 plt.show()
 assert by_round[8] > max(alone.values())
 
@@ -329,7 +332,7 @@ log = verify_audit(kept / "audit.log")
 assert log.sound
 for row in log.rows()[-6:]:
     print(row["number"], row["kind"], row.get("dataset"), row.get("type", ""), row.get("rules", ""))
-# !sojourn fl ledger state/places/oslo/extensions/datasets/ledger.sqlite --policies oslo.toml
+# !sojourn fl ledger state/places/oslo/extensions/datasets/ledger.sqlite --policies oslo.toml | cat
 
 # %% [markdown]
 # Suppose somebody at oslo would like to hide that the app with the leak was ever there, and changes one word in a
@@ -382,8 +385,6 @@ for _ in range(2):
         *(one.reason for one in again.refused[:1]),
     )
 assert {one.place for one in again.refused} == set(shares)
-
-# %%
 platform.close()
 
 # %% [markdown]
