@@ -29,7 +29,7 @@ def result_card(result: RunResult) -> Element:
     for phase, by_round in result.metrics.items():
         names = sorted({name for one in by_round.values() for name in one})
         rows = [(str(number), *(_number(one.get(name)) for name in names)) for number, one in sorted(by_round.items())]
-        if rows:
+        if rows and names:  # an app may train without metrics, and then there is nothing to show of its rounds
             parts.append(section(phase, rows_of_table(("round", *names), rows)))
     if result.refused:
         refused = [(element("bdi", node), reason) for node, reason in result.refused.items()]

@@ -42,7 +42,9 @@ for kind in (0, 1):
         parts[hospital].extend(mine)
 for hospital, mine in parts.items():
     mine = np.sort(mine)
-    np.savez(f"{hospital}.npz", x=scaled[mine], y=1 - benign[mine], radius=measured[mine, 0])  # y: 1 is malignant
+    np.savez(
+        f"{hospital}.npz", x=scaled[mine], y=1 - benign[mine], radius=measured[mine, 0]
+    )  # y: 1 is malignant
 
 # %%
 from matplotlib import pyplot as plt
@@ -180,8 +182,13 @@ exact = ["metrics.metrics.accuracy", "metrics.metrics.num-examples"]
 clip_norm = 0.5
 noise = {{ epsilon = 8.0, delta = 1e-5 }}
 neighbours = "zero"
-queries = [{{ kinds = ["mean", "count"], columns = ["radius"], askers = ["{ada.key_id}"], epsilon = 1.0, least = 10 }}]
 allowance = {{ epsilon = 15.0, delta = 1e-5, counting_epsilon = 2.0 }}
+[[place.datasets.guarded.policy.queries]]
+kinds = ["mean", "count"]
+columns = ["radius"]
+askers = ["{ada.key_id}"]
+epsilon = 1.0
+least = 10
 """)
 Path("wards.py").write_text("""
 import numpy as np
@@ -222,7 +229,7 @@ from federated import PlatformNodes, run_app
 
 def tell(progress):
     if progress.phase == "evaluate":
-        print(f"round {progress.round}: accuracy {progress.metrics['accuracy']:.3f}, {progress.answered} answers")
+        print(f"round {progress.round}: accuracy {progress.metrics['accuracy']:.3f}")
 
 
 hospitals = PlatformNodes(platform)
@@ -258,7 +265,7 @@ for (hospital, accuracy), dashes in zip(alone.items(), ("--", "-.", ":"), strict
     axes.axhline(accuracy, color=ORANGE, linestyle=dashes, linewidth=1.2, label=f"{hospital} alone")
 axes.set(xlabel="round", ylabel="accuracy, all test patients", ylim=(0.3, 1))
 axes.spines[["top", "right"]].set_visible(False)
-axes.legend(frameon=False, loc="lower right", fontsize=8)
+figure.legend(frameon=False, loc="outside right upper", fontsize=8)
 plt.show()
 assert by_round[8] > max(alone.values())
 
@@ -325,7 +332,7 @@ log = verify_audit(kept / "audit.log")
 assert log.sound
 for row in log.rows()[-6:]:
     print(row["number"], row["kind"], row.get("dataset"), row.get("type", ""), row.get("rules", ""))
-# !sojourn fl ledger state/places/oslo/extensions/datasets/ledger.sqlite --policies oslo.toml
+# !sojourn fl ledger state/places/oslo/extensions/datasets/ledger.sqlite --policies oslo.toml | cat
 
 # %% [markdown]
 # Suppose somebody at oslo would like to hide that the app with the leak was ever there, and changes one word in a
@@ -357,7 +364,9 @@ from federated.tour import tour
 mean_radius = Query.mean("radius", bounds=(5, 30))
 found = tour(platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0))
 true = np.concatenate([ward["radius"] for ward in wards.values()]).mean()
-print(f"mean radius {found.value:.2f}, give or take {found.error:.2f} from noise; in truth {true:.2f}")
+print(
+    f"mean radius {found.value:.2f}, give or take {found.error:.2f} from noise; in truth {true:.2f}"
+)
 for site in found.sites:
     print(f"  {site.place}: paid epsilon {site.epsilon:g}")
 assert abs(found.value - true) < 12 * found.error
@@ -368,14 +377,14 @@ found.trail
 
 # %%
 for _ in range(2):
-    again = tour(platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0))
+    again = tour(
+        platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0)
+    )
     print(
         [(site.place, site.epsilon) for site in again.sites],
         *(one.reason for one in again.refused[:1]),
     )
 assert {one.place for one in again.refused} == set(shares)
-
-# %%
 platform.close()
 
 # %% [markdown]

@@ -217,10 +217,8 @@ print({worker.name: worker.place() for worker in workers})
 # %%
 lima = next(place for place in platform.places(details=True) if place.name == "lima")
 why = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=reclaimed"]
-ray(
-    *("drain-node", f"--address={address}", f"--node-id={lima.about['node']}"),
-    *(*why, "--deadline-remaining-seconds=60"),
-)
+node = f"--node-id={lima.about['node']}"
+ray("drain-node", f"--address={address}", node, *why, "--deadline-remaining-seconds=60")
 until(lambda: all(worker.place() in ("baku", "oslo") for worker in workers))
 print({worker.name: worker.place() for worker in workers})
 
@@ -247,7 +245,7 @@ for seed, worker in enumerate(workers):
     again = sum(chance.random() ** 2 + chance.random() ** 2 < 1 for _ in range(1000 * batches))
     pi = 4 * inside / (1000 * batches)
     print(f"{worker.name}: {batches} batches, pi is about {pi:.4f}, {' -> '.join(seen)}")
-    assert inside == again and seen[0] == "lima" and len(seen) >= 4
+    assert inside == again and worker.trail().verified and len(worker.trail()) == 3
 workers[0].trail()
 
 # %%

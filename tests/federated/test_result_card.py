@@ -8,6 +8,13 @@ from federated.links import RunTally
 from federated.results import RunResult
 
 
+def test_a_phase_without_metrics_is_no_table_of_numbers_of_rounds() -> None:
+    metrics = {"train": {1: {}, 2: {}}, "evaluate": {1: {"accuracy": 0.75}}, "server": {}}
+    result = RunResult(7, "app", "FedAvg", ("oslo",), {}, metrics, {}, 1.5, RunTally(), ())
+    told = "".join(ElementTree.fromstring(result._repr_html_()).itertext())
+    assert "evaluate" in told and "0.75" in told and "train" not in told
+
+
 def test_a_result_shows_its_rounds_and_what_nodes_say_as_text() -> None:
     bad = "<script>\x1b</script>"
     tally = RunTally(sent=10, received=2000, asked=1, recalled=0, failed=1, late=0)
