@@ -350,7 +350,12 @@ class Client:
             wait = max(0.0, min(left, 2.0))
             if left <= 0:
                 where = row.holder.place if row.holder is not None else "its place"
-                raise WaitedTooLong(f"the result of {agent}", timeout, state=f"It goes on on {where}.")
+                raise WaitedTooLong(
+                    f"the result of {agent}",
+                    timeout,
+                    state=f"It has not ended, and is on {where}.",
+                    remedy="Wait longer, or see what it does: its handle's status(), or sojourn ps.",
+                )
 
     def gather(self, wish: Gather) -> list[Any]:
         """Wait for the ends of several agents; see `agents.effects.gather`."""
