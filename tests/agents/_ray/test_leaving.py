@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ from agents._ray.cluster import Reached, reach
 from agents._ray.leaving import GRACE, grace, heed_sigterm, leave
 from agents.testing.local import LocalPlatform
 from tests.agents._ray import travellers
-from tests.support.ray_cluster import environment, eventually
+from tests.support.ray_cluster import eventually
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -114,30 +112,6 @@ def test_sigterm_of_a_places_process(platform: Platform) -> None:
     assert asked.move("oslo", timeout=60)["to"] == "oslo" and asked.ask(21, timeout=60)[0] == 42
     asked.send("end")
     asked.result(timeout=60)
-
-
-def test_sigterm_of_a_node_as_in_a_container(platform: Platform, cluster: Reached) -> None:
-    """``ray start --block`` tells Ray that its node goes, and waits: the place is emptied meanwhile."""
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--block", f"--address={cluster.address}"]
-    told = environment(RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="20", RAY_TMPDIR=os.environ.get("RAY_TMPDIR", "/tmp"))
-    node = subprocess.Popen(
-        [*command, "--labels=place=quito", "--num-cpus=1", "--object-store-memory=100000000"],
-        env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        assert eventually(lambda: "quito" in {place.name for place in platform.places()}, 120)
-        handle = platform.launch(travellers.answers, at="quito")
-        assert handle.ask(1, timeout=60)[0] == 2
-        node.terminate()
-        assert eventually(lambda: handle.place() in ("baku", "oslo"), 40)
-        node.wait(60)
-        assert handle.ask(21, timeout=60)[0] == 42
-        handle.send("end")
-        handle.result(timeout=60)
-    finally:
-        if node.poll() is None:
-            os.killpg(node.pid, signal.SIGKILL)
-            node.wait()
 
 
 def test_only_the_first_thread_can_have_signals_heeded() -> None:
