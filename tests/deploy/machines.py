@@ -116,7 +116,7 @@ class Machines:
                 hosts.start(
                     *(host, script, output),
                     **{"HOME": str(self.home(machine)), "PATH": path, "USER": user, "COLUMNS": "120", "NO_COLOR": "1"},
-                    RAY_raylet_start_wait_time_s="250",  # a machine that runs tests may be slow
+                    RAY_raylet_start_wait_time_s="60",  # a machine that runs tests may be slow
                 )
             self._shells[machine] = _opened(typed)
 

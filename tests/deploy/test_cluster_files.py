@@ -23,7 +23,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli as ray_cli
 
 from agents._ray.cluster import place_names
-from agents._ray.membership import LABEL
+from agents._ray.membership import LABEL, Record, name_places
 from tests.test_repository import CONSTRAINTS, PROJECT, ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -200,6 +200,18 @@ def test_a_job_brings_what_sojourn_needs() -> None:
     assert set(JOB["py_modules"]) == packages
     assert all((ROOT / name / "__init__.py").is_file() for name in JOB["py_modules"])
     assert (ROOT / JOB["working_dir"] / "job.py").is_file()
+
+
+def test_what_is_said_of_nodes_without_the_label() -> None:
+    """And of two with the same: the page shows what they are called."""
+    records = [
+        Record("4f19c2" + "0" * 50, "10.77.0.1", label="", started=2_000),
+        Record("83ab01" + "0" * 50, "10.77.0.2", label="oslo", started=1_000),
+        Record("7c55d0" + "0" * 50, "10.77.0.3", label="oslo", started=0),
+    ]
+    assert sorted(name_places(records).values()) == ["node-4f19c2", "oslo", "oslo-83ab01"]
+    readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    assert "`node-4f19c2`" in readme and "`oslo-83ab01`" in readme
 
 
 def test_ray_understands_the_commands_of_the_page() -> None:
