@@ -267,7 +267,9 @@ def test_an_unconnected_process_is_told_so() -> None:
         """
         import pickle, sys
         from agents._ray.membership import MembershipUnknown, RayGcs, named_actor, nodes
-        for question in (RayGcs().records, RayGcs().draining, lambda: named_actor("keeper")):
+        # The first one imports Ray, which takes longer than the usual two seconds where others are at work.
+        gcs = RayGcs(30.0)
+        for question in (gcs.records, gcs.draining, lambda: named_actor("keeper", timeout=30.0)):
             try:
                 question()
             except MembershipUnknown as error:
