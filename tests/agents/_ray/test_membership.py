@@ -313,8 +313,12 @@ def test_nodes_of_a_real_cluster(ray_driver: Reached) -> None:
     assert all(node.alive and node.draining_until is None and node.host for node in found)
 
 
-def test_nodes_that_join_and_die_are_noticed(ray_driver: Reached, ray_cluster: OwnCluster) -> None:
+def test_nodes_that_join_and_die_are_noticed(
+    ray_driver: Reached, ray_cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A node with a label that is taken, one without a label, and the sudden death of each."""
+    for function in (name_places, undecided):  # the first one has its name after that, and not after 20 s
+        monkeypatch.setattr(function, "__defaults__", (2_000,))
     watch = Watch(RayGcs(10.0))
     assert {node.place for node in watch.poll().joined} == set(PLACES)
     for place in ("oslo", ""):
