@@ -21,10 +21,28 @@ from tests.support.turns import turn
 settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("beside others")
 
-_ORDER = (
-    *("tests/mobility/", "tests/test_", "tests/taxonomy/", "tests/multihost/", "tests/deploy/", "tests/agents/"),
-    "tests/federated/",
+#: After those of `mobility`, the longest first; so that the end is short files, and no process waits long for another.
+_LONGEST = (
+    "tests/interpreter/",
+    "tests/test_notebooks.py",
+    "tests/agents/_ray/test_cluster.py",
+    "tests/federated/test_running.py",
+    "tests/agents/cli/test_platform.py",
+    "tests/agents/processes/",
+    "tests/federated/test_node.py",
+    "tests/test_",
+    "tests/multihost/",
+    "tests/deploy/",
+    "tests/agents/_ray/",
+    "tests/taxonomy/",
+    "tests/federated/test_real_",
+    "tests/federated/test_bad_input.py",
+    "tests/federated/cli/test_real.py",
+    "tests/federated/test_places.py",
+    "tests/federated/test_training_on_ray.py",
+    "tests/agents/demo/",
 )
+_ORDER = ("tests/mobility/", *_LONGEST, "tests/agents/", "tests/federated/")
 _FOLDER: pytest.StashKey[tempfile.TemporaryDirectory[str]] = pytest.StashKey()
 
 
@@ -37,8 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of `mobility` come first: they compare with the interpreter as it is, and Ray, once it is connected,
-    has put functions of its own in the place of built-in ones. Then those whose files take long, so that several
-    processes end at about the same time."""
+    has put functions of its own in the place of built-in ones."""
     items.sort(
         key=lambda item: next((n for n, start in enumerate(_ORDER) if item.nodeid.startswith(start)), len(_ORDER))
     )

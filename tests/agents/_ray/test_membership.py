@@ -267,7 +267,9 @@ def test_an_unconnected_process_is_told_so() -> None:
         """
         import pickle, sys
         from agents._ray.membership import MembershipUnknown, RayGcs, named_actor, nodes
-        for question in (RayGcs().records, RayGcs().draining, lambda: named_actor("keeper")):
+        # The first one imports Ray, which takes longer than the usual two seconds where others are at work.
+        gcs = RayGcs(30.0)
+        for question in (gcs.records, gcs.draining, lambda: named_actor("keeper", timeout=30.0)):
             try:
                 question()
             except MembershipUnknown as error:
@@ -311,8 +313,12 @@ def test_nodes_of_a_real_cluster(ray_driver: Reached) -> None:
     assert all(node.alive and node.draining_until is None and node.host for node in found)
 
 
-def test_nodes_that_join_and_die_are_noticed(ray_driver: Reached, ray_cluster: OwnCluster) -> None:
+def test_nodes_that_join_and_die_are_noticed(
+    ray_driver: Reached, ray_cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A node with a label that is taken, one without a label, and the sudden death of each."""
+    for function in (name_places, undecided):  # the first one has its name after that, and not after 20 s
+        monkeypatch.setattr(function, "__defaults__", (2_000,))
     watch = Watch(RayGcs(10.0))
     assert {node.place for node in watch.poll().joined} == set(PLACES)
     for place in ("oslo", ""):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import ray
 
-from agents._ray.cluster import Reached
+from agents._ray.cluster import OwnCluster, reach
 from agents._ray.membership import PLATFORM_NAMESPACE
 from agents._ray.transport import DIRECTORY, RayTransport, to_bytes
 from agents.directory_service import DirectoryService
@@ -81,13 +81,16 @@ class Ledger:
 
 
 class Network:
-    """What the suite asks for."""
+    """What the suite asks for; its actors stay from test to test, each of which has a transport of its own."""
 
     def __init__(self, folder: Path, secret: bytes | None) -> None:
         self._folder = folder
         self._secret = secret
         self._listeners: list[Listener] = []
+        self._started: list[Any] = []
         self._actors: dict[str, Any] = {}
+        self._servers: dict[str, Callable[[Any], Any]] = {}
+        self._about: dict[str, dict[str, Any]] = {}
         self.transport = RayTransport()
         self.start_directory()
 
@@ -111,53 +114,70 @@ class Network:
         return False
 
     def serve(self, place: str, server: Callable[[Any], Any]) -> None:
+        self._servers[place] = server
+        if place not in self._actors:
+            self._about[place] = self._start(place)
+        # Also one that was there before: nobody renews its lease.
+        self.transport.ask_directory("register", place, "w", b"k" * 32, False, self._about[place], timeout=10)
+
+    def _start(self, place: str) -> dict[str, Any]:
         listener = Listener(("127.0.0.1", 0), authkey=_KEY, backlog=64)
         self._listeners.append(listener)
-        threading.Thread(target=self._answer, args=(listener, server), daemon=True).start()
-        name = f"place:{place}:stand-in"
+        threading.Thread(target=self._answer, args=(listener, place), daemon=True).start()
+        name = f"place:{place}:stand-in-{len(self._started)}"
         self._actors[place] = (
             ray.remote(concurrency_groups={"all": 16})(StandIn)
             .options(name=name, namespace=PLATFORM_NAMESPACE, num_cpus=0)
             .remote(listener.address, self._secret)
         )
+        self._started.append(self._actors[place])
         port = ray.get(self._actors[place].port.remote(), timeout=60)
-        about = {"actor": name, **({"socket": list(port)} if port is not None else {})}
-        self.transport.ask_directory("register", place, "w", b"k" * 32, False, about, timeout=10)
+        return {"actor": name, **({"socket": list(port)} if port is not None else {})}
 
-    def _answer(self, listener: Listener, server: Callable[[Any], Any]) -> None:
+    def _answer(self, listener: Listener, place: str) -> None:
         while True:
             try:
                 connection = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._one, args=(connection, server), daemon=True).start()
+            threading.Thread(target=self._one, args=(connection, self._servers[place]), daemon=True).start()
 
     def _one(self, connection: Any, server: Callable[[Any], Any]) -> None:
         with connection:
             connection.send(server(connection.recv()))
 
     def kill(self, place: str) -> None:
-        ray.kill(self._actors[place])
+        ray.kill(self._actors.pop(place))
 
     def close(self) -> None:
         for listener in self._listeners:
             listener.close()
-        for actor in (*self._actors.values(), self._ledger):
+        for actor in (*self._started, self._ledger):
             ray.kill(actor)
         assert eventually(self._is_gone, 20)
         self.transport.close()
 
 
-class TestRayTransport(TransportSuite):
-    """What is promised of transports: by calls of Ray alone, and over connections of our own."""
-
-    @pytest.fixture(params=[None, b"s" * 32], ids=["calls", "connections"])
-    def network(self, request: pytest.FixtureRequest, ray_driver: Reached, tmp_path: Path) -> Iterator[Network]:
-        network = Network(tmp_path, request.param)
+@pytest.fixture(scope="module", params=[None, b"s" * 32], ids=["calls", "connections"])
+def lasting(
+    request: pytest.FixtureRequest, ray_cluster: OwnCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Network]:
+    with reach(ray_cluster.address):
+        network = Network(tmp_path_factory.mktemp("network"), request.param)
         try:
             yield network
         finally:
             network.close()
+
+
+class TestRayTransport(TransportSuite):
+    """What is promised of transports: by calls of Ray alone, and over connections of our own."""
+
+    @pytest.fixture
+    def network(self, lasting: Network) -> Network:
+        lasting.transport.close()
+        lasting.transport = RayTransport()
+        return lasting
 
 
 def test_each_request_has_a_door_that_the_actor_has() -> None:

@@ -31,29 +31,43 @@ PLATFORM = [
 COMMANDS = [*KEYS, *FILES, *PLATFORM]
 
 
-def imported(*arguments: str) -> set[str]:
-    """The top-level modules in the process of a command, at its end."""
-    code = (
-        "import sys, atexit; sys.argv[0] = 'sojourn'\n"
-        "atexit.register(lambda: print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr))\n"
-        "from agents.cli import main; main()"
-    )
+HELP = [
+    *(["--help"], ["key", "--help"], ["--version"]),
+    *([*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM, ["fl"], *FL)),
+]
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, set[str]]:
+    """Which top-level modules are there after each of `HELP`, done one after the other in one new process.
+
+    Whatever one of them imports is there for those after it, too: of several that fail, the first one is to blame.
+    """
+    code = f"""
+import json, sys
+from agents.cli import main
+told = {{}}
+for arguments in {HELP!r}:
+    sys.argv = ["sojourn", *arguments]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, (arguments, ended.code)
+    told[" ".join(arguments)] = sorted({{name.partition(".")[0] for name in sys.modules}})
+print(json.dumps(told), file=sys.stderr)
+"""
     answer = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", code],
         env=environment(), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
-    return set(answer.stderr.split())
+    return {arguments: set(names) for arguments, names in json.loads(answer.stderr).items()}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["key", "--help"], ["--version"]]
-    + [[*one, "-h"] for one in (["key", "new"], *FILES, *PLATFORM, ["fl"], *FL)],
-)
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_imports_nothing_heavy(imported: dict[str, set[str]], arguments: list[str]) -> None:
     """Start-up below 0.15 s is a matter of what is imported; a command imports what it needs when it runs."""
-    loaded = imported(*arguments)
+    loaded = imported[" ".join(arguments)]
     assert "typer" in loaded, "the process has not told what it imported"
     assert loaded & HEAVY == set()
 

@@ -177,8 +177,10 @@ def test_the_first_n(platform, gathered):
 
 def test_the_first_n_are_those_that_ended_first(platform, gathered):
     """Also when all have ended before anybody looked."""
-    agents = launched(platform, (1, 0.3), (2, 0.1), (3, 0.2))
-    platform.wait(agents, timeout=10)
+    agents = [platform.launch(gives_when_told, number, at=place) for number, place in enumerate(PLACES, 1)]
+    for number in (2, 3, 1):
+        agents[number - 1].send("now")
+        assert agents[number - 1].result(timeout=10) == number
     assert gathered([handle.agent for handle in agents], first=2) == ([None, 2, 3],)
 
 
