@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.cli.findings import Finding, failed, fine, problem, warning
+from agents.cli.findings import Finding, fine, from_error, problem, warning
 from agents.cli.home import HomeFolder, OwnKey
 from agents.cli.hosts import shared_memory
 from agents.cli.options import Format
@@ -42,7 +42,7 @@ def at_home(home: HomeFolder) -> Iterator[Finding]:
     try:
         trusted = home.store().current()
     except MobilityError as error:
-        yield failed("trust", error)
+        yield from_error("trust", error)
     else:
         yield fine("trust", f"{count(len(trusted.entries), 'trusted key')} in {home.trust_folder}")
     yield from _keys(home, trusted)
@@ -197,7 +197,7 @@ def at_platform(home: HomeFolder, address: str | None, deadline: Deadline, outpu
             findings += _trusted_there(home, places)
             findings += _rest(reached, places, deadline)
     except MobilityError as error:
-        findings.append(failed("cluster", error))
+        findings.append(from_error("cluster", error))
     return findings
 
 

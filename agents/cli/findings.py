@@ -8,7 +8,7 @@ from typing import Any
 
 from mobility.errors import MobilityError
 
-__all__ = ["Finding", "Mark", "failed", "fine", "problem", "warning"]
+__all__ = ["Finding", "Mark", "from_error", "fine", "problem", "warning"]
 
 
 class Mark(StrEnum):
@@ -54,7 +54,7 @@ def problem(what: str, said: str, remedy: str) -> Finding:
     return Finding(Mark.PROBLEM, what, said, remedy)
 
 
-def failed(what: str, error: MobilityError) -> Finding:
+def from_error(what: str, error: MobilityError) -> Finding:
     """The problem that an error tells of."""
     reason, remedy = getattr(error, "reason", None), getattr(error, "remedy", None)
     told = reason if isinstance(reason, str) else str(error)

@@ -157,10 +157,14 @@ def drained_card(drained: Drained) -> Element:
     ]
     left, stayed = len(drained.moved), len(drained.stayed)
     said = f"{left} of {len(drained.agents)} agents have left, in {time_text(drained.seconds)}; nobody is let in"
-    problems = [paragraph(element("bdi", one.name), f" stays: {one.problem}") for one in drained.stayed]
+    problems = [paragraph(element("bdi", one.name), f" stays: {_reasons(one)}") for one in drained.stayed]
     table = rows_of_table(("name", "", "took", "agent"), rows) if rows else None
     mark = badge(Sign.BAD, f"{stayed} stay") if stayed else badge(Sign.GOOD, "empty")
     return card("drained", drained.place, paragraph(muted(said)), table, *problems, mark=mark)
+
+
+def _reasons(one: Evacuated) -> str:
+    return "; ".join([one.problem, *(f"{place}: {why}" for place, why in one.refused.items())])
 
 
 def _whereto(one: Evacuated) -> str:

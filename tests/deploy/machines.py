@@ -29,7 +29,8 @@ _SCP = """\
 #!/bin/sh
 # scp [-p] FILE MACHINE:PATH
 [ "$1" = "-p" ] && shift
-exec cp -p "$1" {folder}/"${{2%%:*}}"/home/"${{2#*:}}"
+their=home
+exec cp -p "$1" "{folder}/${{2%%:*}}/$their/${{2#*:}}"
 """
 _SUDO = '#!/bin/sh\nexec "$@"\n'
 

@@ -246,8 +246,8 @@ def test_what_became_of_an_emptied_place():
         },
     ]
     told = parsed(Drained.of("oslo", cases, 0.5)._repr_html_())
-    assert all(text in told for text in ("<b>gone</b>", "1 of 2 agents have left", "stays: it computes", "lima: full"))
-    assert "nobody is left" in parsed(Drained.of("oslo", cases[:1], 0.5)._repr_html_())
+    assert all(text in told for text in ("<b>gone</b>", "1 of 2 agents have left", "stays: it computes; lima: full"))
+    assert "empty" in parsed(Drained.of("oslo", cases[:1], 0.5)._repr_html_())
     assert "0 of 0 agents" in parsed(Drained.of("oslo", (), 0.0)._repr_html_())
 
 
