@@ -284,23 +284,23 @@ plt.show()
 
 # %%
 def crossings(rows, which):
-    """Where one way overtakes another, by logarithmic interpolation between what was measured."""
-    ways, keys = list(WAYS), list(rows)
+    """Where one way overtakes another, by logarithmic interpolation between points where one is clearly ahead."""
+    ways = list(WAYS)
     for number, one in enumerate(ways):
         for other in ways[number + 1 :]:
-            ratios = numpy.log([row[one][which] / row[other][which] for row in rows.values()])
-            for at in range(len(keys) - 1):
-                clear = min(abs(ratios[at : at + 2])) > 0.1  # else the two are as good as the same
-                if ratios[at] * ratios[at + 1] < 0 and clear:
-                    share = ratios[at] / (ratios[at] - ratios[at + 1])
-                    point = numpy.exp(numpy.log(keys[at]) * (1 - share) + numpy.log(keys[at + 1]) * share)
-                    slower, faster = (one, other) if ratios[at] < 0 else (other, one)
+            ratios = [(numpy.log(key), numpy.log(row[one][which] / row[other][which])) for key, row in rows.items()]
+            clear = [(at, ratio) for at, ratio in ratios if abs(ratio) > 0.1]  # else the two are as good as the same
+            for (before, was), (after, now) in zip(clear, clear[1:], strict=False):
+                if was * now < 0:
+                    point = numpy.exp(before + (after - before) * was / (was - now))
+                    slower, faster = (one, other) if was < 0 else (other, one)
                     yield f"{faster.value} overtakes {slower.value} at {float(f'{point:.2g}'):,.0f}"
 
 
 for label, rows in (("interactions", by_interactions), ("bytes at each place", by_size)):
     for which, what in enumerate(("seconds", "bytes")):
-        print(f"{what}, by {label}:", *crossings(rows, which), sep="\n    ")
+        found = list(crossings(rows, which)) or ["none overtakes another here"]
+        print(f"{what}, by {label}:", *found, sep="\n    ")
 
 # %% [markdown]
 # The bytes can be asserted, as they are the same each time but for a little that the places say to one another anyway.
