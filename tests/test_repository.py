@@ -284,6 +284,18 @@ def test_what_the_commands_run_exists() -> None:
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
+def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
+    """With one cell fewer, what is said of one column stands under another."""
+    pages = [path for name in ("docs", "deploy", "benchmarks") for path in (ROOT / name).rglob("*.md")]
+    for page in [*pages, *ROOT.glob("*.md")]:
+        text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        width = 0
+        for line in text.splitlines():
+            cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+            width = width if width and cells else cells
+            assert cells == width, f"{page.name}: {line[:60]}"
+
+
 def test_the_ci_script_runs_check_and_test() -> None:
     """And is executable, and stops at the first failure."""
     script = ROOT / ".ci" / "run"
