@@ -332,16 +332,24 @@ def test_readme_bundle_works_as_shown(tmp_path: Path) -> None:
     for name in ("carried", "stations"):
         (code,) = re.findall(rf"```python\n(# {name}\.py\n.*?)```", README, re.DOTALL)
         (here / f"{name}.py").write_text(code, encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# unpacked\.py\n.*?)```", README, re.DOTALL)
+    (there / "unpacked.py").write_text(code, encoding="utf-8")
     python, sojourn = [sys.executable], [sys.executable, "-m", "agents.cli"]
-    blocks = re.findall(r"```console\n(\$ (?:python carried|sojourn key trust|sojourn run).*?)```", README, re.DOTALL)
+    wanted = r"```console\n(\$ (?:python (?:carried|unpacked)|sojourn key trust|sojourn run).*?)```"
+    blocks = re.findall(wanted, README, re.DOTALL)
     shown = [step for block in blocks for step in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)]
-    assert [command.split()[0] for command, _ in shown] == ["python", "sojourn", "sojourn"]
-    environment = {**ISOLATED, "SOJOURN_HOME": str(tmp_path / "home")}
+    assert [command.split()[0] for command, _ in shown] == ["python", "sojourn", "sojourn", "python"]
+    environment = {
+        **ISOLATED,
+        "HOME": str(tmp_path / "home"),
+    }  # with the usual folder of keys in it, as the page has it
+    for name in ("SOJOURN_HOME", "XDG_CONFIG_HOME"):
+        environment.pop(name, None)
     for command, expected in shown:
         program, *arguments = command.split()
         answer = subprocess.run(
             [*(python if program == "python" else sojourn), *arguments],
-            cwd=here if program == "python" else there,
+            cwd=here if "carried.py" in arguments else there,
             env=environment,
             capture_output=True,
             text=True,
@@ -351,7 +359,7 @@ def test_readme_bundle_works_as_shown(tmp_path: Path) -> None:
         if expected:
             assert answer.stdout == expected
         for file in ("survey.sojourn", "survey-lab.pub"):
-            if program == "python":
+            if "carried.py" in arguments:
                 (here / file).rename(there / file)
 
 
