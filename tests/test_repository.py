@@ -339,10 +339,7 @@ def test_readme_bundle_works_as_shown(tmp_path: Path) -> None:
     blocks = re.findall(wanted, README, re.DOTALL)
     shown = [step for block in blocks for step in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)]
     assert [command.split()[0] for command, _ in shown] == ["python", "sojourn", "sojourn", "python"]
-    environment = {
-        **ISOLATED,
-        "HOME": str(tmp_path / "home"),
-    }  # with the usual folder of keys in it, as the page has it
+    environment = {**ISOLATED, "HOME": str(tmp_path / "home")}  # the usual folder of keys is in it, as the page has it
     for name in ("SOJOURN_HOME", "XDG_CONFIG_HOME"):
         environment.pop(name, None)
     for command, expected in shown:

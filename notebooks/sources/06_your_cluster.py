@@ -16,8 +16,9 @@
 #     ray start --head --labels=place=baku               # on the first machine
 #     ray start --address=HEAD:6379 --labels=place=oslo  # on each further one
 #
-# **If you have that, skip the next two cells**, on a machine that is part of it, and say `address = "HEAD:6379"`.
-# For everybody else they start two such nodes on this machine, with the same commands, as a stand-in.
+# **If you have that**, say `address = "HEAD:6379"` instead of the next two cells, on a machine that is part of it.
+# Where `start_node`, `ray` and `end` come further down, type the command on your machines instead. For everybody else
+# the two cells start two such nodes on this machine, with the same commands, as a stand-in.
 
 # %%
 import atexit
@@ -253,7 +254,7 @@ workers[0].logs()
 
 # %% [markdown]
 # `close` lets go of the platform; places and agents on a cluster that was there before go on. The stand-in is ended
-# by its processes. With a cluster of your own, leave the last two lines out.
+# by its processes: with a cluster of your own, leave the last two lines out.
 
 # %%
 platform.close()
