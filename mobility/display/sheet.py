@@ -2,8 +2,8 @@
 
 Everything is styled in place, with no sheet and no script, so that it looks the same in a notebook that was saved, in a
 file, and without a server. Text has the colour of what is around it; lines and grounds are translucent; the few other
-colours have the same contrast, about 4.3 : 1, with white and with a dark page. So nothing has to know whether it is
-dark. No mark is told by its colour alone.
+colours have about the same contrast with white and with a dark page, 3.9 : 1 at least. So nothing has to know whether
+it is dark. No mark is told by its colour alone.
 """
 
 from __future__ import annotations
