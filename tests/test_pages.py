@@ -44,6 +44,21 @@ def test_the_example_prints_what_the_page_says(tmp_path: Path, code: str, printe
     assert answer.stdout == printed
 
 
+def test_the_examples_of_the_reference_of_resources_run(tmp_path: Path) -> None:
+    """On places of one process. What they call and the page does not define is given here."""
+    blocks = BLOCK.findall((DOCS / "reference-resources.md").read_text(encoding="utf-8"))
+    code = "\n".join(code for code, _ in blocks).replace("from agents import connect", "")
+    given = "from agents.testing import LocalPlatform as connect\n\ndef open_station():\n    return [1, 2]\n"
+    told = """
+with connect(resources=resources, places=["oslo", "lima"], services={"oslo": {"mean": mean}}) as platform:
+    print(platform.call("oslo", "mean", "readings"), platform.call("oslo", "mean", "station"))
+"""
+    (tmp_path / "example.py").write_text(given + code + told, encoding="utf-8")
+    answer = run("example.py", tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert len(blocks) == 3 and answer.stdout == f"{(21.4 + 20.9) / 2} 1.5\n"
+
+
 @pytest.mark.alone
 def test_the_first_agent_of_the_tutorial(tmp_path: Path) -> None:
     """On real nodes, as a newcomer starts it."""
