@@ -119,7 +119,7 @@ class Steward:
         del self._drained[node.node_id]
         left = (node.draining_until or 0.0) - time.time()
         seconds = _NO_DEADLINE if math.isinf(left) else max(1.0, left * (1 - _MARGIN))
-        actor.control.remote(pickle.dumps(Drain((), seconds)))  # the place tells the log how that goes
+        actor.control.remote(pickle.dumps(Drain((), seconds, node.node_id)))  # the place tells the log how that goes
         self._tell(node, f"its node is to be taken away; its agents have {seconds:.0f} s to go elsewhere")
 
     def _tidy(self) -> None:
