@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO
 
 from agents.eventlog import EventKind, LogEvent
+from mobility.display.elements import legible
 
 if TYPE_CHECKING:
     from mobility.display.picture import Picture
@@ -88,7 +89,7 @@ class Journey:
         shown = way if len(way) <= 8 else [*way[:3], "...", *way[-4:]]
         took = sum(milliseconds for _, milliseconds in self.stays.values())
         hops = f"{count} hop{'s' if count != 1 else ''}"
-        return f"{self.name}  {' -> '.join(shown)}   {hops}   {took:.0f} ms   {self.end}".rstrip()
+        return legible(f"{self.name}  {' -> '.join(shown)}   {hops}   {took:.0f} ms   {self.end}".rstrip())
 
 
 def show_journey(events: Iterable[LogEvent], name: str, file: TextIO | None = None) -> Journey:
