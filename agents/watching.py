@@ -55,8 +55,8 @@ class Journey:
         if len(self.events) < _MOST:
             self.events.append(event)
         if event.kind in _COMES and event.place is not None and event.epoch is not None:
-            took = float(event.data.get("total_ms", 0.0)) if event.kind is EventKind.ARRIVED else 0.0
-            self.stays[event.epoch] = (event.place, took)
+            told = event.data.get("total_ms") if event.kind is EventKind.ARRIVED else None
+            self.stays[event.epoch] = (event.place, float(told) if isinstance(told, (int, float)) else 0.0)
             return True
         if event.kind in _ENDS:
             self.end = event.kind.value

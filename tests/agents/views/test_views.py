@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from io import StringIO
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -19,7 +20,7 @@ from agents.testing.local import LocalPlatform
 from agents.views.chain import chain_picture
 from agents.views.looking import Overview, all_within
 from agents.views.places_map import places_map
-from agents.views.report import report_of
+from agents.views.report import PlatformReport, report_of
 from agents.views.timeline import timeline
 from agents.watching import Journey, show_journey
 from tests.mobility.display.test_elements import HOSTILE
@@ -93,6 +94,11 @@ def test_hostile_logs_and_names_are_drawn_as_text(text):
     ]  # fmt: skip
     parsed(EventList(events)._repr_html_())
     parsed(timeline(text, events).svg())
+    parsed(show_journey([*events, event(EventKind.ARRIVED, 3, total_ms=text)], text, StringIO()).picture().svg())
+    for offered in (text, None, 1.5, [text]):  # whatever a place tells of itself
+        place = PlaceInfo(text, {"resources": offered, "agents": text, "python": [text], "owners": text})
+        assert "cannot be shown" not in parsed(place._repr_html_())
+        parsed(PlatformReport(Overview(0.0, (place,), ()), (), (text,)).html())
 
 
 def test_what_was_restored_is_drawn_and_told():
