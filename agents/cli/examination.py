@@ -274,8 +274,14 @@ def _trusted_there(home: HomeFolder, places: list[PlaceInfo]) -> Iterator[Findin
                 "On its host run: sojourn doctor --store FOLDER, with the folder of that list",
             )
     own = next((key.public for key in home.own_keys() if key.name == OWNER), None)
-    asked = [place for place in places if "owners" in place.about]
-    if own is None or not asked:
+    if own is None:
+        return
+    asked = [
+        place
+        for place in places
+        if own.key_id in place.about.get("owners", ()) or ("owners" in place.about and not _cut(place))
+    ]
+    if not asked:
         return
     refusing = [place.name for place in asked if own.key_id not in place.about["owners"]]
     if refusing:
@@ -286,6 +292,11 @@ def _trusted_there(home: HomeFolder, places: list[PlaceInfo]) -> Iterator[Findin
         )
     else:
         yield fine("trust there", f"your owner key {own.key_id[:16]} is trusted at {_all(len(asked))}")
+
+
+def _cut(place: PlaceInfo) -> bool:
+    """Whether it trusts more owners than it names, so that one who is not named may well be trusted."""
+    return bool(place.about.get("owners left out"))
 
 
 def _all(number: int) -> str:

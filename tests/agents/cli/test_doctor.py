@@ -184,6 +184,18 @@ def test_whether_places_trust_the_owner(home: HomeFolder, tmp_path: Path) -> Non
     assert "cannot read its own list" in bad(_trusted_there(home, [PlaceInfo("lima", damaged.about())]))[0].said
 
 
+def test_a_place_that_trusts_very_many_owners_is_not_said_to_refuse_the_last(home: HomeFolder) -> None:
+    """It does not name them all."""
+    public = next(iter(home.own_keys())).public
+    assert public is not None
+    others = [Identity.generate(f"owner-{number}", "owner").public for number in range(300)]
+    for owners, refused in (([*others, public], False), (others[:200], True)):
+        about = MemberTrust("oslo", None, owners).about()
+        assert public.key_id not in about["owners"]
+        found = bad(_trusted_there(home, [PlaceInfo("oslo", about)]))
+        assert ["not trusted at oslo" in finding.said for finding in found] == [True] * refused
+
+
 def test_places_by_what_they_tell() -> None:
     """One that is silent, halted, emptied, or has met a defect."""
     told = {"a": {"problem": "place-unreachable"}, "b": {"leased": False}, "c": {"draining": True}, "d": {"defects": 2}}
