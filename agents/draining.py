@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mobility.display.elements import legible
+
 __all__ = ["Drained", "Evacuated"]
 
 
@@ -37,8 +39,9 @@ class Evacuated:
 
     def __str__(self) -> str:
         if self.to is None:
-            return f"{self.name} stays: {self.problem} ({self.why})"
-        return f"{self.name} goes on on {self.to}: {self.ms:.1f} ms" if self.to else f"{self.name} has left by itself"
+            return legible(f"{self.name} stays: {self.problem} ({self.why})", 2000)
+        went = f"goes on on {self.to}: {self.ms:.1f} ms" if self.to else "has left by itself"
+        return legible(f"{self.name} {went}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,10 +234,13 @@ class Drain:
         To which; empty: to any.
     seconds
         How long that may take.
+    node
+        The id of the node that is to go, if that is why: on another one the place is open again.
     """
 
     to: tuple[str, ...]
     seconds: float
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from agents.client import Client
 from agents.directory import Entry
 from agents.errors import AgentsError
 from agents.handoff import Status as RowStatus
+from mobility.display.elements import legible
 
 __all__ = ["AgentStatus", "status_of"]
 
@@ -50,7 +51,7 @@ class AgentStatus:
 
     def __str__(self) -> str:
         where = f" on {self.place}" if self.place else ""
-        return f"{self.name} is {self.state}{where}{f' for {self.waits_for}' if self.waits_for else ''}"
+        return legible(f"{self.name} is {self.state}{where}{f' for {self.waits_for}' if self.waits_for else ''}")
 
 
 _WAITING = ("receives", "asks", "gathers", "evaluates", "travels")

@@ -11,6 +11,7 @@ from agents.client import CALL, Client
 from agents.eventlog import EventKind, LogEvent
 from agents.handoff import Status as RowStatus
 from agents.place.trusting import MemberTrust
+from mobility.display.elements import legible
 from mobility.display.picture import Picture
 from mobility.errors import MobilityError
 from mobility.trust import Passport, TrustList, VerifiedPassport
@@ -124,24 +125,23 @@ class Trail(Sequence[Link]):
         rows = [["#", "from", "to", "state", "freeze", "ship", "thaw", "signed by", ""]]
         for link in self.links:
             what = f" (branch {link.child})" if link.child is not None else ""
-            rows.append(
-                [
-                    str(link.number),
-                    link.origin,
-                    (link.destination or "a file") + what,
-                    _bytes(link.bytes),
-                    _ms(link.freeze_ms),
-                    _ms(link.ship_ms),
-                    _ms(link.thaw_ms),
-                    link.signed_by,
-                    mark,
-                ]
-            )
+            row = [
+                str(link.number),
+                link.origin,
+                (link.destination or "a file") + what,
+                _bytes(link.bytes),
+                _ms(link.freeze_ms),
+                _ms(link.ship_ms),
+                _ms(link.thaw_ms),
+                link.signed_by,
+                mark,
+            ]
+            rows.append([legible(cell) for cell in row])
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         if not self.verified:  # nothing that an unverified passport says is to be believed
-            return f"{self.name}, {mark}"
-        head = f"{self.name}, born {_when(self.born)}, owner {self.owner}, {mark}"
+            return legible(f"{self.name}, {mark}", 2000)
+        head = legible(f"{self.name}, born {_when(self.born)}, owner {self.owner}, {mark}")
         return "\n".join([head, *(lines if self.links else ["no hops yet"])])
 
 

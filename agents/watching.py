@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO
 
 from agents.eventlog import EventKind, LogEvent
+from mobility.display.elements import legible
 
 if TYPE_CHECKING:
     from mobility.display.picture import Picture
@@ -54,8 +55,8 @@ class Journey:
         if len(self.events) < _MOST:
             self.events.append(event)
         if event.kind in _COMES and event.place is not None and event.epoch is not None:
-            took = float(event.data.get("total_ms", 0.0)) if event.kind is EventKind.ARRIVED else 0.0
-            self.stays[event.epoch] = (event.place, took)
+            told = event.data.get("total_ms") if event.kind is EventKind.ARRIVED else None
+            self.stays[event.epoch] = (event.place, float(told) if isinstance(told, (int, float)) else 0.0)
             return True
         if event.kind in _ENDS:
             self.end = event.kind.value
@@ -88,7 +89,7 @@ class Journey:
         shown = way if len(way) <= 8 else [*way[:3], "...", *way[-4:]]
         took = sum(milliseconds for _, milliseconds in self.stays.values())
         hops = f"{count} hop{'s' if count != 1 else ''}"
-        return f"{self.name}  {' -> '.join(shown)}   {hops}   {took:.0f} ms   {self.end}".rstrip()
+        return legible(f"{self.name}  {' -> '.join(shown)}   {hops}   {took:.0f} ms   {self.end}".rstrip())
 
 
 def show_journey(events: Iterable[LogEvent], name: str, file: TextIO | None = None) -> Journey:

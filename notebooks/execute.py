@@ -107,10 +107,11 @@ def main() -> int:
     for name in chosen:
         print(name, flush=True)
         notebook = execute(name)
-        for fault in faults(notebook):
+        found = faults(notebook)
+        for fault in found:
             print(f"  {fault}", file=sys.stderr)
             failed = 1
-        if not failed:
+        if not found:
             nbformat.write(notebook, FOLDER / f"{name}.ipynb")
     return failed
 

@@ -84,3 +84,19 @@ def test_what_is_only_so_on_this_machine_is_not_kept() -> None:
     assert "at most" in TOOL.faults(notebook)[0]
     outputs[0] = nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue="", traceback=[])
     assert TOOL.faults(notebook) == ["cell 1 ends with an error"]
+
+
+def test_what_is_wrong_with_one_keeps_no_other_from_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {"first": f"{FOLDER.parent}/x", "second": "as it should be"}
+
+    def execute(name: str) -> Any:
+        cell = nbformat.v4.new_code_cell("print(1)")
+        cell.outputs.append(nbformat.v4.new_output("stream", text=shown[name]))
+        return nbformat.v4.new_notebook(cells=[cell])
+
+    monkeypatch.setattr(TOOL, "execute", execute)
+    monkeypatch.setattr(TOOL, "names", lambda: ["first", "second"])
+    monkeypatch.setattr("sys.argv", ["execute.py"])
+    written: list[str] = []
+    monkeypatch.setattr(TOOL.nbformat, "write", lambda notebook, file: written.append(file.name))
+    assert TOOL.main() == 1 and written == ["second.ipynb"]

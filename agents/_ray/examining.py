@@ -38,6 +38,7 @@ __all__ = [
     "directory_peer",
     "examine",
     "facts_here",
+    "own_version",
     "settings_of_platform",
     "skew_of",
     "try_peers",
@@ -153,7 +154,7 @@ def facts_here(state: str | None, ports: Sequence[int] = (), host: str = "127.0.
     return {
         "python": platform.python_version(),
         "ray": ray.__version__,
-        "sojourn": _own_version(),
+        "sojourn": own_version(),
         "auth": os.environ.get("RAY_AUTH_MODE", ""),
         "shm": None if shm is None else shm.total,
         "shm_free": None if shm is None else shm.free,
@@ -164,10 +165,11 @@ def facts_here(state: str | None, ports: Sequence[int] = (), host: str = "127.0.
     }
 
 
-def _own_version() -> str:
+def own_version() -> str:
+    """Of sojourn, in this process; empty if it is run from its sources."""
     try:
         return version("sojourn")
-    except PackageNotFoundError:  # run from its sources
+    except PackageNotFoundError:
         return ""
 
 
@@ -278,31 +280,46 @@ def examine(
         asked[node.node_id] = examiners[node.node_id].facts.remote(state, ports)
     found, ways = [], {}
     try:
+        # All at the same time: a node that hangs is to use up the time of no other one.
+        told = _answered(asked, timeout / 2)
         for node in there:
             examiner = examiners[node.node_id]
             known = Facts(node.place, node.node_id, node.host, store=stores.get(node.node_id, 0))
             try:
-                told = ray.get(asked[node.node_id], timeout=max(0.1, deadline - time.monotonic()))
-                skew, within = skew_of(partial(_ask_clock, examiner, deadline))
+                facts = _value(told, node.node_id)
+                skew, within = skew_of(partial(_ask_clock, examiner, min(deadline, time.monotonic() + _ROUTE)))
             except (GetTimeoutError, RayError) as error:
-                found.append(_unknown(known, error, timeout))
+                found.append(_unknown(known, error, timeout / 2))
                 continue
-            found.append(replace(known, **told, skew=skew, within=within))
+            found.append(replace(known, **facts, skew=skew, within=within))
             if secret is not None:
                 others = _peers_of(node.node_id, peers, directory)
                 ways[node.node_id] = examiner.ways.remote(others, secret)
-        for number, facts in enumerate(found):
-            if facts.node in ways:
+        tried = _answered(ways, max(0.1, deadline - time.monotonic()))
+        for number, known in enumerate(found):
+            if known.node in ways:
                 try:
-                    tried = ray.get(ways[facts.node], timeout=max(0.1, deadline - time.monotonic()))
+                    found[number] = replace(known, ways=_value(tried, known.node))
                 except (GetTimeoutError, RayError) as error:
-                    found[number] = _unknown(facts, error, timeout)
-                else:
-                    found[number] = replace(facts, ways=tried)
+                    found[number] = _unknown(known, error, timeout)
     finally:
         for examiner in examiners.values():
             ray.kill(examiner)
     return found
+
+
+def _answered(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """What came within that time, by node."""
+    if not asked:
+        return {}
+    ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=seconds)
+    return {node: answer for node, answer in asked.items() if answer in ready}
+
+
+def _value(answers: Mapping[str, Any], node: str) -> Any:
+    if node not in answers:
+        raise GetTimeoutError
+    return ray.get(answers[node], timeout=_ROUTE)
 
 
 def _examiner(node: Node) -> Any:

@@ -18,7 +18,6 @@ from contextlib import suppress
 from typing import Final
 
 from agents.place import Place
-from agents.protocol import Drain
 from mobility.errors import MobilityError
 
 __all__ = ["GRACE", "grace", "heed_sigterm", "leave"]
@@ -62,18 +61,15 @@ def heed_sigterm(place: Place) -> bool:
 def leave(place: Place, seconds: float) -> None:
     """Move the agents of a place elsewhere, as far as that can be done in time, and close it; the others stay on disk.
 
-    The place is open again when it is started again: only its process was ended, as far as anybody here knows.
+    Nobody is let in from then on. Started again, the place is open, unless it was closed before: only its process was
+    ended, as far as anybody here knows.
     """
+    began = time.monotonic()
     try:
-        if seconds > 0 and any(other != place.name for other in place.core.transport.places()):
-            until = time.monotonic() + seconds
-            place.draining.drain(Drain((), seconds))
-            place.draining.reopen()
-            print(
-                f"sojourn: place {place.name} leaves on SIGTERM, {seconds - until + time.monotonic():.1f} s after it",
-                file=sys.stderr,
-                flush=True,
-            )
+        if seconds > 0:
+            place.draining.leave(seconds)
+            took = time.monotonic() - began
+            print(f"sojourn: place {place.name} leaves on SIGTERM, {took:.1f} s after it", file=sys.stderr, flush=True)
     except MobilityError as error:  # nobody else is there, or the directory is not: they stay on disk
         print(f"sojourn: place {place.name}: its agents stay on its disk: {error}", file=sys.stderr, flush=True)
     except Exception:  # whatever it is, the place is closed all the same

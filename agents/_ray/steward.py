@@ -34,6 +34,8 @@ _PINGS: Final = 2.0
 _NO_DEADLINE: Final = 3600.0
 #: Share of the time that is left before a node goes which is not used.
 _MARGIN: Final = 0.1
+#: Seconds between two looks at whether places that are to be emptied have heard of it.
+_ASKING: Final = 1.0
 #: Seconds between two times that old outcomes are dropped.
 _TIDYING: Final = 60.0
 
@@ -58,6 +60,8 @@ class Steward:
         self._told: dict[str, str] = {}
         self._next_ping: dict[str, float] = {}
         self._drained: dict[str, Node] = {}
+        self._leaving: dict[str, tuple[Node, Any]] = {}
+        self._next_asking = 0.0
         self._thread = threading.Thread(target=self._run, name="sojourn-steward", daemon=True)
 
     def start(self) -> None:
@@ -87,6 +91,7 @@ class Steward:
                     self._waiting.pop(node.node_id, None)
                 except Exception:  # tried again; the reason is for whoever reads the log of the actor
                     traceback.print_exc(file=sys.stderr)
+            self._ask_again()
             for node in list(self._drained.values()):
                 self._evacuate(node)
             self._stop.wait(_PERIOD)
@@ -119,8 +124,26 @@ class Steward:
         del self._drained[node.node_id]
         left = (node.draining_until or 0.0) - time.time()
         seconds = _NO_DEADLINE if math.isinf(left) else max(1.0, left * (1 - _MARGIN))
-        actor.control.remote(pickle.dumps(Drain((), seconds)))  # the place tells the log how that goes
+        request = pickle.dumps(Drain((), seconds, node.node_id))
+        self._leaving[node.node_id] = (node, actor.control.remote(request))  # the place tells the log how that goes
         self._tell(node, f"its node is to be taken away; its agents have {seconds:.0f} s to go elsewhere")
+
+    def _ask_again(self) -> None:
+        """Have those places emptied that were just being started again, and so have not heard of it."""
+        import ray
+
+        if not self._leaving or time.monotonic() < self._next_asking:
+            return
+        self._next_asking = time.monotonic() + _ASKING
+        for key, (node, answer) in list(self._leaving.items()):
+            done, _ = ray.wait([answer], timeout=0)
+            if not done:
+                continue
+            del self._leaving[key]
+            try:
+                ray.get(answer, timeout=1.0)
+            except ray.exceptions.RayError:  # its process has ended; what one has begun the next goes on with by itself
+                self._drained[key] = node
 
     def _tidy(self) -> None:
         """Have the directory drop what it need not keep any longer."""
@@ -176,6 +199,7 @@ class Steward:
 
         for node in nodes:
             self._drained.pop(node.node_id, None)
+            self._leaving.pop(node.node_id, None)
             self._waiting.pop(node.node_id, None)
             self._pings.pop(node.node_id, None)
             actor = self._actors.pop(node.node_id, None)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
 import typer
 
 from agents.cli.home import HomeFolder
 from agents.cli.options import AddressOption, Format, FormatOption, HomeOption, StoreOption, TimeoutOption
 from agents.cli.screen import Screen, write_json
 
+if TYPE_CHECKING:
+    from agents.cli.findings import Finding
+
 __all__ = ["doctor"]
+
+#: Characters of the longest thing that is looked at: shared memory, or RAY_AUTH_MODE.
+_WIDTH: Final = 13
 
 
 def doctor(
@@ -24,22 +33,32 @@ def doctor(
     from agents.cli.reaching import Deadline
 
     folder = HomeFolder.of(home, store)
-    findings = [*at_home(folder), *at_platform(folder, address, Deadline(timeout), output)]
+    deadline = Deadline(timeout)
+    findings = list(at_home(folder))
+    if output is not Format.JSON:
+        _show(findings)  # now: should the cluster hang, this process is ended at the deadline
+    there = at_platform(folder, address, deadline, output)
+    findings += there
     problems = sum(finding.mark is Mark.PROBLEM for finding in findings)
     if output is Format.JSON:
         write_json({"problems": problems, "findings": [finding.as_data() for finding in findings]})
     else:
-        screen = Screen()
-        width = max(len(finding.what) for finding in findings)
-        styles = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.PROBLEM: "bold red"}
-        for finding in findings:
-            screen.line(f"{finding.mark:<7}  {finding.what.ljust(width)}  {finding.said}", styles[finding.mark])
-            if finding.remedy:
-                screen.line(f"{' ' * (width + 11)}{finding.remedy}")
+        _show(there)
         warnings = sum(finding.mark is Mark.WARNING for finding in findings)
-        screen.line(f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}")
+        Screen().line(f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}")
     if problems:
         raise typer.Exit(1)
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    from agents.cli.findings import Mark
+
+    screen = Screen()
+    styles = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.PROBLEM: "bold red"}
+    for finding in findings:
+        screen.line(f"{finding.mark:<7}  {finding.what.ljust(_WIDTH)}  {finding.said}", styles[finding.mark])
+        if finding.remedy:
+            screen.line(f"{' ' * (_WIDTH + 11)}{finding.remedy}")
 
 
 def _counted(number: int, what: str) -> str:

@@ -36,20 +36,38 @@ __all__ = ["at_home", "at_platform"]
 def at_home(home: HomeFolder) -> Iterator[Finding]:
     """The home folder, and this Python."""
     yield _python()
-    yield from _token()
-    yield from _folders(home)
+    yield from _read("token", _token())
+    yield from _read("home", _folders(home))
     trusted: TrustList | None = None
     try:
         trusted = home.store().current()
     except MobilityError as error:
         yield from_error("trust", error)
+    except OSError as error:
+        yield _unread("trust", error)
     else:
         yield fine("trust", f"{count(len(trusted.entries), 'trusted key')} in {home.trust_folder}")
-    yield from _keys(home, trusted)
+    yield from _read("keys", _keys(home, trusted))
     if trusted is not None:
         yield from _periods(trusted)
     if os.path.isdir("/dev/shm"):
         yield shared_memory(shutil.disk_usage("/dev/shm").total)
+
+
+def _read(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """These; a file that cannot be looked at is one more, and keeps nobody from the rest."""
+    try:
+        yield from findings
+    except OSError as error:
+        yield _unread(what, error)
+
+
+def _unread(what: str, error: OSError) -> Finding:
+    return problem(
+        what,
+        f"{error.filename or 'a file'} cannot be looked at: {error.strerror or error}",
+        "See what it is, and whose: ls -ld on it and on its folder; take it away, or let yourself read it",
+    )
 
 
 def _python() -> Finding:
@@ -62,7 +80,7 @@ def _python() -> Finding:
 
 def _token() -> Iterator[Finding]:
     """Where Ray looks for the token of the cluster, in this order: two variables, and a file."""
-    if os.environ.get("RAY_AUTH_MODE") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token" or os.environ.get("RAY_AUTH_TOKEN"):
         return
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     file = Path(named) if named else Path.home() / ".ray" / "auth_token"
@@ -75,8 +93,17 @@ def _token() -> Iterator[Finding]:
         )
     elif _readable_by_others(file):
         yield problem("token", f"{file} can be read by others on this machine", f"Run: chmod 600 {file}")
+    elif not _holds_something(file):
+        yield problem(
+            "token", f"{file} is empty", f"Copy that file from the head of the cluster, and run: chmod 600 {file}"
+        )
     else:
         yield fine("token", str(file))
+
+
+def _holds_something(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return bool(file.read(1 << 12).strip())
 
 
 def _readable_by_others(path: Path) -> bool:
@@ -118,7 +145,9 @@ def _keys(home: HomeFolder, trusted: TrustList | None) -> Iterator[Finding]:
     for key in home.own_keys():
         if key.problem:
             yield warning("keys", f"{key.name}: {key.problem}", "Copy it from whom you gave it to, or make a new key.")
-        if _readable_by_others(key.path):
+        if not key.path.is_file():
+            yield problem("keys", f"{key.path} is no file", "Take it away, or put the key back from a copy.")
+        elif _readable_by_others(key.path):
             mode = stat.S_IMODE(key.path.stat().st_mode)
             yield problem("keys", f"{key.path} can be read by others (mode {mode:04o})", f"Run: chmod 600 {key.path}")
         else:
@@ -245,8 +274,14 @@ def _trusted_there(home: HomeFolder, places: list[PlaceInfo]) -> Iterator[Findin
                 "On its host run: sojourn doctor --store FOLDER, with the folder of that list",
             )
     own = next((key.public for key in home.own_keys() if key.name == OWNER), None)
-    asked = [place for place in places if "owners" in place.about]
-    if own is None or not asked:
+    if own is None:
+        return
+    asked = [
+        place
+        for place in places
+        if own.key_id in place.about.get("owners", ()) or ("owners" in place.about and not _cut(place))
+    ]
+    if not asked:
         return
     refusing = [place.name for place in asked if own.key_id not in place.about["owners"]]
     if refusing:
@@ -257,6 +292,11 @@ def _trusted_there(home: HomeFolder, places: list[PlaceInfo]) -> Iterator[Findin
         )
     else:
         yield fine("trust there", f"your owner key {own.key_id[:16]} is trusted at {_all(len(asked))}")
+
+
+def _cut(place: PlaceInfo) -> bool:
+    """Whether it trusts more owners than it names, so that one who is not named may well be trusted."""
+    return bool(place.about.get("owners left out"))
 
 
 def _all(number: int) -> str:

@@ -84,6 +84,8 @@ def _unknown(facts: Facts) -> Finding:
 def _versions(facts: Facts) -> Finding:
     from importlib.metadata import version
 
+    from agents._ray.examining import own_version
+
     said = f"Python {facts.python}, Ray {facts.ray}"
     if facts.ray != version("ray"):
         return problem(
@@ -97,11 +99,18 @@ def _versions(facts: Facts) -> Finding:
             f"{said}; here Python {platform.python_version()}",
             "Use one Python on all nodes of a cluster; between clusters agents travel as frozen files.",
         )
+    own = own_version()
+    if own and facts.sojourn and facts.sojourn != own:
+        return warning(
+            "versions",
+            f"{said}, sojourn {facts.sojourn}; here sojourn {own}",
+            f"Install the same everywhere: pip install sojourn=={facts.sojourn}",
+        )
     return fine("versions", said)
 
 
 def _auth(facts: Facts) -> Finding:
-    if facts.auth == "token":
+    if facts.auth.lower() == "token":
         return fine("RAY_AUTH_MODE", "token")
     return warning(
         "RAY_AUTH_MODE",

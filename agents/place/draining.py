@@ -3,7 +3,9 @@
 Rules
 -----
 1. That a place is being emptied is on its disk before the first agent leaves. A place that is killed meanwhile takes
-   its agents back, is closed as before, and goes on moving them while the time lasts.
+   its agents back, is closed as before, and goes on moving them while the time lasts. If it was emptied because its
+   node was to go, it is open again on another node: that one was not given up. Of a place whose process alone is to
+   end nothing is written: started again, it is open or closed as it was.
 2. The place does it, so that it goes on when whoever asked for it is gone.
 3. An agent is moved as `move` does it: at its next suspension, and only to a place that admits it. One place after the
    other is tried, the one with the fewest agents first.
@@ -20,7 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agents.errors import AgentsError, NoOtherPlace
+from agents.errors import AgentsError, DirectoryUnreachable, NoOtherPlace, UnknownPlace
 from agents.eventlog import EventKind
 from agents.place.core import PlaceCore
 from agents.protocol import Control, Description, Done, Drain, Failure, HeldBack, LooksAt, NotHere, PlaceReply, Verb
@@ -40,6 +42,8 @@ _AGAIN: Final = 0.5
 _LOOK: Final = 2.0
 #: Seconds that are kept for the answer, of those that whoever asked waits.
 _SPARE: Final = 0.2
+#: Seconds that a drain takes at most; more can be waited for by no lock.
+_LONGEST: Final = 30 * 86400.0
 
 
 @dataclass(slots=True)
@@ -85,20 +89,34 @@ class Draining:
         self._wished: dict[str, Any] | None = None
 
     def load(self) -> None:
-        """Be closed, if an earlier process of this place was."""
+        """Be closed, if an earlier process of this place was; unless that was for the sake of a node that has gone."""
+        wished = self._kept()
+        if wished is None:
+            return
+        if wished.get("node", "") not in ("", self._core.about.get("node")):
+            self._core.store.give_up(_ROOM, _KEY)
+            return
+        self._wished = wished
+        self._core.draining = True
+
+    def _kept(self) -> dict[str, Any] | None:
         data = self._core.store.kept(_ROOM, _KEY)
-        if data is not None:
-            self._wished = decode(data)
-            self._core.draining = True
+        return None if data is None else decode(data)
 
     def go_on(self) -> None:
         """Move the agents that an earlier process did not get round to, if there is time left."""
-        if self._wished is None:
+        if self._wished is not None:
+            self._core.soon(self._resume)
+
+    def _resume(self) -> None:
+        wished = self._wished or {}
+        left = float(wished.get("until", 0.0)) - time.time()
+        if left <= 0 or not self._core.draining:
             return
-        left = float(self._wished["until"]) - time.time()
-        request = Drain(tuple(self._wished["to"]), left)
-        if left > 0:
-            self._core.soon(lambda: self.drain(request))
+        try:
+            self.drain(Drain(tuple(wished["to"]), left, wished.get("node", "")))
+        except (NoOtherPlace, UnknownPlace, DirectoryUnreachable):  # they may be started again just now, too
+            self._core.soon(self._resume, after=_AGAIN)
 
     def reopen(self) -> None:
         """Let agents in again."""
@@ -114,21 +132,45 @@ class Draining:
         NoOtherPlace, UnknownPlace
             Nothing has begun.
         """
-        until = time.monotonic() + request.seconds
-        others = [place for place in request.to or self._core.transport.places() if place != self._core.name]
-        if not others:
-            raise NoOtherPlace(self._core.name)
+        seconds = max(0.0, min(_LONGEST, request.seconds))
+        until = time.monotonic() + seconds
+        others = self._others(request.to)
         for place in request.to:
             self._core.check_place(place)
-        self._core.store.keep(_ROOM, _KEY, encode({"to": list(request.to), "until": time.time() + request.seconds}))
+        before = self._kept()
+        # Who has closed it by hand is who opens it again, whatever becomes of its node.
+        node = request.node if before is None else before.get("node", "") and request.node
+        wished = {"to": list(request.to), "until": time.time() + seconds, "node": node}
+        self._core.store.keep(_ROOM, _KEY, encode(wished))
+        return Done(self._closed_and_emptied(others, seconds, until))
+
+    def leave(self, seconds: float) -> None:
+        """Move the agents while the time lasts, since this process is about to end; until then nobody is let in.
+
+        Raises
+        ------
+        NoOtherPlace
+        DirectoryUnreachable
+        """
+        seconds = max(0.0, min(_LONGEST, seconds))
+        until = time.monotonic() + seconds
+        self._closed_and_emptied(self._others(()), seconds, until)
+
+    def _others(self, wanted: Sequence[str]) -> list[str]:
+        others = [place for place in wanted or self._core.transport.places() if place != self._core.name]
+        if not others:
+            raise NoOtherPlace(self._core.name)
+        return others
+
+    def _closed_and_emptied(self, others: Sequence[str], seconds: float, until: float) -> list[dict[str, Any]]:
         first = not self._core.draining
         self._core.draining = True
         if first:
-            self._core.event(EventKind.PLACE_DRAINING, None, seconds=round(request.seconds, 3))
-        if not self._turn.acquire(timeout=max(0.0, request.seconds)):
-            return Done([])
+            self._core.event(EventKind.PLACE_DRAINING, None, seconds=round(seconds, 3))
+        if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):
+            return []
         try:
-            return Done(self._emptied(others, until))
+            return self._emptied(others, until)
         finally:
             self._turn.release()
 
@@ -190,6 +232,13 @@ class Draining:
 
     def _moved(self, case: _Case, until: float) -> None:
         """Move one agent; its case tells how that went."""
+        try:
+            self._move(case, until)
+        except Exception as error:  # a defect of the platform: the agent is still here, and the case is to say so
+            self._core.failed(error)
+            case.why, case.problem = AgentsError.slug, f"moving it broke off: {error!r}"
+
+    def _move(self, case: _Case, until: float) -> None:
         began = time.monotonic()
         passing = False  # whether one of those that have not taken it may do so later
         while True:

@@ -73,7 +73,8 @@ class MemberTrust:
             return self._merged
 
     def about(self) -> dict[str, Any]:
-        """What a place tells of it: ``owners``, the ids of keys whose agents it lets in now; or ``trust``, a slug."""
+        """What a place tells of it: ``owners``, the ids of keys whose agents it lets in now, of very many the first,
+        and how many are left out; or ``trust``, a slug."""
         try:
             listed = self.current().listed
         except MobilityError as error:  # of its own list, which is damaged or older than it was
@@ -84,7 +85,8 @@ class MemberTrust:
             for entry in listed
             if Role.OWNER in entry.roles and entry.revoked_from is None and entry.not_before <= now <= entry.not_after
         ]
-        return {"owners": owners[:_MOST]}
+        left_out = len(owners) - _MOST
+        return {"owners": owners[:_MOST], **({"owners left out": left_out} if left_out > 0 else {})}
 
     def _merge(self, own: TrustList | None) -> TrustList:
         entries = {entry.key_id: entry for entry in own.listed} if own is not None else {}

@@ -81,7 +81,8 @@ def place_table(places: Sequence[PlaceInfo]) -> Element:
     for place in places:
         about = place.about
         mark = _place_mark(about)
-        resources = ", ".join(map(str, about.get("resources", ()))) or "-"
+        offered = about.get("resources")
+        resources = ", ".join(map(str, offered)) if isinstance(offered, (list, tuple)) and offered else "-"
         rows.append((place.name, mark, *(_said(about, key) for key in ("agents", "host", "pid", "python")), resources))
     return rows_of_table(("place", "", "agents", "host", "pid", "python", "resources"), rows)
 

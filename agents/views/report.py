@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agents.eventlog import EventKind, LogEvent
 from agents.status import AgentStatus
 from agents.trail import Trail
 from agents.views.cards import agent_table, log_table, place_table, trail_card
-from agents.views.looking import Overview, look_at
+from agents.views.looking import Overview, look_at, within
 from agents.views.places_map import places_map
 from agents.views.telling import event_text
 from mobility.display.elements import Element, element
@@ -109,9 +110,11 @@ def report_of(platform: Platform, names: Sequence[str] = (), *, seconds: float =
     ------
     UnknownAgent
         If one that was named is not there.
+    WaitedTooLong
+        If not even the names of places and agents were to be had.
     """
     end = time.monotonic() + seconds
-    handles = [platform.get(name) for name in names]
+    handles = [within(_left(end), partial(platform.get, name)) for name in names]
     look = look_at(platform.client, ended=True, seconds=max(0.5, min(10.0, seconds / 2)))
     warnings = list(look.problems)
     warnings += [
@@ -128,7 +131,7 @@ def report_of(platform: Platform, names: Sequence[str] = (), *, seconds: float =
         if time.monotonic() >= end:
             warnings.append(f"{name} was not looked at: the time was over")
             continue
-        one = _look_at_agent(platform, agent, name, by_id.get(agent))
+        one = _look_at_agent(platform, agent, name, by_id.get(agent), _left(end))
         found.append(one)
         if one.problem:
             warnings.append(f"{name} cannot be seen: {one.problem}")
@@ -139,9 +142,18 @@ def report_of(platform: Platform, names: Sequence[str] = (), *, seconds: float =
     return PlatformReport(look, tuple(found), tuple(warnings))
 
 
-def _look_at_agent(platform: Platform, agent: str, name: str, status: AgentStatus | None) -> AgentReport:
-    try:
+def _left(end: float) -> float:
+    return max(0.1, end - time.monotonic())
+
+
+def _look_at_agent(
+    platform: Platform, agent: str, name: str, status: AgentStatus | None, seconds: float
+) -> AgentReport:
+    def look() -> AgentReport:
         handle = platform.get(agent)
         return AgentReport(name, status or handle.status(), handle.trail(), tuple(handle.logs(1000)))
+
+    try:
+        return within(seconds, look)
     except MobilityError as error:
         return AgentReport(name, status, None, (), f"{error.slug}: {error}")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final, TypeAlias
 
-__all__ = ["MOST_SHOWN", "Piece", "Element", "element", "legible"]
+__all__ = ["MOST_SHOWN", "Piece", "Element", "element", "legible", "long_text"]
 
 #: Characters of one text that are shown.
 MOST_SHOWN: Final = 400
@@ -60,6 +60,12 @@ def legible(text: object, most: int = MOST_SHOWN) -> str:
     if not kept.isprintable():
         kept = "".join(one if one.isprintable() else _visible(one) for one in kept)
     return kept if len(whole) <= most else f"{kept}… ({len(whole):,} characters)"
+
+
+def long_text(text: object, most: int) -> tuple[str, ...]:
+    """The same for longer text: in pieces, none of which is cut when an element is made of them."""
+    shown = legible(text, most)
+    return tuple(shown[start : start + MOST_SHOWN] for start in range(0, len(shown), MOST_SHOWN))
 
 
 def _visible(character: str) -> str:

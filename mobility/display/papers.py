@@ -50,6 +50,8 @@ __all__ = [
 
 _CLAIMED: Final = badge(Sign.OPEN, "claimed, not verified")
 _VERIFIED: Final = badge(Sign.GOOD, "verified")
+#: Links of a passport that are shown, beside its birth.
+_MOST_HOPS: Final = 199
 _CHAIN: Final = ("#", "from", "to", "time", "signed by", "")
 
 
@@ -213,7 +215,7 @@ def _claims(passport: Passport) -> Element:
     rows: list[tuple[Element | str, ...]] = [
         ("0", "", _text(home), "birth", mono(_hint(passport.birth)), badge(Sign.OPEN, "claimed"))
     ]
-    for number, hop in enumerate(passport.hops[:200], 1):
+    for number, hop in enumerate(passport.hops[:_MOST_HOPS], 1):
         told = _body(hop)
         to = "a file" if told.get("to", "") is None else _text(told.get("to"))
         if hop.payload_type == BRANCH_RECORD_TYPE:
@@ -222,7 +224,9 @@ def _claims(passport: Passport) -> Element:
         rows.append((*row, badge(Sign.OPEN, "claimed")))
     table = rows_of_table(_CHAIN, rows)
     how = paragraph(muted("Nobody has checked it here: verify(trust) does, and gives one with marks."))
-    return element("div", table, how) if len(rows) <= 12 else details(f"{len(rows)} links", table, how)
+    links = 1 + len(passport.hops)
+    more = paragraph(muted(f"The last {links - len(rows)} links are left out.")) if links > len(rows) else ""
+    return element("div", table, how) if links <= 12 else details(f"{links} links", table, element("div", more), how)
 
 
 def _body(envelope: Envelope) -> dict[str, Any]:

@@ -6,11 +6,12 @@ Text stays text. A title and a description are there for whoever does not see it
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mobility.display.elements import Element, Piece, element, legible
+from mobility.display.elements import Element, Piece, element, legible, long_text
 from mobility.display.sheet import page
 
 __all__ = ["Picture", "cut_text", "svg_text"]
@@ -60,7 +61,7 @@ class Picture:
         return str(self._drawn(dark, {"xmlns": _NAMESPACE}))
 
     def _drawn(self, style: str, more: dict[str, object]) -> Element:
-        children: list[Piece] = [element("title", self.title), element("desc", legible(self.description, 4000))]
+        children: list[Piece] = [element("title", self.title), element("desc", *long_text(self.description, 4000))]
         return element(
             "svg",
             *children,
@@ -88,9 +89,10 @@ class Picture:
         if target.suffix.lower() not in (".svg", ".html"):
             raise ValueError(f"a picture is saved as .svg or .html, and {target.name!r} ends otherwise")
         text = self.svg() + "\n" if target.suffix.lower() == ".svg" else page(self.title, self.element())
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         try:
-            partial.write_text(text, encoding="utf-8")
+            with open(partial, "x", encoding="utf-8") as file:  # never through a link that somebody has put there
+                file.write(text)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
-from mobility.display.elements import Element, Piece, element, legible
+from mobility.display.elements import Element, Piece, element, long_text
 from mobility.errors import MobilityError
 
 __all__ = [
@@ -215,7 +215,7 @@ def safe_html(kind: str, name: object, build: Callable[[], Element]) -> str:
         return str(build())
     except MobilityError as error:
         problem = badge(Sign.BAD, f"cannot be shown: {error.slug}")
-        return str(card(kind, name, paragraph(legible(error, 2000)), mark=problem))
+        return str(card(kind, name, paragraph(*long_text(error, 2000)), mark=problem))
     except Exception as error:
         problem = badge(Sign.BAD, f"cannot be shown: {type(error).__name__}")
         return str(card(kind, name, mark=problem))

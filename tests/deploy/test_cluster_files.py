@@ -18,11 +18,13 @@ import jsonschema
 import pytest
 import yaml
 from ray._private.label_utils import validate_node_label_syntax
+from ray._private.ray_constants import RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli as ray_cli
 
 from agents._ray.cluster import place_names
+from agents._ray.leaving import grace
 from agents._ray.membership import LABEL, Record, name_places
 from tests.test_repository import CONSTRAINTS, PROJECT, ROOT
 
@@ -175,6 +177,22 @@ def test_only_pods_of_the_cluster_reach_it() -> None:
     assert policy["spec"]["podSelector"] == own
     assert policy["spec"]["ingress"] == [{"from": [{"podSelector": own}]}]
     assert cluster()["spec"]["authOptions"] == {"mode": "token"}
+
+
+def test_a_pod_has_time_to_be_emptied() -> None:
+    """Longer than Ray waits for its node to be drained, and longer than a place takes on SIGTERM."""
+    for group in groups(cluster()["spec"]):
+        spec = group["template"]["spec"]
+        assert spec["terminationGracePeriodSeconds"] >= RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S + grace() + 5
+
+
+def test_agents_find_no_more_rights_in_a_pod_than_its_user_has() -> None:
+    """They run with those of their place: no token of the Kubernetes cluster, and no way to root."""
+    for group in groups(cluster()["spec"]):
+        spec = group["template"]["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"] == {"runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 100}
+        assert all(one["securityContext"] == {"allowPrivilegeEscalation": False} for one in spec["containers"])
 
 
 # -- versions, wherever they stand

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents import Platform, agent, connect, receive
 from agents._ray.cluster import Reached, reach
 from agents._ray.leaving import GRACE, grace, heed_sigterm, leave
+from agents.errors import MoveRefused
+from agents.place import Place
+from agents.protocol import Transfer
 from agents.testing.local import LocalPlatform
 from tests.agents._ray import travellers
 from tests.support.ray_cluster import eventually
@@ -65,6 +70,98 @@ def test_agents_stay_on_disk_where_they_cannot_go(places: list[str], seconds: fl
         assert handle.result(timeout=20) == ("baku", 11)
 
 
+def test_a_place_that_is_killed_before_all_have_left_is_open_when_it_comes_back() -> None:
+    """As by SIGKILL, for which ten seconds are left in many a container: only its process was ended."""
+    with LocalPlatform(["baku", "oslo"], lease_seconds=2.0) as platform:
+        handles = [platform.launch(adds, number, at="baku") for number in range(3)]
+        assert eventually(lambda: all(handle.status().state == "waiting" for handle in handles))
+        leaves = threading.Event()
+
+        def slow(whom: str, request: Any, deliver: Callable[[], Any]) -> Any:
+            if isinstance(request, Transfer):
+                leaves.set()
+                time.sleep(0.3)
+            return deliver()
+
+        platform.net.tamper = slow
+        thread = threading.Thread(target=leave, args=(platform.running["baku"], 10))
+        thread.start()
+        assert leaves.wait(10)
+        platform.kill("baku")
+        platform.net.tamper = None
+        thread.join(30)
+        platform.start("baku")
+        assert not platform.running["baku"].core.draining
+        for number, handle in enumerate(handles):
+            handle.send(10)
+            handle.send(None)
+            assert handle.result(timeout=20)[1] == number + 10
+
+
+def test_a_place_that_was_closed_by_hand_is_closed_when_it_comes_back() -> None:
+    """Its machine is started again, and whoever has emptied it has not said that it stays."""
+    with LocalPlatform(["baku", "oslo"]) as platform:
+        platform.drain("baku", timeout=10)
+        leave(platform.running["baku"], 5)
+        platform.kill("baku")
+        platform.start("baku")
+        assert platform.client.describe_place("baku").about["draining"] is True
+
+
+def test_nobody_is_let_in_once_the_others_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing takes a moment, as of what other packages have open there: who came then would be caught."""
+    with LocalPlatform(["baku", "oslo"]) as platform:
+        place = platform.running["baku"]
+        close = place.close
+        refused: list[str] = []
+
+        def late(*, timeout: float) -> None:
+            with pytest.raises(MoveRefused) as caught:
+                platform.launch(adds, 1, at="baku")
+            refused.append(caught.value.why)
+            close(timeout=timeout)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(place, "close", late)
+            leave(place, 10)
+        assert refused == ["place-draining"]
+
+
+def test_grace_without_an_end() -> None:
+    """It is as long as it takes."""
+    with LocalPlatform(["baku", "oslo"]) as platform:
+        handle = platform.launch(adds, 1, at="baku")
+        leave(platform.running["baku"], float("inf"))
+        assert handle.place() == "oslo"
+
+
+def test_a_second_signal_begins_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ray stop` and a service manager may both send one; the process ends when its place has left, with code 1."""
+    begun, ended, go_on = [], [], threading.Event()
+
+    def leaves(place: Place, seconds: float) -> None:
+        begun.append((place, seconds))
+        go_on.wait(10)
+
+    monkeypatch.setenv(GRACE, "3")
+    monkeypatch.setattr("agents._ray.leaving.leave", leaves)
+    monkeypatch.setattr("agents._ray.leaving.os._exit", ended.append)
+    before = signal.getsignal(signal.SIGTERM)
+    with LocalPlatform(["baku"]) as platform:
+        try:
+            assert heed_sigterm(platform.running["baku"])
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+                assert eventually(lambda: bool(begun))
+            time.sleep(0.1)
+            assert begun == [(platform.running["baku"], 3.0)] and not ended
+            go_on.set()
+            assert eventually(lambda: ended == [1])
+        finally:
+            go_on.set()
+            signal.signal(signal.SIGTERM, before)
+
+
 def test_the_grace_period(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv(GRACE, raising=False)
     usual = grace()
@@ -115,8 +212,6 @@ def test_sigterm_of_a_places_process(platform: Platform) -> None:
 
 
 def test_only_the_first_thread_can_have_signals_heeded() -> None:
-    import threading
-
     answers: list[bool] = []
     with LocalPlatform(["baku"]) as platform:
         thread = threading.Thread(target=lambda: answers.append(heed_sigterm(platform.running["baku"])))

@@ -7,13 +7,18 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import GetTimeoutError
 
 from agents._ray import examining
+from agents._ray.actors import PlatformSettings
 from agents._ray.examining import Facts, Peer, Tried, facts_here, skew_of, try_peers
+from agents._ray.membership import Node
 from agents.cli.examination import _places, _trusted_there, at_home
 from agents.cli.findings import Finding, Mark
 from agents.cli.home import HomeFolder
@@ -77,6 +82,32 @@ def test_a_key_that_is_revoked_or_unknown(home: HomeFolder) -> None:
     assert bad(at_home(home)) == [], "the remedy works"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
+def test_what_cannot_be_looked_at_is_a_problem_and_keeps_nobody_from_the_rest(
+    home: HomeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link to nowhere in the stead of a key, a folder in that of a file, a folder of somebody else."""
+    link = home.keys / "gone.key"
+    link.symlink_to(home.keys / "nowhere")
+    found = [finding for finding in bad(at_home(home)) if finding.mark is Mark.PROBLEM]
+    assert [finding.said for finding in found] == [f"{link} is no file"]
+    link.unlink()
+    version = home.trust_folder / "version.json"
+    version.unlink()
+    version.mkdir()
+    found = list(at_home(home))
+    assert f"{version} cannot be looked at: Is a directory" in one(found).said and one(found).what == "trust"
+    assert {"owner key", "shared memory"} <= {finding.what for finding in found} or not os.path.isdir("/dev/shm")
+    version.rmdir()
+
+    def locked(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", locked)  # as in a folder that another user has locked
+    said = [finding.said for finding in bad(at_home(home))]
+    assert f"{home.key_file('owner')} cannot be looked at: Permission denied" in said
+
+
 def test_a_key_whose_time_is_over_or_has_not_come(home: HomeFolder) -> None:
     now = int(time.time())
     home.store().trust(Identity.generate("past", "owner").public, not_before=now - 9000, not_after=now - 60)
@@ -125,6 +156,10 @@ def test_the_token(home: HomeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert found.remedy == f"Run: chmod 600 {file}" and "a secret" not in found.said
     file.chmod(0o600)
     assert bad(at_home(home)) == []
+    file.write_text(" \n")
+    assert one(at_home(home)).said == f"{file} is empty"
+    monkeypatch.setenv("RAY_AUTH_MODE", "Token")
+    assert one(at_home(home)).said == f"{file} is empty", "Ray takes it in any case"
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "nowhere"))
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a secret")
     assert bad(at_home(home)) == [], "the variable counts before the file"
@@ -147,6 +182,19 @@ def test_whether_places_trust_the_owner(home: HomeFolder, tmp_path: Path) -> Non
     os.utime(tmp_path / "trusted" / "version.json", (1, 1))
     damaged = MemberTrust("lima", TrustStore(tmp_path / "trusted"))
     assert "cannot read its own list" in bad(_trusted_there(home, [PlaceInfo("lima", damaged.about())]))[0].said
+
+
+def test_a_place_that_trusts_very_many_owners_is_not_said_to_refuse_the_last(home: HomeFolder) -> None:
+    """It does not name them all; which of them depends on their keys."""
+    public = next(iter(home.own_keys())).public
+    assert public is not None
+    others = [Identity.generate(f"owner-{number}", "owner").public for number in range(300)]
+    about = MemberTrust("oslo", None, [*others, public]).about()
+    assert about["owners left out"] == 301 - len(about["owners"]) == 45
+    named = [key for key in about["owners"] if key != public.key_id]
+    assert bad(_trusted_there(home, [PlaceInfo("oslo", {**about, "owners": named})])) == []
+    about = MemberTrust("oslo", None, others[:200]).about()
+    assert "not trusted at oslo" in one(_trusted_there(home, [PlaceInfo("oslo", about)])).said
 
 
 def test_places_by_what_they_tell() -> None:
@@ -176,6 +224,8 @@ def test_versions_that_differ() -> None:
         ("versions", "problem"),
     ]
     assert "pip install ray==2.50.0" in found[1].remedy
+    ours = said_of(host("oslo", sojourn="9.9.9"), host("lima", sojourn=""), direct=False)
+    assert "pip install sojourn==9.9.9" in one(ours).remedy and one(ours).said.startswith("oslo: ")
 
 
 def test_clocks() -> None:
@@ -281,6 +331,53 @@ def test_a_node_tries_those_that_come_after_it() -> None:
     assert {peer.name for found in chosen.values() for peer in found} == {peer.name for peer in peers.values()}
 
 
+def test_a_node_that_hangs_takes_no_time_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the only one of which nothing is known, and not even in the first place."""
+
+    def call(seconds: float, value: Callable[..., Any]) -> Any:
+        def remote(*args: Any) -> tuple[float, Any]:
+            return time.monotonic() + seconds, value(*args)
+
+        return SimpleNamespace(remote=remote)
+
+    def get(answer: tuple[float, Any], timeout: float) -> Any:
+        if not wait([answer], num_returns=1, timeout=timeout)[0]:
+            raise GetTimeoutError
+        return answer[1]
+
+    def wait(answers: list[Any], *, num_returns: int, timeout: float) -> tuple[list[Any], list[Any]]:
+        assert num_returns == len(answers)
+        end = time.monotonic() + timeout
+        time.sleep(min(timeout, max(0.0, max(due for due, _ in answers) - time.monotonic())))
+        return [one for one in answers if one[0] <= end], [one for one in answers if one[0] > end]
+
+    def examiner(node: Node) -> Any:
+        late = 100.0 if node.place == "baku" else 0.0
+        return SimpleNamespace(
+            facts=call(late, lambda state, ports: told),
+            clock=call(late, time.time),
+            ways=call(late + 0.3, lambda peers, secret: (Tried(peers[0], 0.001),)),
+        )
+
+    there = [Node(f"{number:02}", place, LOCAL) for number, place in enumerate(("baku", "lima", "oslo"))]
+    killed: list[Any] = []
+    told = facts_here("/tmp")
+
+    def rows() -> list[dict[str, Any]]:
+        return [{"NodeID": node.node_id, "Resources": {}} for node in there]
+
+    monkeypatch.setattr(examining, "ray", SimpleNamespace(get=get, wait=wait, kill=killed.append, nodes=rows))
+    monkeypatch.setattr(examining, "RayGcs", lambda: None)
+    monkeypatch.setattr(examining, "nodes", lambda gcs: there)
+    monkeypatch.setattr(examining, "_examiner", examiner)
+    peers = {node.node_id: Peer(node.place, None, "") for node in there}
+    began = time.monotonic()
+    found = examining.examine(PlatformSettings(state="/tmp"), peers, timeout=2.0)
+    assert time.monotonic() - began < 2.5
+    assert [bool(facts.problem) for facts in found] == [True, False, False]
+    assert all(facts.ways for facts in found[1:]) and len(killed) == 3
+
+
 # -- the command
 
 
@@ -290,6 +387,17 @@ def test_without_a_cluster_and_without_keys(tmp_path: Path) -> None:
     assert result.exit_code == 0 and "no problems" in result.stdout and not (tmp_path / "none").exists()
     for line in result.stdout.splitlines()[:-1]:
         assert line.startswith(("ok ", "warning ", " " * 9)), line
+
+
+def test_what_is_here_is_told_before_anybody_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call into Ray that hangs can only be left with the process, and what was found is not to go with it."""
+
+    def hangs(*_: Any) -> list[Finding]:
+        raise SystemExit(124)
+
+    monkeypatch.setattr("agents.cli.examination.at_platform", hangs)
+    result = invoke("doctor", "--home", tmp_path / "none")
+    assert result.exit_code == 124 and result.stdout.startswith("ok       versions ")
 
 
 def test_a_port_that_does_not_speak_as_ray_does(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import time
 import pytest
 
 from agents import agent, clone, hop, receive, sleep, spawn
+from agents.draining import Drained
 from agents.errors import MoveRefused, NoOtherPlace, UnknownPlace
 from agents.place import PlaceOptions
-from agents.protocol import Transfer
+from agents.place.draining import Draining
+from agents.protocol import Done, Drain, Transfer
 from agents.testing.local import LocalPlatform
 from mobility.bundle import Birth
 from tests.agents.place.conftest import PLACES, until
@@ -232,6 +234,65 @@ def test_a_place_that_is_killed_meanwhile_goes_on_with_it_when_it_is_back():
         for number, handle in enumerate(handles):
             handle.send(number)
             assert handle.result(timeout=20)[1] == number
+
+
+def test_a_place_whose_node_has_gone_is_open_on_another_one():
+    """It was closed for the sake of that node: a pod that is started again has the same folder, and another node."""
+    with LocalPlatform(PLACES, options=QUICK) as platform:
+        place = platform.running["baku"]
+        place.core.about["node"] = "4f19"
+        assert isinstance(place.serve(Drain((), 5.0, "4f19")), Done)
+        again = Draining(place.core, place.controlling.wish)
+        for node, closed in (("4f19", True), ("83ab", False), ("4f19", False)):  # once open, it stays open
+            place.core.about["node"], place.core.draining = node, False
+            again.load()
+            assert place.core.draining is closed
+
+
+@pytest.mark.parametrize("first", ["by hand", "by its node"])
+def test_a_place_that_was_closed_by_hand_too_is_closed_on_any_node(platform, first):
+    """Whichever came first."""
+    place = platform.running["baku"]
+    place.core.about["node"] = "4f19"
+    for node in ("", "4f19") if first == "by hand" else ("4f19", ""):
+        assert isinstance(place.serve(Drain((), 5.0, node)), Done)
+    platform.kill("baku")
+    assert platform.start("baku").core.draining
+
+
+def test_a_place_that_is_back_before_all_others_goes_on_when_they_are():
+    """As when a whole cluster is started again; that it has to wait is no defect."""
+    with LocalPlatform(["baku", "oslo"], options=QUICK, lease_seconds=2.0) as platform:
+        handle = platform.launch(waits, at="baku")
+        platform.kill("oslo")
+        asking = threading.Thread(target=lambda: _ignored(lambda: platform.drain("baku", timeout=30)))
+        asking.start()
+        assert until(lambda: platform.running["baku"].core.draining)
+        platform.kill("baku")
+        asking.join(30)
+        known = platform.net._servers.pop("oslo")  # nobody knows of it yet
+        place = platform.start("baku")
+        time.sleep(0.3)
+        assert place.core.draining and place._defects == 0 and handle.place() == "baku"
+        platform.net._servers["oslo"] = known
+        platform.start("oslo")
+        assert until(lambda: handle.place() == "oslo", 20)
+        assert place._defects == 0
+
+
+def test_an_agent_whose_move_breaks_off_is_not_said_to_have_left():
+    """By a defect of the platform: it stays, the report says so, and the place has told of the defect."""
+    with LocalPlatform(["baku", "oslo"], options=QUICK) as platform:
+        handle = platform.launch(waits, at="baku")
+        place = platform.running["baku"]
+
+        def broken(control):
+            raise RuntimeError("a defect")
+
+        done = Draining(place.core, broken).drain(Drain((), 2.0))
+        (left,) = Drained.of("baku", done.value, 0.0).stayed
+        assert left.agent == handle.agent and "a defect" in left.problem
+        assert place._defects == 1
 
 
 def test_a_destination_that_dies_meanwhile_is_passed_by():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from io import StringIO
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -19,9 +20,9 @@ from agents.testing.local import LocalPlatform
 from agents.views.chain import chain_picture
 from agents.views.looking import Overview, all_within
 from agents.views.places_map import places_map
-from agents.views.report import report_of
+from agents.views.report import PlatformReport, report_of
 from agents.views.timeline import timeline
-from agents.watching import show_journey
+from agents.watching import Journey, show_journey
 from tests.mobility.display.test_elements import HOSTILE
 
 
@@ -93,6 +94,11 @@ def test_hostile_logs_and_names_are_drawn_as_text(text):
     ]  # fmt: skip
     parsed(EventList(events)._repr_html_())
     parsed(timeline(text, events).svg())
+    parsed(show_journey([*events, event(EventKind.ARRIVED, 3, total_ms=text)], text, StringIO()).picture().svg())
+    for offered in (text, None, 1.5, [text]):  # whatever a place tells of itself
+        place = PlaceInfo(text, {"resources": offered, "agents": text, "python": [text], "owners": text})
+        assert "cannot be shown" not in parsed(place._repr_html_())
+        parsed(PlatformReport(Overview(0.0, (place,), ()), (), (text,)).html())
 
 
 def test_what_was_restored_is_drawn_and_told():
@@ -173,6 +179,41 @@ def test_who_hangs_is_not_waited_for():
     found = all_within(0.2, [lambda: 1, lambda: time.sleep(1.5), lambda: 1 / 0])
     assert time.monotonic() - began < 1.2
     assert found[0] == 1 and isinstance(found[1], TimeoutError) and isinstance(found[2], ZeroDivisionError)
+
+
+def test_a_report_is_there_in_time_whoever_hangs():
+    """Of an agent that the directory does not tell of in time there is a warning, and the rest is there."""
+    with LocalPlatform(["oslo"]) as platform:
+        platform.launch(wanders, HOSTILE, at="oslo", name="slow")
+
+        def tamper(whom, request, deliver):
+            if whom == "directory" and request[0] == "find":
+                time.sleep(4)
+            return deliver()
+
+        platform.net.tamper = tamper
+        began = time.monotonic()
+        report = report_of(platform, seconds=1.5)
+        assert time.monotonic() - began < 3
+        platform.net.tamper = None
+        assert any("slow cannot be seen: timed-out" in warning for warning in report.warnings)
+        assert "slow" in parsed(report.html())
+
+
+@pytest.mark.parametrize("text", HOSTILE[4:6], ids=["controls", "order"])
+def test_what_is_printed_is_one_line_for_each_and_moves_no_cursor(seen, text):
+    """At a prompt or with print(): names of agents, and what places say, come from elsewhere."""
+    status, trail = seen[1].status(), seen[1].trail()
+    link = replace(trail.links[0], origin=text)
+    stays = Evacuated("a", text, None, why="x", problem=text)
+    journey = Journey(text, {0: (text, 1.0)})
+    printed = [
+        *(str(one) for one in (replace(status, name=text), journey, stays, Evacuated("a", text, text))),
+        *str(replace(trail, name=text, links=(link,))).split("\n"),
+        str(replace(trail, name=text, verified=False, problem=text)),
+        *str(Drained("baku", (stays,), 1.0)).split("\n"),
+    ]
+    assert all(line.isprintable() and line.strip() for line in printed) and len(printed) == 4 + 3 + 1 + 2
 
 
 def test_a_dead_place_is_shown_as_such_and_a_closed_platform_too():

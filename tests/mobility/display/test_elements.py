@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from mobility.display import Element, Picture, element, legible
 from mobility.display.picture import cut_text, svg_text
 from mobility.display.sheet import Sign, badge, card, fact_table, mono, page, rows_of_table, safe_html
+from mobility.errors import MobilityError
 
 HOSTILE = [
     "<script>alert(1)</script>", "</style><img src=x onerror=alert(1)>", "\"'><svg onload=alert(1)>", "]]>&amp;<!--",
@@ -70,3 +73,25 @@ def test_a_representation_never_raises() -> None:
         raise RuntimeError("<b>")
 
     assert "RuntimeError" in safe_html("kind", "<i>", fails) and "<i>" not in safe_html("kind", "<i>", fails)
+
+
+def test_what_is_longer_than_a_line_is_cut_once() -> None:
+    """A description of a picture and the text of an error say more than one line, and how much there was."""
+    words = "".join(f"{number:05}" for number in range(900))
+    root = ElementTree.fromstring(Picture("a", words, 10, 10, ()).svg())
+    assert (root.findtext("{*}desc") or "") == legible(words, 4000)
+    error = MobilityError(words[:1900])
+
+    def fails() -> Element:
+        raise error
+
+    assert words[:1900] in "".join(ElementTree.fromstring(safe_html("kind", "name", fails)).itertext())
+
+
+def test_a_picture_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """In a folder where others write, too, they could guess a name."""
+    other = tmp_path / "other"
+    other.write_text("as it was")
+    (tmp_path / f".a.svg.{os.getpid()}").symlink_to(other)
+    Picture("a", "b", 10, 10, ()).save(tmp_path / "a.svg")
+    assert other.read_text() == "as it was" and not (tmp_path / "a.svg").is_symlink()

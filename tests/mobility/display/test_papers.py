@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -42,6 +43,16 @@ def test_names_of_lists_stay_text(text: str) -> None:
     listed = TrustList.of(1, [entry(OWNER)], place=text)
     tags = {one.tag for one in ElementTree.fromstring(listed._repr_html_()).iter()}
     assert tags <= {"div", "span", "bdi", "table", "thead", "tbody", "tr", "th", "td", "code"}
+
+
+def test_links_that_are_left_out_are_counted() -> None:
+    """Else the newest ones of a long way would go without a word."""
+    short = travelled("oslo", "lima")
+    passport = replace(short, hops=short.hops * 150)
+    text = told(passport._repr_html_())
+    assert text.count("claimed") == 201  # its own mark, the birth, and 199 hops
+    assert "301 links" in text and "The last 101 links are left out." in text
+    assert "left out" not in told(short._repr_html_())
 
 
 def test_what_was_signed_is_one_line_at_a_prompt() -> None:
