@@ -90,6 +90,7 @@ def test_bytecode_by_value_stays(platform: LocalPlatform, other: Interpreter) ->
 def test_bytecode_by_value_starts_anew(platform: LocalPlatform, other: Interpreter) -> None:
     """There it compiles its own; and so again, on its way back."""
     handle = platform.launch(holds_bytecode, "kept", at="baku", mobility="either")
+    assert until(lambda: handle.status().steps == 1)  # before its first step it holds nothing
     assert handle.move("oslo")["mobility"] == "weak"
     assert until(lambda: handle.status().steps >= 1)
     assert handle.move("baku")["mobility"] == "weak"

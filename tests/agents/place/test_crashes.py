@@ -104,7 +104,7 @@ def test_a_party_of_a_hop_killed_at_each_of_its_requests(number, when, victim):
         for value in range(3, 6):
             handle.send(value, timeout=20)
         assert until(lambda: handle.place() == "oslo", 15)
-        assert running_copies(platform, handle.agent) == 1
+        assert until(lambda: running_copies(platform, handle.agent) == 1, 15)
         handle.send("end", timeout=20)
         assert handle.result(timeout=20) == ([0, 1, 2, 3, 4, 5], "oslo")
         for place in platform.running.values():

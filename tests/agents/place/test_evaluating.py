@@ -129,7 +129,7 @@ def test_what_goes_wrong(platform):
         platform.evaluate("oslo", largest, threading.Lock())
     with pytest.raises(WaitedTooLong) as caught:
         platform.evaluate("oslo", slow, 0.6, timeout=0.1)
-    assert "goes on on oslo" in str(caught.value)
+    assert "has not ended, and is on oslo" in str(caught.value)
     (running,) = platform.agents()
     assert running.agent in str(caught.value) and platform.get(running.agent).result(timeout=5) == "oslo"
 
