@@ -124,6 +124,10 @@ def test_a_surveyor_from_a_file_to_its_result(up: Up) -> None:
     assert [row["state"] for row in up.data("ps", "--all") if row["agent"] == born["agent"]] == ["ended"]
     table = up.command("trail", "surveyor")
     assert table.stdout.count("verified") == 1 + 3 and "place:baku" in table.stdout
+    report = up.command("report", "out.html", "surveyor")
+    assert (report.returncode, report.stdout) == (0, "out.html: 3 places, 1 agent, 0 warnings\n"), report.stderr
+    page = (up.folder / "out.html").read_text(encoding="utf-8")
+    assert "surveyor" in page and "every trail is verified, every place answers" in page and controls(page) == set()
 
 
 def test_an_itinerary_of_the_command_line(up: Up) -> None:
