@@ -24,6 +24,7 @@ def aside(text: str) -> list[str]:
     """Without what differs from run to run."""
     text = re.sub(r"\b[0-9a-f]{64}\b|[+-]\d+\.\d ms, known to \d+\.\d ms|\b\d+(\.\d+)? [MG]B\b", "X", text)
     text = re.sub(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])", "X", text)
+    text = re.sub(r"\w+ to \w+(?=, known to)", "X", text)  # whose clock is ahead
     return [line.rstrip() for line in measures_aside(text) if line.strip()]
 
 
