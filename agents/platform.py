@@ -405,15 +405,19 @@ class Platform(RemoteWork):
     def __repr__(self) -> str:
         if self._closed:
             return "<Platform, closed>"
+        from agents.views.looking import GLANCE, within
+
         try:
-            return f"<Platform: {', '.join(self.client.transport.places()) or 'no places'}>"
+            return f"<Platform: {', '.join(within(GLANCE, self.client.transport.places)) or 'no places'}>"
         except AgentsError as error:  # to show it is not to fail
             return f"<Platform, {error.slug}>"
 
     def _repr_html_(self) -> str:
         from agents.views.cards import look_card
         from agents.views.looking import look_at
-        from mobility.display.sheet import safe_html
+        from mobility.display.sheet import card, muted, safe_html
 
-        name = "closed" if self._closed else self.address or ""
+        if self._closed:
+            return str(card("platform", self.address or "", muted("closed")))
+        name = self.address or ""
         return safe_html("platform", name, lambda: look_card(look_at(self.client), name=name))

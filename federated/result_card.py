@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mobility.display.elements import Element, element
-from mobility.display.sheet import Sign, badge, card, fact_table, mono, rows_of_table, section, size_text, time_text
+from mobility.display.sheet import (
+    Sign,
+    badge,
+    card,
+    fact_table,
+    mono,
+    muted,
+    rows_of_table,
+    section,
+    size_text,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from federated.results import RunResult
 
 __all__ = ["result_card"]
+
+#: Metrics of one phase that have a column each.
+_MOST_METRICS: Final = 16
 
 
 def result_card(result: RunResult) -> Element:
@@ -27,10 +41,12 @@ def result_card(result: RunResult) -> Element:
     )
     parts = []
     for phase, by_round in result.metrics.items():
-        names = sorted({name for one in by_round.values() for name in one})
+        all_names = sorted({name for one in by_round.values() for name in one})
+        names = all_names[:_MOST_METRICS]
         rows = [(str(number), *(_number(one.get(name)) for name in names)) for number, one in sorted(by_round.items())]
         if rows and names:  # an app may train without metrics, and then there is nothing to show of its rounds
-            parts.append(section(phase, rows_of_table(("round", *names), rows)))
+            more = muted(f"and {len(all_names) - len(names)} more metrics") if len(all_names) > len(names) else None
+            parts.append(section(phase, rows_of_table(("round", *names), rows), more))
     if result.refused:
         refused = [(element("bdi", node), reason) for node, reason in result.refused.items()]
         parts.append(section("Refused", rows_of_table(("node", "why"), refused)))

@@ -24,3 +24,11 @@ def test_a_result_shows_its_rounds_and_what_nodes_say_as_text() -> None:
     told = "".join(ElementTree.fromstring(text).itertext())
     assert "<script" not in text and "\\x1b" in told and "2 refusals and failures" in told
     assert told.index("0.5") < told.index("0.25") and "2.0 kB received" in told
+
+
+def test_very_many_metrics_are_counted_and_not_all_shown() -> None:
+    """What nodes call them is theirs to say, and a page is finite."""
+    metrics = {"train": {number: {f"metric-{name:04}": 0.5 for name in range(2000)} for number in range(30)}}
+    result = RunResult(7, "app", "FedAvg", ("oslo",), {}, metrics, {}, 1.5, RunTally(), ())
+    text = result._repr_html_()
+    assert len(text) < 300_000 and "and 1984 more metrics" in "".join(ElementTree.fromstring(text).itertext())

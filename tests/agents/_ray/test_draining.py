@@ -62,3 +62,13 @@ def test_agents_of_a_node_that_is_given_up_go_on_elsewhere(platform: Platform, r
         handle.result(timeout=60)
     told = [event.data.get("text", "") for event in platform.logs()]
     assert any("its node is to be taken away" in text for text in told)
+    ray_cluster.add_node("rome", {"num_cpus": 1}, 60)  # with the folder of the former one, as a pod that comes again
+    try:
+
+        def open_again() -> bool:
+            about = {place.name: place.about for place in platform.places(details=True)}.get("rome", {})
+            return about.get("node", node) != node and about["draining"] is False
+
+        assert eventually(open_again, 60)
+    finally:
+        ray_cluster.remove_node("rome", 30)

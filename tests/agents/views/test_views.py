@@ -230,7 +230,18 @@ def test_a_dead_place_is_shown_as_such_and_a_closed_platform_too():
         assert "does not answer" in parsed(platform._repr_html_())
         assert time.monotonic() - began < 8
         platform.net.tamper = None
-    assert "cannot be shown" in parsed(platform._repr_html_()) or "closed" in parsed(platform._repr_html_())
+    platform.client.transport.places = lambda: pytest.fail("it was asked for its places")
+    assert "closed" in parsed(platform._repr_html_()) and "closed" in repr(platform)
+
+
+def test_a_platform_whose_directory_hangs_is_told_of_in_time(monkeypatch):
+    """At a prompt, and in whatever writes down what it has."""
+    with LocalPlatform(["oslo"]) as platform:
+        assert repr(platform) == "<Platform: oslo>"
+        monkeypatch.setattr(platform.client.transport, "places", lambda: time.sleep(8))
+        began = time.monotonic()
+        assert repr(platform).startswith("<Platform")
+        assert time.monotonic() - began < 5
 
 
 class Kernel:
