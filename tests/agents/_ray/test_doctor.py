@@ -99,7 +99,7 @@ def test_a_place_that_cannot_listen(cluster: OwnCluster, folder: Path) -> None:
         [sys.executable, "-c", textwrap.dedent(script)],
         env={**environment(), **user, "HOME": str(folder / "nobody")}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert started.stdout.strip() == "directory-unreachable", started.stderr
+    assert started.stdout.strip() == "place-unreachable", started.stderr
     code, found = run(cluster, folder, **user)
     assert code == 1
     missing = [each for each in found if each["what"] == "place" and each["mark"] == "problem"]
