@@ -42,7 +42,9 @@ for kind in (0, 1):
         parts[hospital].extend(mine)
 for hospital, mine in parts.items():
     mine = np.sort(mine)
-    np.savez(f"{hospital}.npz", x=scaled[mine], y=1 - benign[mine], radius=measured[mine, 0])  # y: 1 is malignant
+    np.savez(
+        f"{hospital}.npz", x=scaled[mine], y=1 - benign[mine], radius=measured[mine, 0]
+    )  # y: 1 is malignant
 
 # %%
 from matplotlib import pyplot as plt
@@ -363,7 +365,9 @@ from federated.tour import tour
 mean_radius = Query.mean("radius", bounds=(5, 30))
 found = tour(platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0))
 true = np.concatenate([ward["radius"] for ward in wards.values()]).mean()
-print(f"mean radius {found.value:.2f}, give or take {found.error:.2f} from noise; in truth {true:.2f}")
+print(
+    f"mean radius {found.value:.2f}, give or take {found.error:.2f} from noise; in truth {true:.2f}"
+)
 for site in found.sites:
     print(f"  {site.place}: paid epsilon {site.epsilon:g}")
 assert abs(found.value - true) < 12 * found.error
@@ -374,7 +378,9 @@ found.trail
 
 # %%
 for _ in range(2):
-    again = tour(platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0))
+    again = tour(
+        platform, list(shares), mean_radius, dataset="guarded", noise=QueryNoise(epsilon=1.0)
+    )
     print(
         [(site.place, site.epsilon) for site in again.sites],
         *(one.reason for one in again.refused[:1]),
