@@ -148,7 +148,7 @@ class Trail(Sequence[Link]):
 def _bytes(count: int | None) -> str:
     if count is None:
         return "-"
-    for unit, size in (("MB", 1_000_000), ("KB", 1_000)):
+    for unit, size in (("MB", 1_000_000), ("kB", 1_000)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} B"
