@@ -271,8 +271,8 @@ plt.show()
 
 # %% [markdown]
 # Above seconds, below bytes; on the left the number of interactions grows, on the right the size of the data. The
-# bytes lie near their lines, whatever else this machine is busy with; an agent of ours is a little longer than the one
-# with which the model was measured. The seconds depend on the moment.
+# bytes go as their lines do, whatever else this machine is busy with; what is evaluated here is half as long again as
+# what the model was measured with, and so are its points above their line. The seconds depend on the moment.
 #
 # - **Client-server** pays for each interaction, and is the cheapest for a few.
 # - **Remote evaluation** and the **mobile agent** pay once for each place, however many interactions there are. They
