@@ -389,6 +389,7 @@ def test_either_keeps_its_arguments_after_strong_hops(made):
     """Two moves on, the place that cannot take the state over starts it with what it was launched with."""
     platform = made(lima={"implementation": "PyPy"})
     handle = platform.launch(starts, "nowhere", at="baku", mobility="either", mark=("a", {"b": 2}))
+    assert until(lambda: handle.status().steps == 1)  # it has begun at baku
     assert "mobility" not in handle.move("oslo")
     assert handle.state()["variables"][0][2] == "'baku'"
     report = handle.move("lima")
