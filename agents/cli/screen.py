@@ -41,13 +41,10 @@ def escaped_lines(text: object) -> str:
 
 
 def amount(size: int) -> str:
-    """A number of bytes for people."""
-    if size < 1000:
-        return f"{size} B"
-    scaled, units = size / 1000, ["PB", "TB", "GB", "MB", "kB"]
-    while scaled >= 999.95 and len(units) > 1:
-        scaled, _ = scaled / 1000, units.pop()
-    return f"{scaled:.1f} {units[-1]}"
+    """A number of bytes for people; a help text needs none, and would wait for what is imported here."""
+    from mobility.display.sheet import size_text
+
+    return size_text(size)
 
 
 def count(number: int, what: str) -> str:

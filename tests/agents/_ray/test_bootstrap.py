@@ -34,11 +34,11 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_place_that_is_late_is_named_and_the_directory_that_answered_is_not_blamed() -> None:
     """Also if it did not answer at the beginning, when it was just being started."""
     with pytest.raises(PlaceUnreachable, match="oslo does not answer: no place serves there after 7 seconds") as told:
-        bootstrap._wait_for_places(Directory(2), time.monotonic() + 0.4, 7.0)  # type: ignore[arg-type]
+        bootstrap._wait_for_places(Directory(2), time.monotonic() + 0.4, 7.0)  # type: ignore[arg-type]  # answers as one
     assert told.value.place == "oslo" and "timeout=" in str(told.value)
 
 
 @pytest.mark.usefixtures("two_nodes")
 def test_a_directory_that_never_answers_is_told_as_such() -> None:
     with pytest.raises(DirectoryUnreachable, match="silence"):
-        bootstrap._wait_for_places(Directory(10_000), time.monotonic() + 0.2, 7.0)  # type: ignore[arg-type]
+        bootstrap._wait_for_places(Directory(10_000), time.monotonic() + 0.2, 7.0)  # type: ignore[arg-type]  # answers as one

@@ -196,12 +196,12 @@ def travels(here):
 
 def test_wishes_find_an_agent_that_is_always_on_its_way(platform):
     handle = platform.launch(travels, at="baku")
-    began, looked = time.monotonic(), 0
-    while looked < 10 or time.monotonic() < began + 2:
+    looked = 0
+    while looked < 10 or handle.status().epoch <= 20:  # each hop is an epoch
         assert handle.state(timeout=15)["place"] in PLACES
         looked += 1
     handle.send("end", timeout=15)
-    assert handle.result(timeout=15) > 3
+    assert handle.result(timeout=15) > 10
 
 
 def test_deadlines_survive_many_moves(platform):
